@@ -1,0 +1,58 @@
+"""Where things lie and how they are written: errors for the user, atomic files, checksums, folders."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class UserError(Exception):
+    """A fault that the user can mend; its text is one sentence: what is wrong, where, what to do."""
+
+
+def data_dir() -> Path:
+    """Return the folder of shipped data: beside the package in a clone, inside it in a wheel."""
+    package = Path(__file__).resolve().parent
+    clone = package.parent / "data"
+    return clone if (clone / "manifest.toml").is_file() else package / "_data"
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be computed or fetched again: `$FEWSHOTGAN_CACHE` or `~/.cache/fewshotgan`."""
+    return Path(os.environ.get("FEWSHOTGAN_CACHE") or Path.home() / ".cache" / "fewshotgan")
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it takes that name only when the block ends well.
+
+    A crash, a full disk or Ctrl-C leaves the old file as it was.
+
+    Raises:
+        UserError: if the file can't be written (folder read-only, disk full).
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path} could not be written ({error.strerror or error}); free some space or choose another folder.") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def sha256(path: str | Path) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
