@@ -1,0 +1,118 @@
+"""Layers that the StyleGAN family shares: equalised learning rate, FIR resampling, minibatch deviation.
+
+Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020, arXiv 1912.04958) and
+the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, minibatch deviation).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAK = 0.2  # slope of every leaky ReLU of the family
+GAIN = math.sqrt(2)  # restores unit variance after it
+
+
+def scaled_lrelu(x: Tensor) -> Tensor:
+    """Leaky ReLU with gain sqrt(2) on a tensor of any shape.
+
+    The gain is folded into the input by callers that can (`positively homogeneous': f(g x) = g f(x)).
+    """
+    return F.leaky_relu(x, LEAK) * GAIN
+
+
+class EqualLinear(nn.Module):
+    """Linear layer whose weight is scaled at run time by `lr_mul / sqrt(in_features)` (ProGAN, section 4.1).
+
+    Shapes: (N, in_features) -> (N, out_features). With `activate`, a scaled leaky ReLU follows.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: float = 0.0, lr_mul: float = 1.0, activate: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_mul)
+        self.bias = nn.Parameter(torch.full((out_features,), float(bias)))
+        self.scale = lr_mul / math.sqrt(in_features)
+        self.lr_mul = lr_mul
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_features) to (N, out_features)."""
+        gain = GAIN if self.activate else 1.0
+        x = F.linear(x, self.weight * (self.scale * gain), self.bias * (self.lr_mul * gain))
+        return F.leaky_relu(x, LEAK) if self.activate else x
+
+
+class EqualConv2d(nn.Module):
+    """Convolution with equalised learning rate; with `down`, FIR-filtered and strided by two.
+
+    Shapes: (N, in, H, W) -> (N, out, H, W), or (N, out, H/2, W/2) with `down`. With `activate`, bias and scaled leaky ReLU.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, down: bool = False, activate: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if activate else None
+        self.scale = 1 / math.sqrt(in_channels * kernel**2)
+        self.down = down
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, in, H, W)."""
+        if self.bias is None:
+            return self.convolve(x, self.weight * self.scale, None)
+        return F.leaky_relu(self.convolve(x, self.weight * (self.scale * GAIN), self.bias * GAIN), LEAK)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve at the resolution that costs least: a 1x1 kernel after the FIR filter's stride, others with it."""
+        kernel = weight.shape[-1]
+        if not self.down:
+            return F.conv2d(x, weight, bias, padding=kernel // 2)
+        if kernel == 1:
+            return F.conv2d(fir_down(x), weight, bias)
+        return F.conv2d(blur(x), weight, bias, stride=2)
+
+
+def fir_kernel(like: Tensor, gain: float = 1.0) -> Tensor:
+    """Return the 4x4 binomial filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64 times `gain`, on the device of `like`."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=like.dtype, device=like.device) / 8
+    return torch.outer(taps, taps) * gain
+
+
+def depthwise(x: Tensor, kernel: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    """Filter every channel of (N, C, H, W) by the same 2D kernel."""
+    channels = x.shape[1]
+    return F.conv2d(x, kernel.expand(channels, 1, -1, -1), stride=stride, padding=padding, groups=channels)
+
+
+def blur(x: Tensor) -> Tensor:
+    """FIR-filter (N, C, H, W) before a strided 3x3 convolution, padded as StyleGAN2 does: (N, C, H + 1, W + 1)."""
+    return depthwise(x, fir_kernel(x), padding=2)
+
+
+def fir_down(x: Tensor) -> Tensor:
+    """FIR-filter (N, C, H, W) and keep every second pixel: (N, C, H/2, W/2)."""
+    return depthwise(x, fir_kernel(x), stride=2, padding=1)
+
+
+def fir_up(x: Tensor) -> Tensor:
+    """Upsample (N, C, H, W) by two with the FIR filter: (N, C, 2H, 2W)."""
+    channels = x.shape[1]
+    kernel = fir_kernel(x, gain=4.0).expand(channels, 1, -1, -1)
+    return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+
+
+def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
+    """Append the mean standard deviation over groups of images as one channel: (N, C, H, W) -> (N, C + 1, H, W).
+
+    Image b belongs to group b modulo (N / group), as in the official code (ProGAN, section 3). A batch that `group`
+    does not divide uses the largest group that does.
+    """
+    n, c, h, w = x.shape
+    size = next(size for size in range(min(group, n), 0, -1) if n % size == 0)
+    y = x.reshape(size, n // size, c, h, w)
+    deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    return torch.cat([x, deviation.repeat(size).view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)

@@ -1,0 +1,132 @@
+"""State dicts of public releases, renamed to ours.
+
+The StyleGAN2 layout is that of rosinality/stylegan2-pytorch, in which the checkpoints of CDC, AdAM, DCL, RICK and EWC
+come as well (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+StateDict = dict[str, Tensor]
+
+_STYLED = {
+    "conv.weight": "conv.weight",
+    "conv.modulation.weight": "conv.affine.weight",
+    "conv.modulation.bias": "conv.affine.bias",
+    "noise.weight": "noise_strength",
+    "activate.bias": "bias",
+}
+_TO_IMAGE = {**{k: v for k, v in _STYLED.items() if k.startswith("conv.")}, "bias": "bias"}
+_RESIDUAL = {
+    "conv1.0.weight": "conv0.weight",
+    "conv1.1.bias": "conv0.bias",
+    "conv2.1.weight": "conv1.weight",
+    "conv2.2.bias": "conv1.bias",
+    "skip.1.weight": "skip.weight",
+}
+_HEAD = {
+    "convs.0.0.weight": "from_image.weight",
+    "convs.0.1.bias": "from_image.bias",
+    "final_conv.0.weight": "conv.weight",
+    "final_conv.1.bias": "conv.bias",
+    "final_linear.0.weight": "hidden.weight",
+    "final_linear.0.bias": "hidden.bias",
+    "final_linear.1.weight": "out.weight",
+    "final_linear.1.bias": "out.bias",
+}
+
+
+def strip_module(state: Mapping[str, Tensor]) -> StateDict:
+    """Drop the prefix `module.` that DataParallel leaves before every key."""
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def stylegan2_generator(state: Mapping[str, Tensor]) -> StateDict:
+    """Convert a generator (`g` or `g_ema`) for `stylegan2.Generator`; the fixed FIR kernels are left out.
+
+    Raises:
+        KeyError: if a key belongs to no layer of StyleGAN2.
+    """
+    converted: StateDict = {}
+    for key, value in strip_module(state).items():
+        name = _generator_key(key)
+        if name:
+            converted[name] = _reshape(name, value)
+    converted["w_mean"] = converted["mapping.layers.0.weight"].new_zeros(len(converted["mapping.layers.0.weight"]))
+    return converted
+
+
+def _generator_key(key: str) -> str | None:
+    """Return our name of a generator tensor, None for a constant of the network."""
+    if key.endswith(".kernel"):
+        return None
+    if match := re.fullmatch(r"style\.(\d+)\.(weight|bias)", key):
+        return f"mapping.layers.{int(match[1]) - 1}.{match[2]}"  # style.0 is the normalisation
+    if key == "input.input":
+        return "const"
+    if match := re.fullmatch(r"noises\.noise_(\d+)", key):
+        return f"{_styled_name(int(match[1]))}.noise_const"
+    if match := re.fullmatch(r"(?:conv1|convs\.(\d+))\.(.+)", key):
+        return f"{_styled_name(0 if match[1] is None else int(match[1]) + 1)}.{_STYLED[match[2]]}"
+    if match := re.fullmatch(r"(?:to_rgb1|to_rgbs\.(\d+))\.(.+)", key):
+        side = 4 if match[1] is None else 8 << int(match[1])
+        return f"blocks.{side}.to_image.{_TO_IMAGE[match[2]]}"
+    raise KeyError(key)
+
+
+def _styled_name(index: int) -> str:
+    """Return the name of the index-th styled convolution: 0 at 4x4, then two for each resolution."""
+    side = 4 << ((index + 1) // 2)
+    return f"blocks.{side}.conv{0 if index % 2 else 1}"
+
+
+def stylegan2_discriminator(state: Mapping[str, Tensor]) -> StateDict:
+    """Convert a discriminator (`d`) for `stylegan2.Discriminator`.
+
+    Raises:
+        KeyError: if a key belongs to no layer of StyleGAN2.
+    """
+    state = strip_module(state)
+    resolution = 2 ** (2 + len({key.split(".")[1] for key in state if key.startswith("convs.")}) - 1)
+    converted: StateDict = {}
+    for key, value in state.items():
+        if key.endswith(".kernel"):
+            continue
+        if key in _HEAD:
+            converted[_HEAD[key]] = value
+        elif match := re.fullmatch(r"convs\.(\d+)\.(.+)", key):
+            converted[f"blocks.{resolution >> (int(match[1]) - 1)}.{_RESIDUAL[match[2]]}"] = value
+        else:
+            raise KeyError(key)
+    return converted
+
+
+def _reshape(name: str, value: Tensor) -> Tensor:
+    """Drop the singleton axes that the public layout has before or after the meaningful ones."""
+    if name == "const" or name.endswith("conv.weight"):
+        return value[0]
+    if name.endswith("noise_strength"):
+        return value.reshape(())
+    if name.endswith("noise_const"):
+        return value[0, 0]
+    return value.reshape(-1) if name.endswith("to_image.bias") else value
+
+
+def stylegan2_config(generator: Mapping[str, Any], discriminator: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the sizes of converted StyleGAN2 state dicts, as `GAN.config` has them."""
+    sides = sorted({int(key.split(".")[1]) for key in generator if key.startswith("blocks.")})
+    resolution = sides[-1]
+    layers = sum(key.startswith("mapping.") and key.endswith("weight") for key in generator)
+    width = {side: generator[f"blocks.{side}.conv1.bias"].shape[0] for side in sides}
+    common = {
+        "resolution": resolution,
+        "channels": generator["blocks.4.to_image.bias"].shape[0],
+        "top": width[resolution],
+        "maximum": max(width.values()),
+    }
+    w_dim, z_dim = generator["mapping.layers.0.weight"].shape
+    latent = {"z_dim": z_dim, "w_dim": w_dim, "mapping_layers": layers, "noise": any("noise" in key for key in generator)}
+    return {"family": "stylegan2", "generator": {**common, **latent}, "discriminator": common}

@@ -1,0 +1,287 @@
+"""StyleGAN2: generator and discriminator in pure PyTorch, at any power-of-two resolution and any width.
+
+Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020, arXiv 1912.04958).
+The generator has skip connections to RGB, the discriminator is residual (section 4.1).
+
+Differs from the official code in how, not in what, it computes: the modulated convolution (section 2.2) scales the
+activations around one convolution shared by the batch instead of building a weight per sample.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fewshotgan.gans.layers import GAIN, LEAK, EqualConv2d, EqualLinear, depthwise, fir_kernel, fir_up, minibatch_deviation
+
+
+def widths(resolution: int, top: int, maximum: int) -> dict[int, int]:
+    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`."""
+    levels = int(math.log2(resolution))
+    if 2**levels != resolution or resolution < 8:
+        raise ValueError(f"StyleGAN2 needs a power of two of at least 8 as its resolution, not {resolution}")
+    return {2**level: min(top * 2 ** (levels - level), maximum) for level in range(2, levels + 1)}
+
+
+class MappingNetwork(nn.Module):
+    """Map latents z to the intermediate space W (StyleGAN, arXiv 1812.04948, section 2): (N, z_dim) -> (N, w_dim)."""
+
+    def __init__(self, z_dim: int, w_dim: int, layers: int, lr_mul: float = 0.01) -> None:
+        super().__init__()
+        sizes = [z_dim] + [w_dim] * layers
+        self.layers = nn.Sequential(
+            *(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in zip(sizes, sizes[1:], strict=False))
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Normalise z to unit mean square, then apply the layers."""
+        return self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
+
+
+class ModulatedConv2d(nn.Module):
+    """Convolution modulated by a style, with demodulation (section 2.2, equations 1 to 3).
+
+    (N, in, H, W) and w (N, w_dim) -> (N, out, H, W), twice the size with `up`.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, w_dim: int, up: bool = False, demodulate: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.affine = EqualLinear(w_dim, in_channels, bias=1.0)
+        self.scale = 1 / math.sqrt(in_channels * kernel**2)
+        self.up = up
+        self.demodulate = demodulate
+
+    def forward(self, x: Tensor, w: Tensor, gain: float = 1.0) -> Tensor:
+        """Scale the input by the style, convolve once, scale the output to unit variance times `gain`."""
+        style = self.affine(w)
+        weight = self.weight * self.scale
+        x = self.convolve(x * style[:, :, None, None], weight)
+        if not self.demodulate:
+            return x * gain
+        norm = torch.rsqrt(style.square() @ weight.square().sum(dim=(2, 3)).T + 1e-8)
+        return x * (norm * gain)[:, :, None, None]
+
+    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Convolve; upsampling works at the low resolution (transposed), then filters with the FIR kernel."""
+        if not self.up:
+            return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        return depthwise(x, fir_kernel(x, gain=4.0), padding=1)
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, noise, bias and leaky ReLU: (N, in, H, W) -> (N, out, H', W')."""
+
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: bool, noise: bool) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(in_channels, out_channels, 3, w_dim, up=up)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        if noise:
+            self.noise_strength = nn.Parameter(torch.zeros(()))
+            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.noisy = noise
+
+    def forward(self, x: Tensor, w: Tensor, noise: str = "random", rng: torch.Generator | None = None) -> Tensor:
+        """Return the activated features; `noise` is "random", "const" or "none"."""
+        y = self.conv(x, w, gain=GAIN) + (self.bias * GAIN)[:, None, None]
+        if self.noisy and noise != "none":
+            y = y + self.draw(y, noise, rng) * (self.noise_strength * GAIN)
+        return F.leaky_relu(y, LEAK)
+
+    def draw(self, like: Tensor, noise: str, rng: torch.Generator | None) -> Tensor:
+        """Return noise of shape (N, 1, H, W), or the fixed one of shape (H, W)."""
+        if noise == "const":
+            return self.noise_const
+        n, _, h, w = like.shape
+        return torch.randn(n, 1, h, w, generator=rng, device=like.device, dtype=like.dtype)
+
+
+class ToImage(nn.Module):
+    """1x1 modulated convolution to image channels, without demodulation: (N, in, H, W) -> (N, channels, H, W)."""
+
+    def __init__(self, in_channels: int, channels: int, w_dim: int) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(in_channels, channels, 1, w_dim, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Project features to an image contribution."""
+        return self.conv(x, w) + self.bias[:, None, None]
+
+
+class SynthesisBlock(nn.Module):
+    """The layers of one resolution: an upsampling convolution (not at 4x4), a convolution, a projection to the image."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, channels: int, noise: bool
+    ) -> None:
+        super().__init__()
+        self.conv0 = StyledConv(in_channels, out_channels, w_dim, resolution, up=True, noise=noise) if in_channels else None
+        self.conv1 = StyledConv(out_channels, out_channels, w_dim, resolution, up=False, noise=noise)
+        self.to_image = ToImage(out_channels, channels, w_dim)
+
+
+class Generator(nn.Module):
+    """StyleGAN2's generator, with skip connections to the image (section 4.1).
+
+    Args:
+        resolution: side of the images, a power of two of at least 8.
+        channels: 1 (grey) or 3 (colour).
+        z_dim: size of the latents z.
+        w_dim: size of the intermediate latents w.
+        mapping_layers: depth of the mapping network.
+        top: feature channels at the image; they double with each halving of the resolution.
+        maximum: most feature channels at any resolution.
+        noise: whether the convolutions add noise (a network for flat drawings does without).
+    """
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        z_dim: int = 512,
+        w_dim: int = 512,
+        mapping_layers: int = 8,
+        top: int = 512,
+        maximum: int = 512,
+        noise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.resolution, self.channels, self.z_dim, self.w_dim = resolution, channels, z_dim, w_dim
+        width = widths(resolution, top, maximum)
+        self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers)
+        self.const = nn.Parameter(torch.randn(width[4], 4, 4))
+        self.blocks = nn.ModuleDict()
+        before = 0
+        for side, out in width.items():
+            self.blocks[str(side)] = SynthesisBlock(before, out, w_dim, side, channels, noise)
+            before = out
+        self.register_buffer("w_mean", torch.zeros(w_dim))
+
+    @property
+    def n_latents(self) -> int:
+        """Number of w that the layers take: two per resolution."""
+        return 2 * len(self.blocks)
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Return the modules by name, from the latents to the image: "mapping", "4", "8", ..."""
+        return {"mapping": [self.mapping], **{side: [block] for side, block in self.blocks.items()}}
+
+    def forward(
+        self,
+        z: Tensor | None = None,
+        *,
+        w: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Generate images.
+
+        Args:
+            z: latents (N, z_dim), standard normal.
+            w: intermediate latents instead of z: (N, w_dim), or one for each layer (N, n_latents, w_dim).
+            mix: second latents (N, z_dim) for style mixing: they drive the layers from index `mix_from` on.
+            mix_from: first layer that `mix` drives.
+            truncation: 1 for none; w moves to `w_mean + truncation * (w - w_mean)`.
+            noise: "random" (as in training), "const" (the stored noise, as in evaluation) or "none"; the default goes
+                by the module's mode.
+            rng: source of random noise.
+            features: a list to which the activations of each convolution are appended (feature taps).
+
+        Returns:
+            Images (N, channels, resolution, resolution), about -1..1, not clamped.
+        """
+        w = self.latents(z, mix, mix_from) if w is None else w
+        w = w[:, None].expand(-1, self.n_latents, -1) if w.dim() == 2 else w
+        if truncation != 1.0:
+            w = torch.lerp(self.w_mean.expand_as(w), w, truncation)
+        return self.synthesise(w, noise or ("random" if self.training else "const"), rng, features)
+
+    def latents(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
+        """Map z (N, z_dim) to w (N, n_latents, w_dim), with the layers from `mix_from` on taken from `mix`."""
+        w = self.mapping(z)[:, None].expand(-1, self.n_latents, -1)
+        if mix is None:
+            return w
+        other = self.mapping(mix)[:, None].expand(-1, self.n_latents, -1)
+        return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
+
+    def synthesise(
+        self, w: Tensor, noise: str = "random", rng: torch.Generator | None = None, features: list[Tensor] | None = None
+    ) -> Tensor:
+        """Run the synthesis blocks on w (N, n_latents, w_dim); see `forward`."""
+        x = self.const.expand(len(w), -1, -1, -1)
+        image, layer = None, 0  # layer: the next row of w; each image projection shares its row with the layer after it
+        for block in self.blocks.values():
+            for conv in filter(None, (block.conv0, block.conv1)):
+                x = conv(x, w[:, layer], noise, rng)
+                layer += 1
+                if features is not None:
+                    features.append(x)
+            projected = block.to_image(x, w[:, layer])
+            image = projected if image is None else fir_up(image) + projected
+        return image
+
+    @torch.no_grad()
+    def refresh(self, samples: int = 8192, seed: int = 0) -> None:
+        """Set `w_mean`, the centre of truncation, to the mean w of `samples` latents."""
+        z = torch.randn(samples, self.z_dim, generator=torch.Generator().manual_seed(seed))
+        self.w_mean.copy_(self.mapping(z.to(self.w_mean.device)).mean(dim=0))
+
+
+class ResidualBlock(nn.Module):
+    """Discriminator block: two convolutions, the second halves the size; (N, in, H, W) -> (N, out, H/2, W/2)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv0 = EqualConv2d(in_channels, in_channels, 3)
+        self.conv1 = EqualConv2d(in_channels, out_channels, 3, down=True)
+        self.skip = EqualConv2d(in_channels, out_channels, 1, down=True, activate=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the skip, scaled to unit variance."""
+        return (self.conv1(self.conv0(x)) + self.skip(x)) * (1 / GAIN)
+
+
+class Discriminator(nn.Module):
+    """StyleGAN2's residual discriminator (section 4.1).
+
+    Args: as `Generator`; `group` is the group size of the minibatch deviation.
+    """
+
+    def __init__(
+        self, resolution: int = 64, channels: int = 3, top: int = 512, maximum: int = 512, group: int = 4
+    ) -> None:
+        super().__init__()
+        self.resolution, self.channels, self.group = resolution, channels, group
+        width = widths(resolution, top, maximum)
+        self.from_image = EqualConv2d(channels, width[resolution], 1)
+        self.blocks = nn.ModuleDict(
+            {str(side): ResidualBlock(width[side], width[side // 2]) for side in sorted(width, reverse=True) if side > 4}
+        )
+        self.conv = EqualConv2d(width[4] + 1, width[4], 3)
+        self.hidden = EqualLinear(width[4] * 16, width[4], activate=True)
+        self.out = EqualLinear(width[4], 1)
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Return the modules by name, from the image to the logit: "64" (with the image's 1x1), "32", ..., "8", "4"."""
+        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups[str(self.resolution)].insert(0, self.from_image)
+        return {**groups, "4": [self.conv, self.hidden, self.out]}
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block."""
+        x = self.from_image(x)
+        for block in self.blocks.values():
+            x = block(x)
+            if features is not None:
+                features.append(x)
+        x = self.conv(minibatch_deviation(x, self.group))
+        return self.out(self.hidden(x.flatten(1)))

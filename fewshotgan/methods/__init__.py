@@ -1,0 +1,35 @@
+"""Adaptation methods: one paper per file, and the registry of their names."""
+
+import dataclasses
+import difflib
+
+from fewshotgan.files import UserError
+from fewshotgan.methods.freezed import FreezeD
+from fewshotgan.methods.method import Method, Penalty, Player, Stage, Task, Terms
+from fewshotgan.methods.scratch import Scratch
+from fewshotgan.methods.transfergan import TransferGAN
+
+METHODS: dict[str, type[Method]] = {method.name: method for method in (Scratch, TransferGAN, FreezeD)}
+
+__all__ = ["METHODS", "Method", "Penalty", "Player", "Stage", "Task", "Terms", "create_method", "methods"]
+
+
+def methods() -> dict[str, str]:
+    """Return the adaptation methods: {name: what it does (paper)}."""
+    return {name: f"{method.summary} ({method.paper})" for name, method in METHODS.items()}
+
+
+def create_method(name: str, **options: object) -> Method:
+    """Return the method of that name with these options.
+
+    Raises:
+        UserError: if there is no such method, or it has no such option.
+    """
+    if name not in METHODS:
+        close = difflib.get_close_matches(name, METHODS, n=1) or list(METHODS)
+        raise UserError(f"There is no method {name!r}; perhaps {' or '.join(close)}?")
+    known = [field.name for field in dataclasses.fields(METHODS[name])]
+    for option in options:
+        if option not in known:
+            raise UserError(f"The method {name} has no option {option!r}; it has {', '.join(known)}.")
+    return METHODS[name](**options)

@@ -1,0 +1,140 @@
+"""Recipes of the shipped source GANs, and the command that follows them.
+
+`fewshotgan pretrain RECIPE --minutes 9` goes on from where the last call stopped, writes `checkpoint.pt` every minute and
+the GAN with its card at the end of each call: run it again until it says that it is done.
+"""
+
+import datetime
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fewshotgan.files import UserError
+from fewshotgan.gans.gan import GAN
+from fewshotgan.images import Images, load_images
+from fewshotgan.methods import TransferGAN
+from fewshotgan.train import Loop, Run, Viewer, make_task
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a source GAN is made.
+
+    Attributes:
+        name: of the GAN.
+        images: the shipped domain that it learns; `pretrain(..., images=...)` may bring more of the same domain.
+        config: the networks.
+        thousands: of images seen in all.
+        batch: images per step.
+        options: of the training, as in `TransferGAN`.
+    """
+
+    name: str
+    images: str
+    config: dict[str, Any]
+    thousands: int
+    batch: int = 16
+    augment: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def stylegan2_recipe_config(resolution: int, channels: int, top: int, maximum: int, latent: int) -> dict[str, Any]:
+    """Return the configuration of a small StyleGAN2: four mapping layers, no noise inputs (drawings have none)."""
+    sizes = {"resolution": resolution, "channels": channels, "top": top, "maximum": maximum}
+    latents = {"z_dim": latent, "w_dim": latent, "mapping_layers": 4, "noise": False}
+    return {"family": "stylegan2", "generator": {**sizes, **latents}, "discriminator": sizes}
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "avatars-stylegan2",
+            "avatars/personas",
+            stylegan2_recipe_config(64, 3, top=16, maximum=128, latent=128),
+            thousands=3000,
+            options={"r1_gamma": 0.3},
+        ),
+        Recipe(
+            "fashion-stylegan2",
+            "fashion/source",
+            stylegan2_recipe_config(32, 1, top=32, maximum=128, latent=128),
+            thousands=3000,
+            options={"r1_gamma": 0.1},
+        ),
+    )
+}
+
+
+def pretrain(
+    name: str,
+    out: str | Path,
+    *,
+    images: Images | None = None,
+    minutes: float | None = None,
+    thousands: int | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    progress: bool = True,
+    viewer: Viewer | None = None,
+) -> Run:
+    """Follow a recipe, or go on following it; write `<name>.safetensors` into `out`.
+
+    Args:
+        name: of the recipe.
+        out: folder of the checkpoint and the GAN.
+        images: more images of the recipe's domain than the project ships (the renderer beside the data makes them).
+        minutes: stop after so long, resumably.
+        thousands: of images to see in all; the recipe's number by default.
+        seed: of everything random.
+        device: a GPU where there is one by default.
+        progress: show a progress bar.
+        viewer: called with (iteration, images) at each snapshot.
+
+    Raises:
+        UserError: if there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise UserError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
+    recipe = RECIPES[name]
+    images = images or load_images(recipe.images)
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    source = GAN.create(recipe.config, recipe.name, seed=seed)
+    iterations = (thousands or recipe.thousands) * 1000 // recipe.batch
+    loop = make_loop(recipe, source, images.pixels, iterations, seed, device, viewer)
+    run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
+    run.gan.name = recipe.name
+    run.gan.card = card(recipe, run, images, loop.iteration * recipe.batch, device)
+    run.gan.save(Path(out) / f"{recipe.name}.safetensors")
+    return run
+
+
+def make_loop(
+    recipe: Recipe, source: GAN, pixels: Tensor, iterations: int, seed: int, device: torch.device, viewer: Viewer | None
+) -> Loop:
+    """Return the training loop of a recipe; the budget is not part of its spec, so that it may be extended."""
+    method = TransferGAN(**recipe.options)
+    task = make_task(source, pixels, recipe.batch, seed, recipe.augment, device)
+    method.build(task)
+    spec = {"recipe": recipe.name, "config": recipe.config, "batch": recipe.batch, "seed": seed, "options": method.options()}
+    return Loop(method, task, spec, iterations, 1000, viewer)
+
+
+def card(recipe: Recipe, run: Run, images: Images, seen: int, device: torch.device) -> dict[str, Any]:
+    """Return the model card, as it stands before any evaluation."""
+    size = sum(p.numel() for p in run.gan.generator.parameters()), sum(p.numel() for p in run.gan.discriminator.parameters())
+    return {
+        "summary": f"StyleGAN2, {run.gan.resolution} pixels, {images.name}, {seen / 1000:.0f} thousand images seen",
+        "data": {"domain": recipe.images, "training_images": len(images)},
+        "images_seen": seen,
+        "recipe": {"batch": recipe.batch, "augment": recipe.augment, **run.spec["options"]},
+        "parameters": {"generator": size[0], "discriminator": size[1]},
+        "seconds": round(run.seconds),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU ({platform.machine()})",
+        "torch": torch.__version__,
+        "date": datetime.date.today().isoformat(),
+    }

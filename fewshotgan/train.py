@@ -1,0 +1,359 @@
+"""The training loop: the only one, for every method and for pretraining.
+
+It steps the players of a method's stages, pays lazy penalties, keeps moving averages, takes snapshots from fixed latents,
+writes checkpoints from which it resumes to the bit, and stops with the last good state when a loss is not finite or the
+samples collapse. It knows no method by name.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from fewshotgan.augment import augmentation
+from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
+from fewshotgan.files import UserError
+from fewshotgan.gans.gan import GAN
+from fewshotgan.images import Images
+from fewshotgan.methods import Method, Player, Stage, Task, create_method
+
+SNAPSHOT_SAMPLES = 16
+LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
+EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
+EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
+
+Row = dict[str, Any]
+Viewer = Callable[[int, Tensor], None]
+
+
+@dataclass
+class Run:
+    """What an adaptation returns.
+
+    Attributes:
+        gan: the adapted GAN, of averaged weights, adapters folded in.
+        spec: everything that determines the run.
+        history: rows {"iteration", "stage", "seconds", "<player>/<term>", ...}, one every ten iterations.
+        snapshots: [(iteration, images (16, C, H, W), -1..1)] from the same latents each time; the first is the start.
+        seconds: wall time of training, over all resumptions.
+        finished: False if it was stopped by time or by Ctrl-C.
+    """
+
+    gan: GAN
+    spec: dict[str, Any]
+    history: list[Row] = field(default_factory=list)
+    snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
+    seconds: float = 0.0
+    finished: bool = True
+
+
+class CollapseError(UserError):
+    """Training left the finite or the diverse; `run` holds the last good state."""
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+def adapt(
+    gan: GAN,
+    images: Images,
+    method: str = "freezed",
+    *,
+    iterations: int = 300,
+    batch: int = 4,
+    seed: int = 0,
+    augment: str | None = "diffaugment",
+    device: str | torch.device | None = None,
+    out: str | Path | None = None,
+    minutes: float | None = None,
+    snapshot_every: int | None = None,
+    progress: bool = True,
+    viewer: Viewer | None = None,
+    **options: object,
+) -> Run:
+    """Adapt a GAN to a few images; the GAN handed in is left untouched.
+
+    Args:
+        gan: the pretrained source.
+        images: the few images, of the GAN's resolution and channels.
+        method: a name of `fewshotgan.methods()`.
+        iterations: steps of each player, over all stages.
+        batch: images per step.
+        seed: of everything random; the same seed gives the same samples on the same device.
+        augment: "diffaugment", "ada" or None, applied to all that the discriminator sees.
+        device: "cpu", "cuda", ...; a GPU where there is one by default.
+        out: folder for a checkpoint; an interrupted run with the same arguments goes on from there.
+        minutes: stop (resumably, given `out`) after so much time.
+        snapshot_every: iterations between snapshots; a twelfth of the run by default.
+        progress: show a progress bar.
+        viewer: called with (iteration, images) at each snapshot.
+        options: of the method.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        UserError: for images or options that don't fit.
+        CollapseError: if a loss is not finite or the samples collapse; its `run` holds the last good state.
+    """
+    trained = create_method(method, **options)
+    check(gan, images, trained, iterations, batch)
+    spec = {
+        "gan": gan.name, "images": images.name, "n": len(images), "method": method, "iterations": iterations,
+        "batch": batch, "seed": seed, "augment": augment,
+    }  # fmt: skip
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    task = make_task(gan, images.pixels, batch, seed, augment, device)
+    trained.build(task)
+    spec["options"] = trained.options()
+    loop = Loop(trained, task, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
+    return loop.run(Path(out) / "checkpoint.pt" if out else None, minutes, progress)
+
+
+def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int) -> None:
+    """Raise one sentence if the images can't be used with this GAN and method."""
+    if (images.resolution, images.channels) != (gan.resolution, gan.channels):
+        raise UserError(
+            f"{images.name} has images of {images.resolution} pixels and {images.channels} channels, {gan.name} makes "
+            f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, channels={gan.channels})."
+        )
+    if len(images) < method.least_images:
+        raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
+    if iterations < 1 or batch < 1:
+        raise UserError(f"iterations={iterations} and batch={batch} must both be at least 1.")
+
+
+def make_task(
+    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device
+) -> Task:
+    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W)."""
+    source = gan.copy().to(device)
+    source.generator.requires_grad_(False)
+    source.discriminator.requires_grad_(False)
+    rng = torch.Generator(device).manual_seed(seed)
+    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed)
+
+
+class Loop:
+    """State of one run; see the module's docstring."""
+
+    def __init__(
+        self, method: Method, task: Task, spec: dict[str, Any], iterations: int, snapshot_every: int, viewer: Viewer | None
+    ) -> None:
+        self.method, self.task, self.spec, self.viewer = method, task, spec, viewer
+        self.iterations, self.snapshot_every = iterations, snapshot_every
+        self.averages = nn.ModuleDict()
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.stage_index = self.stage_iteration = self.iteration = 0
+        self.stage_ends: list[dict[str, Tensor]] = []
+        self.seconds, self.started = 0.0, time.monotonic()
+        self.history: list[Row] = []
+        self.snapshots: list[tuple[int, Tensor]] = []
+        self.best_spread = 0.0
+        self.good: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
+
+    # --- the run -----------------------------------------------------------------------------------------------
+
+    def run(self, checkpoint: Path | None, minutes: float | None, progress: bool) -> Run:
+        """Train all stages, or until time or the user says stop."""
+        resumed = load_checkpoint(checkpoint, self.spec) if checkpoint else None
+        self.started, saved = time.monotonic(), time.monotonic()
+        bar = tqdm(total=self.iterations, desc=self.method.name, disable=not progress, unit="it", dynamic_ncols=True)
+        try:
+            for _ in self.train(resumed, bar):
+                if minutes is not None and time.monotonic() - self.started > minutes * 60:
+                    return self.stop(checkpoint)
+                if checkpoint and time.monotonic() - saved > 60:
+                    save_checkpoint(checkpoint, self.state())
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            return self.stop(checkpoint)
+        finally:
+            bar.close()
+        return self.stop(checkpoint, finished=True)
+
+    def stop(self, checkpoint: Path | None, finished: bool = False) -> Run:
+        """Save what there is and return it."""
+        if checkpoint:
+            save_checkpoint(checkpoint, self.state())
+        return self.outcome(finished)
+
+    def train(self, resumed: dict[str, Any] | None, bar: tqdm) -> Iterator[None]:
+        """Step through all stages, yielding after each iteration, when the state may be saved."""
+        for index, stage in enumerate(self.method.stages(self.iterations)):
+            if resumed and index < resumed["stage_index"]:
+                self.stage_ends.append(resumed["stage_ends"][index])
+                self.method.modules.load_state_dict(self.stage_ends[index])
+                continue
+            self.begin(stage, index)
+            if resumed:
+                self.restore(resumed, stage)
+                bar.update(self.iteration)
+                resumed = None
+            elif self.iteration == 0:
+                self.snapshot()
+            while self.stage_iteration < stage.iterations:
+                self.step(stage, bar)
+                yield
+            self.stage_ends.append({key: value.clone() for key, value in self.method.modules.state_dict().items()})
+
+    def begin(self, stage: Stage, index: int) -> None:
+        """Prepare optimisers and averages; moments of parameters that trained before are carried over."""
+        self.stage_index, self.stage_iteration = index, 0
+        self.method.modules.train()
+        before, self.optimisers = self.optimisers, {}
+        for player in stage.players:
+            self.optimisers[player.name] = optimiser = make_optimiser(player)
+            if player.name in before:
+                old = before[player.name].state
+                optimiser.state.update({p: old[p] for p in player.parameters if p in old})
+        fresh = {name: copy.deepcopy(self.method.modules[name]).eval() for name in self.method.averaged}
+        for name, module in fresh.items():
+            module.requires_grad_(False)
+            if name in self.averages:
+                module.load_state_dict(self.averages[name].state_dict(), strict=False)
+        self.averages = nn.ModuleDict(fresh)
+
+    def step(self, stage: Stage, bar: tqdm) -> None:
+        """One iteration: each player moves, averages follow, and now and then we look."""
+        if stage.before:
+            stage.before(self.stage_iteration)
+        terms = {}
+        for player in stage.players:
+            terms.update(self.move(player))
+        self.iteration += 1
+        self.stage_iteration += 1
+        self.average()
+        if self.iteration % LOG_EVERY == 0 or self.iteration == self.iterations:
+            self.log(stage, terms, bar)
+        if self.iteration % self.snapshot_every == 0 or self.iteration == self.iterations:
+            self.snapshot()
+        bar.update()
+
+    def move(self, player: Player) -> dict[str, Tensor]:
+        """One optimiser step on the player's terms, and one on each penalty that is due."""
+        self.method.modules.requires_grad_(False)  # no gradient is computed that nobody uses
+        for parameter in player.parameters:
+            parameter.requires_grad_(True)
+        terms = self.minimise(player, player.terms(), 1)
+        for penalty in player.penalties:
+            if self.stage_iteration % penalty.every == 0:
+                terms.update(self.minimise(player, penalty.terms(), penalty.every))
+        return {f"{player.name}/{name}": value.detach() for name, value in terms.items()}
+
+    def minimise(self, player: Player, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+        """Step down the sum of the terms."""
+        optimiser = self.optimisers[player.name]
+        optimiser.zero_grad(set_to_none=True)
+        (sum(terms.values()) * weight).backward()
+        optimiser.step()
+        if player.after_step:
+            player.after_step()
+        return terms
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Move the averages; their half-life grows with the images seen, as in StyleGAN2-ADA."""
+        seen = self.iteration * self.task.batch
+        half_life = min(seen * EMA_RAMPUP, EMA_IMAGES_PER_BATCH * self.task.batch)
+        keep = 0.5 ** (self.task.batch / half_life)
+        for name, module in self.averages.items():
+            live = self.method.modules[name]
+            for mean, parameter in zip(module.parameters(), live.parameters(), strict=True):
+                mean.lerp_(parameter, 1 - keep)
+            for buffer, source in zip(module.buffers(), live.buffers(), strict=True):
+                buffer.copy_(source)
+
+    # --- looking and judging -----------------------------------------------------------------------------------
+
+    def log(self, stage: Stage, terms: dict[str, Tensor], bar: tqdm) -> None:
+        """Append a row to the history; stop if a term is not finite."""
+        values = {name: float(value) for name, value in terms.items()}
+        row = {"iteration": self.iteration, "stage": stage.name, "seconds": round(self.elapsed(), 3), **values}
+        self.history.append(row)
+        bar.set_postfix({name.replace("logistic", "loss"): f"{value:.3f}" for name, value in values.items()})
+        if not all(torch.isfinite(torch.tensor(value)) for value in values.values()):
+            self.collapse("a loss is not finite")
+
+    def snapshot(self) -> None:
+        """Keep samples of the averaged weights from fixed latents; stop if they have become one and the same."""
+        gan = self.gan()
+        images = gan.render(gan.latents(SNAPSHOT_SAMPLES, seed=self.task.seed))
+        if not torch.isfinite(images).all():
+            self.collapse("the samples are not finite")
+        spread = float(images.std(dim=0).mean())
+        if len(self.task.images) > 1 and spread < 0.02 * self.best_spread and self.best_spread > 0.05:
+            self.collapse("all samples have become the same image")
+        self.best_spread = max(self.best_spread, spread)
+        self.snapshots.append((self.iteration, images))
+        self.good = tuple({k: v.clone() for k, v in m.state_dict().items()} for m in (self.method.modules, self.averages))
+        if self.viewer:
+            self.viewer(self.iteration, images)
+
+    def collapse(self, reason: str) -> None:
+        """Go back to the last good state and raise."""
+        if self.good is not None:
+            self.method.modules.load_state_dict(self.good[0])
+            self.averages.load_state_dict(self.good[1])
+        kept = self.snapshots[-1][0] if self.snapshots else 0
+        raise CollapseError(
+            f"{self.method.name} stopped at iteration {self.iteration}: {reason}; the state of iteration {kept} is kept "
+            "(try a lower learning_rate or fewer iterations).",
+            self.outcome(finished=False),
+        )
+
+    def gan(self) -> GAN:
+        """Return the GAN of the averaged weights, sharing them."""
+        return self.method.result(nn.ModuleDict({**self.method.modules, **self.averages}))
+
+    def outcome(self, finished: bool) -> Run:
+        """Return the run so far, with a GAN of its own."""
+        gan = self.gan().copy().to("cpu").refresh()
+        gan.generator.requires_grad_(False)
+        gan.discriminator.requires_grad_(False)
+        return Run(gan, self.spec, self.history, self.snapshots, self.elapsed(), finished)
+
+    def elapsed(self) -> float:
+        """Seconds of training, earlier tries included."""
+        return self.seconds + time.monotonic() - self.started
+
+    # --- checkpoints -------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a resumption needs: tensors and plain values only."""
+        return {
+            "spec": self.spec, "stage_index": self.stage_index, "stage_iteration": self.stage_iteration,
+            "iteration": self.iteration, "modules": self.method.modules.state_dict(),
+            "averages": self.averages.state_dict(), "stage_ends": self.stage_ends[: self.stage_index],
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "rng": self.task.rng.get_state(), "augment": self.task.augment.state_dict(), "seconds": self.elapsed(),
+            "history": self.history, "snapshots": self.snapshots, "best_spread": self.best_spread,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any], stage: Stage) -> None:
+        """Take up a saved state at its stage."""
+        self.stage_iteration, self.iteration = state["stage_iteration"], state["iteration"]
+        self.method.modules.load_state_dict(state["modules"])
+        self.averages.load_state_dict(state["averages"])
+        for player in stage.players:
+            self.optimisers[player.name].load_state_dict(state["optimisers"][player.name])
+        self.task.rng.set_state(state["rng"].cpu())
+        self.task.augment.load_state_dict(state["augment"])
+        self.seconds, self.best_spread = state["seconds"], state["best_spread"]
+        self.history, self.snapshots = list(state["history"]), list(state["snapshots"])
+
+
+def make_optimiser(player: Player) -> torch.optim.Adam:
+    """Return the player's Adam, with rate and betas corrected for the extra steps of lazy penalties (StyleGAN2, section 3.1)."""
+    ratio = 1.0
+    for penalty in player.penalties:
+        ratio *= penalty.every / (penalty.every + 1)
+    betas = (player.betas[0] ** ratio, player.betas[1] ** ratio)
+    return torch.optim.Adam(player.parameters, lr=player.learning_rate * ratio, betas=betas, eps=1e-8, foreach=True)
