@@ -1,0 +1,163 @@
+"""Build the shipped images: render, drop repeats, pack one zip per domain, fix the splits, write the manifest.
+
+    python data/build.py avatars [STYLE ...]   # needs Node; `npm ci` in data/avatars/render first
+    python data/build.py fashion DIR           # DIR: the unpacked Debian package dataset-fashion-mnist
+    python data/build.py manifest              # after any change under data/: sizes and checksums anew
+
+The zips are the field's own form: images and a `dataset.json`, as StyleGAN's tools and clean-fid read them. Images are
+lossless WebP under `train/` and `held_out/`. The same input gives the same bytes.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+DATA = Path(__file__).resolve().parent
+SHOTS = (1, 5, 10, 25, 100, 1000)
+SPLIT_SEED = 20200523
+
+# style: (training images, held-out images, licence, attribution)
+STYLES = {
+    "personas": (4000, 1000, "CC-BY-4.0", "Personas by Draftbit, https://personas.draftbit.com/"),
+    "pixel-art": (1000, 1000, "CC0-1.0", "Pixel Art by DiceBear, https://www.dicebear.com"),
+    "miniavs": (1000, 1000, "CC-BY-4.0", "Miniavs by Webpixels, https://webpixels.io/"),
+    "toon-head": (1000, 1000, "CC-BY-4.0", "ToonHead by Johan Melin, https://www.johanmelin.com"),
+    "thumbs": (1000, 1000, "CC0-1.0", "Thumbs by DiceBear, https://www.dicebear.com"),
+    "shapes": (1000, 1000, "CC0-1.0", "Shapes by DiceBear, https://www.dicebear.com"),
+    "fun-emoji": (150, 150, "CC-BY-4.0", "Fun Emoji Set by Davis Uche, https://www.instagram.com/davedirect3/"),
+    "big-ears": (150, 150, "CC-BY-4.0", "Face Generator by The Visual Team, https://thevisual.team/"),
+    "adventurer": (150, 150, "CC-BY-4.0", "Adventurer by Lisa Wischofsky, https://www.instagram.com/lischi_art/"),
+    "lorelei": (150, 150, "CC0-1.0", "Lorelei by Lisa Wischofsky, https://www.instagram.com/lischi_art/"),
+}
+PRETRAINING_POOL = {"personas": 40000}  # rendered for pretraining: no held-out image may equal one of these
+
+CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
+FASHION = (1000, 500, "MIT", "Fashion-MNIST by Han Xiao, Kashif Rasul and Roland Vollgraf, Zalando, arXiv 1708.07747")
+
+
+def render(style: str, split: str, count: int) -> np.ndarray:
+    """Return rendered images, uint8 (count, 64, 64, 3)."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "images.rgb"
+        subprocess.run(["node", "render.mjs", style, split, str(count), raw], cwd=DATA / "avatars/render", check=True)
+        return np.fromfile(raw, np.uint8).reshape(count, 64, 64, 3)
+
+
+def distinct(images: np.ndarray, seen: set[bytes]) -> list[np.ndarray]:
+    """Return the images that are not in `seen`, each once, and add them to it."""
+    kept = []
+    for image in images:
+        key = hashlib.sha256(image.tobytes()).digest()
+        if key not in seen:
+            seen.add(key)
+            kept.append(image)
+    return kept
+
+
+def pack(path: Path, train: list[np.ndarray], held_out: list[np.ndarray]) -> None:
+    """Write one domain: lossless WebP images and dataset.json, stored, with fixed dates."""
+    names = []
+    with zipfile.ZipFile(path, "w") as archive:
+        for split, images in (("train", train), ("held_out", held_out)):
+            for index, pixels in enumerate(images):
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, method=6, exact=True)
+                names.append(f"{split}/{index:05d}.webp")
+                archive.writestr(zipfile.ZipInfo(names[-1], (2020, 5, 23, 0, 0, 0)), buffer.getvalue())
+        labels = json.dumps({"labels": None, "names": names}, separators=(",", ":"))
+        info = zipfile.ZipInfo("dataset.json", (2020, 5, 23, 0, 0, 0))
+        archive.writestr(info, labels, zipfile.ZIP_DEFLATED)
+    print(path.name, len(train), len(held_out), f"{path.stat().st_size / 2**20:.2f} MiB", flush=True)
+
+
+def split_entry(name: str, train: int, held_out: int) -> dict:
+    """Return the published split: sizes, and nested few-shot subsets as lists of indices into the training images."""
+    seed = [SPLIT_SEED, *name.encode()]
+    order = np.random.default_rng(seed).permutation(train).tolist()
+    return {"train": train, "held_out": held_out, "few_shot": {str(n): order[:n] for n in SHOTS if n <= train}}
+
+
+def write_splits(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:
+    """Write splits.json, a domain a line."""
+    lines = [f'  "{name}": {json.dumps(split_entry(name, *size))}' for name, size in sizes.items()]
+    (folder / "splits.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def build_avatars(styles: list[str]) -> None:
+    """Render these styles; held-out images have seeds of their own and equal no training image."""
+    for style in styles:
+        n_train, n_held_out = STYLES[style][:2]
+        seen: set[bytes] = set()
+        pool = distinct(render(style, "train", PRETRAINING_POOL.get(style, n_train * 2)), seen)
+        held_out = distinct(render(style, "test", n_held_out * 2), seen)
+        assert len(pool) >= n_train and len(held_out) >= n_held_out, (style, len(pool), len(held_out))
+        pack(DATA / f"avatars/{style}.zip", pool[:n_train], held_out[:n_held_out])
+    write_splits(DATA / "avatars", {style: row[:2] for style, row in STYLES.items()})
+
+
+def read_idx(path: Path, offset: int) -> np.ndarray:
+    """Return the bytes of a gzipped IDX file after its header."""
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=offset)
+
+
+def build_fashion(package: Path) -> None:
+    """Pack each class, padded from 28 to 32 pixels with black; held-out images come from the package's test file."""
+    folder = next(package.rglob("train-images-idx3-ubyte.gz")).parent
+    pixels, labels = {}, {}
+    for split in ("train", "t10k"):
+        images = read_idx(folder / f"{split}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
+        pixels[split] = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+        labels[split] = read_idx(folder / f"{split}-labels-idx1-ubyte.gz", 8)
+    for index, name in enumerate(CLASSES):
+        seen: set[bytes] = set()
+        train = distinct(pixels["train"][labels["train"] == index], seen)[: FASHION[0]]
+        held_out = distinct(pixels["t10k"][labels["t10k"] == index], seen)[: FASHION[1]]
+        pack(DATA / f"fashion/{name}.zip", train, held_out)
+    write_splits(DATA / "fashion", {name: FASHION[:2] for name in CLASSES})
+
+
+def describe(path: str) -> dict[str, str]:
+    """Return origin, licence and attribution of a shipped file."""
+    folder, name = path.split("/")[0], Path(path).stem
+    if folder == "avatars" and name in STYLES:
+        _, _, licence, attribution = STYLES[name]
+        made = f"data/build.py avatars: DiceBear 9.4.3 style {name}, seeds {name}-train-i and {name}-test-i"
+        return {"origin": made, "licence": licence, "attribution": attribution}
+    if folder == "fashion" and name in CLASSES:
+        made = "data/build.py fashion: Debian package dataset-fashion-mnist 0.0~git20200523"
+        return {"origin": made, "licence": FASHION[2], "attribution": FASHION[3]}
+    licence = "CC-BY-4.0" if path.startswith("gans/avatars") else "MIT"
+    return {"origin": "made in this project", "licence": licence, "attribution": "fewshotgan contributors"}
+
+
+def write_manifest() -> None:
+    """List every file of images and weights with its checksum; papers and ledger are text that grows, and are not listed."""
+    blocks = ["# Every shipped file of images and weights; written by `python data/build.py manifest`."]
+    for path in sorted(p for folder in ("avatars", "fashion", "gans") for p in (DATA / folder).glob("*") if p.is_file()):
+        entry = {"path": path.relative_to(DATA).as_posix(), "bytes": path.stat().st_size}
+        entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        entry |= describe(entry["path"])
+        blocks.append("\n".join(["[[file]]", *(f"{key} = {json.dumps(value)}" for key, value in entry.items())]))
+    (DATA / "manifest.toml").write_text("\n\n".join(blocks) + "\n")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["avatars", *styles]:
+            build_avatars(styles or list(STYLES))
+        case ["fashion", package]:
+            build_fashion(Path(package))
+        case ["manifest"]:
+            pass
+        case _:
+            sys.exit(__doc__)
+    write_manifest()

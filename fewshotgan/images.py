@@ -1,0 +1,242 @@
+"""Images: the shipped domains with their fixed splits, and anybody's folder or zip, made square and of one size.
+
+Shipped domains keep their few-shot subsets, training pool and held-out images apart (`splits.json` beside the zips):
+held-out images are for evaluation only and come with `split="held_out"` alone.
+"""
+
+import difflib
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from fewshotgan.files import UserError, data_dir
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+MOST_PIXELS = 80_000_000  # of one image before it is decoded
+MOST_BYTES = 256 * 2**20  # of one file, packed or unpacked
+MIXTURES = {"fashion/source": ("sandal", "bag")}  # every class of the collection but these, which serve as targets
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set of images of one size.
+
+    Attributes:
+        pixels: uint8 (N, C, H, W), C 1 or 3.
+        name: the shipped domain or the path.
+        note: how they were cropped and what was left out, one sentence; empty if they are as they were.
+    """
+
+    pixels: Tensor
+    name: str
+    note: str = ""
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.pixels)
+
+    @property
+    def resolution(self) -> int:
+        """Side in pixels."""
+        return self.pixels.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.pixels.shape[1]
+
+    def tensor(self) -> Tensor:
+        """Return float32 (N, C, H, W), -1..1."""
+        return self.pixels.float() / 127.5 - 1
+
+
+def load_images(
+    source: str | Path,
+    n: int | None = None,
+    *,
+    split: str = "train",
+    resolution: int | None = None,
+    channels: int | None = None,
+) -> Images:
+    """Load a shipped domain, a folder, a dataset zip or one image file.
+
+    Args:
+        source: "avatars/pixel-art", or a path.
+        n: the first n; of a shipped domain the published few-shot subset (1, 5, 10, 25, 100, 1000 are nested).
+        split: "train", or "held_out" (shipped domains only, for evaluation).
+        resolution: side to resize to; by default a shipped domain's own, 64 for others.
+        channels: 1 or 3; by default a shipped domain's own, 3 for others.
+
+    Raises:
+        UserError: if there is no such source, no readable image in it, or fewer than n.
+    """
+    if split not in ("train", "held_out"):
+        raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
+    if str(source) in domains():
+        images = _shipped(str(source), split)
+        if resolution or channels:
+            images = _convert(images, resolution or images.resolution, channels or images.channels)
+    else:
+        if split == "held_out":
+            raise UserError(f"{source} is no shipped domain, so it has no held-out split; pass its images as they are.")
+        images = _from_path(Path(source), resolution or 64, channels or 3)
+    if n is None:
+        return images
+    if not 1 <= n <= len(images):
+        raise UserError(f"{source} has {len(images)} images, so n={n} can't be had; choose 1 to {len(images)}.")
+    return Images(images.pixels[:n], images.name, images.note)
+
+
+@cache
+def domains() -> dict[str, str]:
+    """Return the shipped domains: {name: one line about it}."""
+    found = {}
+    for collection in ("avatars", "fashion"):
+        for name, split in _splits(collection).items():
+            found[f"{collection}/{name}"] = f"{split['train']} training and {split['held_out']} held-out images"
+    for name, without in MIXTURES.items():
+        found[name] = f"all classes but {' and '.join(without)}, mixed"
+    return found
+
+
+@cache
+def _splits(collection: str) -> dict[str, dict]:
+    return json.loads((data_dir() / collection / "splits.json").read_text())
+
+
+@cache
+def _shipped(name: str, split: str) -> Images:
+    """Return a split of a shipped domain in its fixed order, which begins with the few-shot subsets."""
+    collection, domain = name.split("/")
+    if name in MIXTURES:
+        parts = [f"{collection}/{other}" for other in _splits(collection) if other not in MIXTURES[name]]
+        pixels = torch.cat([_shipped(part, split).pixels for part in parts])
+        order = np.random.default_rng(0).permutation(len(pixels))
+        return Images(pixels[torch.from_numpy(order)], name)
+    with zipfile.ZipFile(data_dir() / collection / f"{domain}.zip") as archive:
+        names = [entry for entry in archive.namelist() if entry.startswith(f"{split}/")]
+        arrays = [np.array(Image.open(io.BytesIO(archive.read(entry)))) for entry in names]
+    stack = np.stack(arrays)
+    grey = (stack[..., :1] == stack).all() if collection == "fashion" else False  # WebP stores grey as equal channels
+    pixels = torch.from_numpy(stack[..., :1] if grey else stack).permute(0, 3, 1, 2).contiguous()
+    if split == "train":
+        first = max(_splits(collection)[domain]["few_shot"].values(), key=len)
+        rest = sorted(set(range(len(pixels))) - set(first))
+        pixels = pixels[torch.tensor(first + rest)]
+    return Images(pixels, name)
+
+
+def _convert(images: Images, resolution: int, channels: int) -> Images:
+    """Resize and convert a set that is in memory."""
+    pictures = [Image.fromarray(p.permute(1, 2, 0).numpy().squeeze()) for p in images.pixels]
+    arrays = [_square(picture, resolution, channels) for picture in pictures]
+    return Images(_stack(arrays), images.name, f"resized to {resolution} pixels (Lanczos), {channels} channels")
+
+
+def _from_path(path: Path, resolution: int, channels: int) -> Images:
+    """Read what can be read; name what can't."""
+    arrays, left_out, cropped = [], [], 0
+    for name, data in _files(path):
+        try:
+            picture = _open(data)
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            left_out.append(f"{name} ({_reason(error)})")
+            continue
+        cropped += picture.width != picture.height
+        arrays.append(_square(picture, resolution, channels))
+    if not arrays:
+        found = f"none of its {len(left_out)} image files can be read: {', '.join(left_out[:5])}" if left_out else "it holds none"
+        raise UserError(f"No images came from {path}, for {found}; give it JPEG, PNG or WebP images.")
+    note = f"{len(arrays)} images resized to {resolution}x{resolution} (Lanczos), {cropped} of them centre-cropped to a square first"
+    if left_out:
+        note += f"; left out: {', '.join(left_out[:10])}" + (f" and {len(left_out) - 10} more" if len(left_out) > 10 else "")
+    return Images(_stack(arrays), str(path), note + ".")
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
+    """Yield (name, content or a sentence why not) of every image file of a folder or zip, in the order of the names."""
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if _is_image(p.relative_to(path))):
+            too_big = file.stat().st_size > MOST_BYTES
+            yield str(file.relative_to(path)), "the file is too big" if too_big else file.read_bytes()
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for info in sorted(archive.infolist(), key=lambda entry: entry.filename):
+                if _is_image(Path(info.filename)):
+                    yield info.filename, "the file is too big" if info.file_size > MOST_BYTES else _read(archive, info)
+    elif path.is_file() and path.suffix.lower() in SUFFIXES:
+        yield path.name, path.read_bytes()
+    elif path.is_file():
+        raise UserError(f"{path} is neither an image, nor a zip, nor a folder; give a folder of JPEG, PNG or WebP images.")
+    else:
+        close = difflib.get_close_matches(str(path), domains(), n=2, cutoff=0.5)
+        hint = f" perhaps {' or '.join(close)}?" if close else " `fewshotgan proximity` lists the domains."
+        raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
+    """Return a member's bytes, or why it can't be read."""
+    try:
+        return archive.read(info)
+    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as error:
+        return f"the zip is damaged here: {error}"
+
+
+def _is_image(path: Path) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
+
+
+def _open(data: bytes | str) -> Image.Image:
+    """Return an upright picture of mode L or RGB, alpha laid on white; ValueError says why not."""
+    if isinstance(data, str):
+        raise ValueError(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        picture = Image.open(io.BytesIO(data))
+    if picture.width * picture.height > MOST_PIXELS:
+        raise ValueError(f"{picture.width}x{picture.height} pixels are too many")
+    picture.load()
+    return _plain(ImageOps.exif_transpose(picture))
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """Return the picture in mode L or RGB: 16 bits scaled to 8, palettes resolved, alpha laid on white."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture, dtype=np.float64)
+        top = 65535 if picture.mode.startswith("I") else max(1.0, float(values.max()))
+        return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
+    if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return picture if picture.mode == "L" else picture.convert("RGB")
+
+
+def _square(picture: Image.Image, resolution: int, channels: int) -> np.ndarray:
+    """Return the centre square, resized, uint8 (resolution, resolution, channels)."""
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.size != (resolution, resolution):
+        picture = ImageOps.fit(picture, (resolution, resolution), Image.Resampling.LANCZOS)
+    return np.asarray(picture).reshape(resolution, resolution, channels)
+
+
+def _stack(arrays: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+
+def _reason(error: Exception) -> str:
+    """Return a few words on why a file is no image."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no image"
+    return str(error).split("\n")[0] or "broken"

@@ -1,0 +1,107 @@
+"""One protocol for every number: `evaluate` and what it says about itself."""
+
+import hashlib
+import zipfile
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fewshotgan.files import UserError, atomic_write, cache_dir
+from fewshotgan.images import Images, load_images
+from fewshotgan.metrics.features import SIDES, features
+from fewshotgan.metrics.frechet import frechet_distance
+from fewshotgan.metrics.kernel import kernel_distance
+from fewshotgan.metrics.neighbours import memorisation, precision_recall
+
+NEIGHBOURS = 3
+KEYS = {"efficientnet": ("fd_efficientnet", "kd_efficientnet"), "inception": ("fid", "kid")}
+
+
+class Sampler(Protocol):
+    """Anything that makes images from a seed."""
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """Return (n, C, H, W), -1..1."""
+
+
+def evaluate(
+    gan: Sampler | Tensor,
+    domain: str | Images,
+    *,
+    n: int = 1000,
+    seed: int = 0,
+    inception: bool = False,
+    train: Images | None = None,
+) -> dict[str, Any]:
+    """Compare generated images with real ones that no training has seen.
+
+    Args:
+        gan: a GAN, or images (N, C, H, W), -1..1.
+        domain: a shipped domain, whose held-out images are the reference, or images of your own.
+        n: how many images to generate.
+        seed: of their latents.
+        inception: also compute `fid` and `kid`; needs the Inception file, fetched once.
+        train: the few images that were trained on, for `memorisation`.
+
+    Returns:
+        {"fd_efficientnet", "kd_efficientnet", "precision", "recall", "memorisation" (given `train`), "fid" and "kid" (given
+        `inception`), "protocol"}. Distances are better small; precision and recall, in 0..1, large; memorisation, in 0..1, small.
+
+    Raises:
+        UserError: if the sizes don't fit, there are fewer than two real images, or Inception can't be had.
+    """
+    real = load_images(domain, split="held_out") if isinstance(domain, str) else domain
+    fake = gan if isinstance(gan, Tensor) else gan.sample(n, seed=seed)
+    if fake.shape[1:] != real.pixels.shape[1:]:
+        raise UserError(
+            f"The generated images are {tuple(fake.shape[1:])} and those of {real.name} {tuple(real.pixels.shape[1:])} "
+            "(channels, height, width); load the real ones at the GAN's size."
+        )
+    if min(len(real), len(fake)) <= NEIGHBOURS:
+        raise UserError(f"{real.name}: {len(real)} real and {len(fake)} generated images are too few; give at least 4 of each.")
+    scores: dict[str, Any] = {}
+    for extractor in ("inception", "efficientnet") if inception else ("efficientnet",):
+        a, b = real_features(real, extractor), features(fake, extractor)
+        distance, kernel = KEYS[extractor]
+        scores[distance], scores[kernel] = frechet_distance(a, b), kernel_distance(a, b)
+    scores["precision"], scores["recall"] = precision_recall(a, b, NEIGHBOURS)
+    if train is not None:
+        scores["memorisation"] = memorisation(b, real_features(train, "efficientnet"), a)
+    return {**scores, "protocol": protocol(real, isinstance(domain, str), len(fake), seed, inception)}
+
+
+def protocol(real: Images, held_out: bool, n_generated: int, seed: int, inception: bool) -> dict[str, Any]:
+    """Return what a reader needs to repeat a number."""
+    return {
+        "real": f"{real.name}, {'held out' if held_out else 'as given'}",
+        "n_real": len(real),
+        "n_generated": n_generated,
+        "sample_seed": seed,
+        "weights": "moving average",
+        "flips": "none",
+        "truncation": 1.0,
+        "resize": "clean-fid (8 bits, PIL bicubic on float channels)",
+        "extractors": {name: SIDES[name] for name in SIDES if inception or name == "efficientnet"},
+        "neighbours": NEIGHBOURS,
+        "torch": torch.__version__,
+    }
+
+
+def real_features(images: Images, extractor: str) -> np.ndarray:
+    """Return features (N, d) of real images, from the cache where they were computed before."""
+    pixels = np.ascontiguousarray(images.pixels.numpy())
+    key = hashlib.sha256(pixels.tobytes() + f"{pixels.shape} {extractor} {SIDES[extractor]} 1".encode()).hexdigest()[:32]
+    path = cache_dir() / "features" / f"{key}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["features"].astype(np.float64)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        rows = features(images.tensor(), extractor)
+    try:
+        with atomic_write(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, features=rows.astype(np.float32))
+    except UserError:
+        pass  # a cache that can't be written costs time, nothing else
+    return rows.astype(np.float32).astype(np.float64)

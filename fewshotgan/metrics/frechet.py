@@ -1,0 +1,26 @@
+"""Fréchet distance between Gaussians fitted to two sets of features.
+
+Paper: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule..." (NeurIPS 2017, arXiv 1706.08500), equation 6. It is
+called FID only with Inception features (`fewshotgan.metrics.evaluate`).
+"""
+
+import numpy as np
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Return |mu_a - mu_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of features (N, d) and (M, d), at least two rows each.
+
+    With C_a = A^T A the trace of the root is the sum of the singular values of A B^T: no matrix root is needed, and
+    sets smaller than d, whose covariances are singular, are exact.
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    root_a, root_b = _root(a), _root(b)
+    overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
+    shift = np.square(a.mean(axis=0) - b.mean(axis=0)).sum()
+    return float(max(0.0, shift + np.square(root_a).sum() + np.square(root_b).sum() - 2 * overlap))
+
+
+def _root(x: np.ndarray) -> np.ndarray:
+    """Return R with R^T R the covariance of x (divisor N - 1), at most (d, d)."""
+    root = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
+    return np.linalg.qr(root, mode="r") if len(root) > root.shape[1] else root

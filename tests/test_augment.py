@@ -1,0 +1,65 @@
+"""DiffAugment meets the official numbers; ADA is the identity at p = 0 and follows the discriminator."""
+
+import pytest
+import torch
+from golden import fill
+
+from fewshotgan import augment
+from fewshotgan.files import UserError
+
+
+def test_diffaugment_meets_the_golden():
+    golden = fill.load("diffaugment")
+    t = {name: torch.from_numpy(value) for name, value in golden.inputs.items()}
+    x = t["x"]
+    colour = augment.contrast(augment.saturation(augment.brightness(x, t["brightness_u"]), t["saturation_u"]), t["contrast_u"])
+    moved = augment.translation(colour, t["translation_x"], t["translation_y"])
+    got = {
+        "brightness": augment.brightness(x, t["brightness_u"]),
+        "saturation": augment.saturation(x, t["saturation_u"]),
+        "contrast": augment.contrast(x, t["contrast_u"]),
+        "color": colour,
+        "translation": augment.translation(x, t["translation_x"], t["translation_y"]),
+        "cutout": augment.cutout(x, t["offset_x"], t["offset_y"]),
+        "all": augment.cutout(moved, t["offset_x"], t["offset_y"]),
+    }
+    for name, (error, limit) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
+        assert error <= limit, name
+
+
+@pytest.mark.parametrize("name", ["diffaugment", "ada"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_same_draws_same_images_and_gradients_flow(name, channels):
+    make = augment.augmentation(name)
+    make.load_state_dict({"p": 0.8})
+    x = torch.randn(5, channels, 16, 16, requires_grad=True)
+    first = make(x, torch.Generator().manual_seed(3))
+    assert first.shape == x.shape
+    assert torch.equal(first, make(x, torch.Generator().manual_seed(3)))
+    assert not torch.equal(first, make(x, torch.Generator().manual_seed(4)))
+    first.square().sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
+def test_ada_is_the_identity_at_zero_and_p_follows_the_logits():
+    ada = augment.ADA(thousands=0.1)
+    x = torch.randn(4, 3, 8, 8)
+    assert ada(x) is x
+    ada.update(torch.ones(10, 1))
+    assert ada.p == pytest.approx(0.1)
+    ada.update(-torch.ones(20, 1))
+    assert ada.p == 0
+
+
+def test_ada_keeps_a_constant_grey_image_grey_in_hue_and_geometry():
+    ada = augment.ADA(p=1.0)
+    x = torch.full((6, 3, 8, 8), 0.25)
+    out = ada(x, torch.Generator().manual_seed(0))
+    assert torch.allclose(out, out[:, :1, :1, :1].expand_as(out), atol=1e-5)
+
+
+def test_unknown_names_are_refused_in_a_sentence():
+    with pytest.raises(UserError, match="no augmentation 'mixup'"):
+        augment.augmentation("mixup")
+    with pytest.raises(UserError, match="no policy flip"):
+        augment.DiffAugment("color,flip")
