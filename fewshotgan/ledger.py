@@ -1,0 +1,64 @@
+"""The ledger: one line of JSON per recorded run, only ever appended to.
+
+Several processes may append at once. A line that was cut in half by a crash is skipped with a warning; the next append
+starts on a line of its own, so nothing else is lost.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from fewshotgan.files import UserError, data_dir
+
+Entry = dict[str, Any]
+
+
+def ledger_path() -> Path:
+    """Return the ledger: `$FEWSHOTGAN_LEDGER`, or the one that ships with the project."""
+    return Path(os.environ.get("FEWSHOTGAN_LEDGER") or data_dir() / "ledger" / "runs.jsonl")
+
+
+def spec_key(spec: dict[str, Any]) -> str:
+    """Return a short name of a spec: equal specs, equal names."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def append(entry: Entry) -> None:
+    """Add a run as one line, on disk when this returns.
+
+    Raises:
+        UserError: if the ledger can't be written.
+    """
+    path = ledger_path()
+    line = json.dumps(entry, sort_keys=True) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - 1))
+            cut = end > 0 and file.read(1) != b"\n"
+            file.write((("\n" if cut else "") + line).encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(f"The ledger {path} could not be written ({error.strerror or error}); this run is not recorded.") from error
+
+
+def read() -> dict[str, Entry]:
+    """Return the runs by `spec_key`; of two of one spec the first counts."""
+    path = ledger_path()
+    entries: dict[str, Entry] = {}
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            entries.setdefault(spec_key(entry["spec"]), entry)
+        except (json.JSONDecodeError, KeyError, TypeError):
+            if line.strip():
+                warnings.warn(f"{path}, line {number} is no whole entry and is skipped (cut by a crash?).", stacklevel=2)
+    return entries

@@ -1,0 +1,190 @@
+"""Published tables, our ledger beside them, and the verdict on each claim. The two kinds of number never share a cell."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from statistics import fmean, stdev
+from typing import Any
+
+from fewshotgan import ledger
+from fewshotgan.files import UserError, data_dir
+from fewshotgan.record import BUDGET, NOT_ADAPTED, SEEDS, TABLES, TARGETS, Column, OwnTable, cell_spec
+
+Paper = dict[str, Any]
+ENOUGH_SEEDS = 3
+NOT_RUN = "not run"
+
+
+@cache
+def papers() -> dict[str, Paper]:
+    """Return what data/papers holds: {key: paper with its published tables}."""
+    loaded = [tomllib.loads(path.read_text()) for path in sorted((data_dir() / "papers").glob("*.toml"))]
+    return {paper["key"]: paper for paper in loaded}
+
+
+def published(paper: str, table: str) -> dict[str, Any]:
+    """Return one published table.
+
+    Raises:
+        UserError: if there is no such paper or table.
+    """
+    if paper not in papers():
+        raise UserError(f"There is no paper {paper!r}; there are {', '.join(papers())}.")
+    for entry in papers()[paper]["table"]:
+        if entry["id"] == table:
+            return entry
+    raise UserError(f"{paper} has no table {table!r}; it has {', '.join(t['id'] for t in papers()[paper]['table']) or 'none'}.")
+
+
+def scores(method: str, column: Column, metric: str = "fd_efficientnet") -> list[float]:
+    """Return the recorded values of a cell, a seed each; failed runs have none."""
+    entries = ledger.read()
+    found = [entries.get(ledger.spec_key(cell_spec(method, column, seed))) for seed in SEEDS]
+    return [entry["metrics"][metric] for entry in found if entry and entry["status"] == "ok"]
+
+
+def failures(method: str, column: Column) -> int:
+    """Return how many recorded runs of a cell collapsed."""
+    entries = ledger.read()
+    found = [entries.get(ledger.spec_key(cell_spec(method, column, seed))) for seed in SEEDS]
+    return sum(1 for entry in found if entry and entry["status"] == "failed")
+
+
+def cell_text(method: str, column: Column, metric: str) -> str:
+    """Return a cell as printed: mean ± standard deviation (seeds), or what else there is to say."""
+    values, failed = scores(method, column, metric), failures(method, column)
+    parts = [f"{failed} failed"] if failed else []
+    if len(values) == 1:
+        parts.insert(0, f"{values[0]:.0f} (1 seed)")
+    elif values:
+        parts.insert(0, f"{fmean(values):.0f} ± {stdev(values):.0f} ({len(values)} seeds)")
+    return ", ".join(parts) or NOT_RUN
+
+
+def render(headers: list[str], rows: list[list[str]]) -> str:
+    """Return a table of fixed-width text."""
+    widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [headers, *rows]]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def render_published(paper: str, table: str) -> str:
+    """Return a published table as text."""
+    entry = published(paper, table)
+    metrics = "/".join(entry["metrics"])
+    rows = [[label, *values] for label, values in entry["rows"].items()]
+    head = f"published: {papers()[paper]['title']}, {papers()[paper]['venue']}, {entry['id']} ({metrics}; {entry['better']})"
+    return f"{head}\n{entry['caption']}\n{render(['', *entry['columns']], rows)}"
+
+
+def render_own(own: OwnTable) -> str:
+    """Return a table of ours as text: the ledger's cells and the protocol beneath."""
+    blocks = []
+    for domain in dict.fromkeys((column.gan, column.images) if len(own.rows) == 3 else (column.gan, "") for column in own.columns):
+        chosen = [c for c in own.columns if c.gan == domain[0] and domain[1] in (c.images, "")]
+        rows = [[label, *(cell_text(method, column, own.metric) for column in chosen)] for label, method in own.rows.items()]
+        blocks.append(render([domain[0], *(column.label for column in chosen)], rows))
+    budget = ", ".join(f"{value} {key}" if key != "augment" else str(value) for key, value in BUDGET.items())
+    head = f"ours, from the ledger: {own.name} ({own.metric}, lower is better)"
+    foot = f"{budget} for every method; 1,000 generated against held-out real images; mean ± standard deviation over seeds"
+    return "\n".join([head, own.caption, "\n\n".join(blocks), foot])
+
+
+def render_table(name: str) -> str:
+    """Return a table as text: a name of ours ("transfergan-table2": published, ours, verdicts), or "paper/table".
+
+    Raises:
+        UserError: if there is no such table.
+    """
+    if name in TABLES:
+        own = TABLES[name]
+        verdicts = [f"{claim.verdict():<14} {claim.statement}" for claim in CLAIMS if claim.table == name]
+        parts = [render_published(own.paper, own.published), render_own(own), "claims\n" + "\n".join(verdicts)]
+        return "\n\n".join(parts)
+    if "/" in name:
+        return render_published(*name.split("/", 1))
+    raise UserError(f"There is no table {name!r}; there are {', '.join(tables())}.")
+
+
+def tables() -> dict[str, str]:
+    """Return all tables: {name: caption}, ours first."""
+    ours = {name: own.caption for name, own in TABLES.items()}
+    return ours | {f"{key}/{t['id']}": t["caption"] for key, paper in papers().items() for t in paper["table"]}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that can fail.
+
+    Attributes:
+        paper: whose claim it is.
+        statement: the sentence.
+        table: of ours that decides it.
+        lower, higher: return the values, a seed each, of which the first must be the smaller.
+    """
+
+    paper: str
+    statement: str
+    table: str
+    lower: Callable[[], list[float]]
+    higher: Callable[[], list[float]]
+
+    def seeds(self) -> int:
+        """Return how many seeds both sides have."""
+        return min(len(self.lower()), len(self.higher()))
+
+    def verdict(self) -> str:
+        """Return "holds", "does not hold", or "undecided" (fewer than three seeds, or overlapping intervals)."""
+        return judge(self.lower(), self.higher())
+
+
+def judge(lower: list[float], higher: list[float]) -> str:
+    """Compare intervals of one standard deviation about the means."""
+    if min(len(lower), len(higher)) < ENOUGH_SEEDS:
+        return "undecided"
+    (low, low_by), (high, high_by) = ((fmean(values), stdev(values)) for values in (lower, higher))
+    if low + low_by < high - high_by:
+        return "holds"
+    return "does not hold" if low - low_by > high + high_by else "undecided"
+
+
+def gains(small: Column) -> list[float]:
+    """Return the relative gain from pretraining, 1 - FD(pre-trained) / FD(scratch), a seed each."""
+    pairs = zip(scores("transfergan", small), scores("scratch", small), strict=False)
+    return [1 - transferred / scratch for transferred, scratch in pairs]
+
+
+def _claims() -> list[Claim]:
+    """Return the claims that our tables decide, controls among them."""
+    sizes, ten = TABLES["transfergan-table2"], TABLES["adaptation-10-shot"]
+    claims = [
+        Claim("transfergan", f"pretraining beats training from scratch: {c.images}, {c.n} images", sizes.name,
+              lambda c=c: scores("transfergan", c), lambda c=c: scores("scratch", c))
+        for c in sizes.columns
+    ]  # fmt: skip
+    for images in dict.fromkeys(column.images for column in sizes.columns):
+        columns = [column for column in sizes.columns if column.images == images]
+        text = f"the gain from pretraining grows as the data shrinks: {images}, {columns[-1].n} against {columns[0].n} images"
+        claims.append(Claim("transfergan", text, sizes.name, lambda c=columns[-1]: gains(c), lambda c=columns[0]: gains(c)))
+    for column in ten.columns:
+        kind = "close" if column.images in TARGETS[:2] else "distant"
+        text = f"FreezeD beats plain fine-tuning, 10 images of {column.images} ({kind})"
+        claims.append(Claim("freezed", text, ten.name, lambda c=column: scores("freezed", c), lambda c=column: scores("transfergan", c)))
+        text = f"control: the source as it is loses to fine-tuning, 10 images of {column.images}"
+        claims.append(Claim("transfergan", text, ten.name, lambda c=column: scores("transfergan", c), lambda c=column: scores(NOT_ADAPTED, c)))
+    return claims
+
+
+CLAIMS: list[Claim] = _claims()
+
+
+def claims() -> list[dict[str, Any]]:
+    """Return every claim: [{"paper", "claim", "verdict", "seeds"}]."""
+    return [{"paper": c.paper, "claim": c.statement, "verdict": c.verdict(), "seeds": c.seeds()} for c in CLAIMS]
+
+
+def claims_json() -> str:
+    """Return `claims()` as JSON."""
+    return json.dumps(claims(), indent=2, ensure_ascii=False)

@@ -1,0 +1,54 @@
+"""How far the shipped domains are from a source: close and distant by measurement, as AdAM does (arXiv 2210.16559, section 4)."""
+
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+
+import numpy as np
+
+from fewshotgan.files import UserError
+from fewshotgan.images import Images, domains, load_images
+from fewshotgan.metrics import frechet_distance, real_features
+
+IMAGES = 150  # training images of each domain: as many as the smallest has, since the distance depends on the number
+
+
+@dataclass(frozen=True)
+class Proximity:
+    """One row: a domain, its distance to the source (Fréchet, EfficientNet-Lite0), and "close" or "distant"."""
+
+    domain: str
+    distance: float
+    verdict: str
+
+
+@cache
+def proximity(source: str = "avatars/personas") -> tuple[Proximity, ...]:
+    """Return the other domains of the source's collection, nearest first.
+
+    A domain is close if it is nearer to the source than the median domain, distant otherwise.
+
+    Raises:
+        UserError: if the source is no shipped domain.
+    """
+    if source not in domains():
+        raise UserError(f"There is no shipped domain {source!r}; there are {', '.join(domains())}.")
+    collection = source.split("/")[0]
+    others = [name for name in domains() if name.startswith(f"{collection}/") and name != source]
+    reference = _features(source)
+    measured = sorted((frechet_distance(reference, _features(name)), name) for name in others)
+    middle = median(distance for distance, _ in measured)
+    return tuple(Proximity(name, d, "close" if d < middle else "distant") for d, name in measured)
+
+
+def proximity_table(source: str = "avatars/personas") -> str:
+    """Return the rows as text, with the protocol beneath."""
+    rows = [f"{'domain':<22}{'distance':>10}  verdict"]
+    rows += [f"{row.domain:<22}{row.distance:>10.0f}  {row.verdict}" for row in proximity(source)]
+    protocol = f"Fréchet distance to {source}, EfficientNet-Lite0 features, {IMAGES} training images of each domain;"
+    return "\n".join([*rows, "", f"{protocol}\nclose: nearer than the median domain."])
+
+
+def _features(name: str) -> np.ndarray:
+    images = load_images(name)
+    return real_features(Images(images.pixels[:IMAGES], name), "efficientnet")

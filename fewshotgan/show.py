@@ -1,0 +1,159 @@
+"""Pictures: grids of samples, labelled rows, curves, films of interpolations. Everything returns what it draws."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from fewshotgan.files import atomic_write
+from fewshotgan.images import Images
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fewshotgan.train import Run
+
+matplotlib.rcParams.update({"figure.dpi": 96, "font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False})
+
+GAP = 2
+PAPER, INK = (255, 255, 255), (40, 40, 40)
+
+
+def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None = None) -> Image.Image:
+    """Return images (N, C, H, W), -1..1, as one picture.
+
+    Args:
+        images: samples or a set of images.
+        columns: by default as many as make a wide rectangle.
+        zoom: whole-number magnification; by default so that an image is at least 96 pixels wide.
+    """
+    x = images.tensor() if isinstance(images, Images) else images
+    n, _, height, width = x.shape
+    columns = columns or max(1, min(n, int(np.ceil(np.sqrt(2 * n)))))
+    zoom = zoom or max(1, -(-96 // width))
+    rows = -(-n // columns)
+    pixels = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
+    h, w = height * zoom + GAP, width * zoom + GAP
+    canvas = Image.new("RGB", (columns * w - GAP, rows * h - GAP), PAPER)
+    for i, picture in enumerate(pixels):
+        tile = Image.fromarray(picture).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+        canvas.paste(tile, (i % columns * w, i // columns * h))
+    return canvas
+
+
+def show(images: "Tensor | Images | Image.Image", columns: int | None = None, title: str | None = None) -> Image.Image:
+    """Show images in a notebook, if there is one, and return the picture."""
+    picture = images if isinstance(images, Image.Image) else grid(images, columns)
+    picture = stack({title: picture}) if title else picture
+    if _in_notebook():
+        from IPython.display import display
+
+        display(picture)
+    return picture
+
+
+def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
+    """Return pictures beneath each other, each under its title."""
+    font = ImageFont.load_default(size=15)
+    width = max(picture.width for picture in rows.values())
+    height = sum(picture.height + 30 for picture in rows.values())
+    canvas = Image.new("RGB", (max(width, 300), height), PAPER)
+    pen, y = ImageDraw.Draw(canvas), 0
+    for title, picture in rows.items():
+        pen.text((2, y + 7), title, fill=INK, font=font)
+        canvas.paste(picture, (0, y + 28))
+        y += picture.height + 30
+    return canvas
+
+
+def columns(rows: Mapping[str, Tensor], zoom: int | None = None) -> Image.Image:
+    """Return labelled rows of images; a column shows what one latent becomes in each row."""
+    return stack({title: grid(images, len(images), zoom) for title, images in rows.items()})
+
+
+def before_during_after(run: "Run", moments: int = 4, samples: int = 8) -> Image.Image:
+    """Return samples from the same latents at a few moments of a run, the first and the last among them."""
+    chosen = np.unique(np.linspace(0, len(run.snapshots) - 1, moments).round().astype(int))
+    return columns({f"iteration {run.snapshots[i][0]}": run.snapshots[i][1][:samples] for i in chosen})
+
+
+def result_figure(source: Tensor, target: Images, adapted: Tensor) -> Image.Image:
+    """Return the picture of a result: source samples, the few images, what the same latents became; (N, C, H, W) each."""
+    few = target.tensor()[: len(source)]
+    return columns({"source GAN": source, f"{len(target)} images of {target.name}": few, "adapted, same latents": adapted})
+
+
+def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: bool = False) -> "Figure":
+    """Return a line plot: {label: (xs, ys)}; `log` makes the x axis logarithmic."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for label, (xs, ys) in series.items():
+        axes.plot(xs, ys, marker="o", markersize=4, label=label)
+    if log:
+        axes.set_xscale("log")
+        ticks = sorted({value for xs, _ in series.values() for value in xs})
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    pyplot.close(figure)
+    return figure
+
+
+def loss_curves(run: "Run") -> "Figure":
+    """Return the losses of a run against its iterations."""
+    names = [name for name in run.history[-1] if "/" in name]
+    rows = {name: [(row["iteration"], row[name]) for row in run.history if name in row] for name in names}
+    return curves({name: tuple(zip(*points, strict=True)) for name, points in rows.items()}, "iteration", "loss")
+
+
+def save_picture(picture: Image.Image, path: str | Path) -> None:
+    """Write a PNG, whole or not at all."""
+    with atomic_write(path) as temporary:
+        picture.save(temporary, "PNG", optimize=True)
+
+
+def save_film(images: Tensor, path: str | Path, milliseconds: int = 60) -> None:
+    """Write images (N, C, H, W), -1..1, as a looping GIF."""
+    frames = [grid(image[None], 1) for image in images]
+    with atomic_write(path) as temporary:
+        frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+
+
+class LiveGrid:
+    """Shows samples while an adaptation runs: in a notebook one picture that is redrawn, elsewhere nothing.
+
+    Pass it as `viewer` to `adapt`.
+    """
+
+    def __init__(self, samples: int = 8) -> None:
+        self.samples, self.handle = samples, None
+
+    def __call__(self, iteration: int, images: Tensor) -> None:
+        """Draw the first samples of this iteration."""
+        if not _in_notebook():
+            return
+        from IPython.display import display
+
+        picture = stack({f"iteration {iteration}": grid(images[: self.samples], self.samples)})
+        if self.handle is None:
+            self.handle = display(picture, display_id=True)
+        else:
+            self.handle.update(picture)
+
+
+def _in_notebook() -> bool:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    shell = get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
