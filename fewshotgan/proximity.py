@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 from fewshotgan.files import UserError
-from fewshotgan.images import Images, domains, load_images
-from fewshotgan.metrics import frechet_distance, real_features
+from fewshotgan.gans import GAN
+from fewshotgan.images import MIXTURES, Images, domains, load_images
+from fewshotgan.metrics import features, frechet_distance, real_features
 
+BAR = 0.25
 IMAGES = 150  # training images of each domain: as many as the smallest has, since the distance depends on the number
 
 
@@ -47,6 +50,26 @@ def proximity_table(source: str = "avatars/personas") -> str:
     rows += [f"{row.domain:<22}{row.distance:>10.0f}  {row.verdict}" for row in proximity(source)]
     protocol = f"Fréchet distance to {source}, EfficientNet-Lite0 features, {IMAGES} training images of each domain;"
     return "\n".join([*rows, "", f"{protocol}\nclose: nearer than the median domain."])
+
+
+def quality(gan: GAN, source: str) -> dict[str, Any]:
+    """Return how well a source GAN knows its domain, for its card.
+
+    Returns:
+        {"fd_efficientnet": to held-out real images, "closest": the nearest other domain, "closest_distance": held-out images of
+        the source to its, "ratio", "bar": 0.25, "meets_bar"}; a good source is four times nearer to its domain than that is.
+    """
+    real = real_features(load_images(source, split="held_out"), "efficientnet")
+    left_out = MIXTURES.get(source)
+    collection = source.split("/")[0]
+    names = [f"{collection}/{name}" for name in left_out] if left_out else [row.domain for row in proximity(source)]
+    others = {name: real_features(load_images(name, split="held_out"), "efficientnet") for name in names}
+    closest, distance = min(((name, frechet_distance(real, rows)) for name, rows in others.items()), key=lambda pair: pair[1])
+    own = frechet_distance(real, features(gan.sample(1000), "efficientnet"))
+    return {
+        "fd_efficientnet": round(own, 1), "closest": closest, "closest_distance": round(distance, 1),
+        "ratio": round(own / distance, 3), "bar": BAR, "meets_bar": own <= BAR * distance,
+    }  # fmt: skip
 
 
 def _features(name: str) -> np.ndarray:
