@@ -122,7 +122,7 @@ def build_fashion(package: Path) -> None:
         train = distinct(pixels["train"][labels["train"] == index], seen)[: FASHION[0]]
         held_out = distinct(pixels["t10k"][labels["t10k"] == index], seen)[: FASHION[1]]
         pack(DATA / f"fashion/{name}.zip", train, held_out)
-    write_splits(DATA / "fashion", {name: FASHION[:2] for name in CLASSES})
+    write_splits(DATA / "fashion", dict.fromkeys(CLASSES, FASHION[:2]))
 
 
 def describe(path: str) -> dict[str, str]:

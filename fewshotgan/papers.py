@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from statistics import fmean, stdev
 from typing import Any
 
@@ -82,10 +82,10 @@ def render_published(paper: str, table: str) -> str:
 def render_own(own: OwnTable) -> str:
     """Return a table of ours as text: the ledger's cells and the protocol beneath."""
     blocks = []
-    for domain in dict.fromkeys((column.gan, column.images) if len(own.rows) == 3 else (column.gan, "") for column in own.columns):
-        chosen = [c for c in own.columns if c.gan == domain[0] and domain[1] in (c.images, "")]
+    for gan in dict.fromkeys(column.gan for column in own.columns):
+        chosen = [column for column in own.columns if column.gan == gan]
         rows = [[label, *(cell_text(method, column, own.metric) for column in chosen)] for label, method in own.rows.items()]
-        blocks.append(render([domain[0], *(column.label for column in chosen)], rows))
+        blocks.append(render([gan, *(column.label for column in chosen)], rows))
     budget = ", ".join(f"{value} {key}" if key != "augment" else str(value) for key, value in BUDGET.items())
     head = f"ours, from the ledger: {own.name} ({own.metric}, lower is better)"
     foot = f"{budget} for every method; 1,000 generated against held-out real images; mean ± standard deviation over seeds"
@@ -156,25 +156,29 @@ def gains(small: Column) -> list[float]:
     return [1 - transferred / scratch for transferred, scratch in pairs]
 
 
+def _beats(paper: str, statement: str, table: str, column: Column, better: str, worse: str) -> Claim:
+    """Return the claim that one method has the smaller distance in a column."""
+    return Claim(paper, statement, table, lambda: scores(better, column), lambda: scores(worse, column))
+
+
 def _claims() -> list[Claim]:
     """Return the claims that our tables decide, controls among them."""
     sizes, ten = TABLES["transfergan-table2"], TABLES["adaptation-10-shot"]
-    claims = [
-        Claim("transfergan", f"pretraining beats training from scratch: {c.images}, {c.n} images", sizes.name,
-              lambda c=c: scores("transfergan", c), lambda c=c: scores("scratch", c))
-        for c in sizes.columns
-    ]  # fmt: skip
+    found = []
+    for column in sizes.columns:
+        text = f"pretraining beats training from scratch: {column.images}, {column.n} images"
+        found.append(_beats("transfergan", text, sizes.name, column, "transfergan", "scratch"))
     for images in dict.fromkeys(column.images for column in sizes.columns):
-        columns = [column for column in sizes.columns if column.images == images]
-        text = f"the gain from pretraining grows as the data shrinks: {images}, {columns[-1].n} against {columns[0].n} images"
-        claims.append(Claim("transfergan", text, sizes.name, lambda c=columns[-1]: gains(c), lambda c=columns[0]: gains(c)))
+        few, *_, many = (column for column in sizes.columns if column.images == images)
+        text = f"the gain from pretraining grows as the data shrinks: {images}, {few.n} against {many.n} images"
+        found.append(Claim("transfergan", text, sizes.name, partial(gains, many), partial(gains, few)))
     for column in ten.columns:
         kind = "close" if column.images in TARGETS[:2] else "distant"
         text = f"FreezeD beats plain fine-tuning, 10 images of {column.images} ({kind})"
-        claims.append(Claim("freezed", text, ten.name, lambda c=column: scores("freezed", c), lambda c=column: scores("transfergan", c)))
+        found.append(_beats("freezed", text, ten.name, column, "freezed", "transfergan"))
         text = f"control: the source as it is loses to fine-tuning, 10 images of {column.images}"
-        claims.append(Claim("transfergan", text, ten.name, lambda c=column: scores("transfergan", c), lambda c=column: scores(NOT_ADAPTED, c)))
-    return claims
+        found.append(_beats("transfergan", text, ten.name, column, "transfergan", NOT_ADAPTED))
+    return found
 
 
 CLAIMS: list[Claim] = _claims()

@@ -102,13 +102,13 @@ def pretrain(
         raise UserError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
     images = images or load_images(recipe.images)
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     source = GAN.create(recipe.config, recipe.name, seed=seed)
     iterations = (thousands or recipe.thousands) * 1000 // recipe.batch
-    loop = make_loop(recipe, source, images.pixels, iterations, seed, device, viewer)
+    loop = make_loop(recipe, source, images.pixels, iterations, seed, place, viewer)
     run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
     run.gan.name = recipe.name
-    run.gan.card = card(recipe, run, images, loop.iteration * recipe.batch, device)
+    run.gan.card = card(recipe, run, images, loop.iteration * recipe.batch, place)
     run.gan.save(Path(out) / f"{recipe.name}.safetensors")
     return run
 

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 
 from fewshotgan import ledger
 from fewshotgan.files import UserError, cache_dir
-from fewshotgan.gans import load_gan
+from fewshotgan.gans import load_gan, version
 from fewshotgan.images import load_images
 from fewshotgan.metrics import evaluate
 from fewshotgan.train import CollapseError, adapt
@@ -93,8 +93,8 @@ TABLES: dict[str, OwnTable] = {
 
 
 def cell_spec(method: str, column: Column, seed: int) -> Spec:
-    """Return the spec of one run."""
-    spec = {"gan": column.gan, "images": column.images, "method": method, "seed": seed}
+    """Return the spec of one run; another source file of the same name makes another spec, so old runs do not count for it."""
+    spec = {"gan": column.gan, "gan_sha256": version(column.gan), "images": column.images, "method": method, "seed": seed}
     return spec if method == NOT_ADAPTED else {**spec, "n": column.n, **BUDGET}
 
 

@@ -111,8 +111,9 @@ def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str
 def loss_curves(run: "Run") -> "Figure":
     """Return the losses of a run against its iterations."""
     names = [name for name in run.history[-1] if "/" in name]
-    rows = {name: [(row["iteration"], row[name]) for row in run.history if name in row] for name in names}
-    return curves({name: tuple(zip(*points, strict=True)) for name, points in rows.items()}, "iteration", "loss")
+    rows = {name: [row for row in run.history if name in row] for name in names}
+    series = {name: ([row["iteration"] for row in found], [row[name] for row in found]) for name, found in rows.items()}
+    return curves(series, "iteration", "loss")
 
 
 def save_picture(picture: Image.Image, path: str | Path) -> None:

@@ -6,8 +6,11 @@ samples collapse. It knows no method by name.
 """
 
 import copy
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from fewshotgan.methods import Method, Player, Stage, Task, create_method
 
 SNAPSHOT_SAMPLES = 16
 LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
+CHECKPOINT_SECONDS = 60
 EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
 EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
 
@@ -167,12 +171,14 @@ class Loop:
         self.started, saved = time.monotonic(), time.monotonic()
         bar = tqdm(total=self.iterations, desc=self.method.name, disable=not progress, unit="it", dynamic_ncols=True)
         try:
-            for _ in self.train(resumed, bar):
-                if minutes is not None and time.monotonic() - self.started > minutes * 60:
-                    return self.stop(checkpoint)
-                if checkpoint and time.monotonic() - saved > 60:
-                    save_checkpoint(checkpoint, self.state())
-                    saved = time.monotonic()
+            with deferred_interrupt() as interrupted:
+                for _ in self.train(resumed, bar):
+                    late = minutes is not None and time.monotonic() - self.started > minutes * 60
+                    if late or interrupted.is_set():
+                        return self.stop(checkpoint)
+                    if checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                        save_checkpoint(checkpoint, self.state())
+                        saved = time.monotonic()
         except KeyboardInterrupt:
             return self.stop(checkpoint)
         finally:
@@ -202,7 +208,7 @@ class Loop:
             while self.stage_iteration < stage.iterations:
                 self.step(stage, bar)
                 yield
-            self.stage_ends.append({key: value.clone() for key, value in self.method.modules.state_dict().items()})
+            self.stage_ends.append(clone(self.method.modules))
 
     def begin(self, stage: Stage, index: int) -> None:
         """Prepare optimisers and averages; moments of parameters that trained before are carried over."""
@@ -293,7 +299,7 @@ class Loop:
             self.collapse("all samples have become the same image")
         self.best_spread = max(self.best_spread, spread)
         self.snapshots.append((self.iteration, images))
-        self.good = tuple({k: v.clone() for k, v in m.state_dict().items()} for m in (self.method.modules, self.averages))
+        self.good = clone(self.method.modules), clone(self.averages)
         if self.viewer:
             self.viewer(self.iteration, images)
 
@@ -348,6 +354,30 @@ class Loop:
         self.task.augment.load_state_dict(state["augment"])
         self.seconds, self.best_spread = state["seconds"], state["best_spread"]
         self.history, self.snapshots = list(state["history"]), list(state["snapshots"])
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C sets, so that it ends no iteration halfway; the second one interrupts at once."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def first(_signal: int, _frame: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def clone(module: nn.Module) -> dict[str, Tensor]:
+    """Return a state dict that later steps do not change."""
+    return {key: value.clone() for key, value in module.state_dict().items()}
 
 
 def make_optimiser(player: Player) -> torch.optim.Adam:

@@ -8,6 +8,7 @@ import copy
 import difflib
 import json
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, atomic_write, data_dir
+from fewshotgan.files import UserError, atomic_write, data_dir, sha256
 from fewshotgan.gans import official, stylegan2
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -149,6 +150,12 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 def gans() -> dict[str, str]:
     """Return the shipped GANs: {name: one line about it}."""
     return {path.stem: _read_metadata(path)["card"].get("summary", "") for path in sorted(_shipped().glob("*.safetensors"))}
+
+
+@cache
+def version(name: str) -> str:
+    """Return the first twelve digits of a shipped GAN's SHA-256."""
+    return sha256(_shipped() / f"{name}.safetensors")[:12]
 
 
 def load_gan(name_or_path: str | Path) -> GAN:

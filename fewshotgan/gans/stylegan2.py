@@ -8,6 +8,7 @@ activations around one convolution shared by the batch instead of building a wei
 """
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ class MappingNetwork(nn.Module):
         super().__init__()
         sizes = [z_dim] + [w_dim] * layers
         self.layers = nn.Sequential(
-            *(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in zip(sizes, sizes[1:], strict=False))
+            *(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes))
         )
 
     def forward(self, z: Tensor) -> Tensor:
@@ -82,6 +83,7 @@ class StyledConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         if noise:
             self.noise_strength = nn.Parameter(torch.zeros(()))
+            self.noise_const: Tensor
             self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.noisy = noise
 
@@ -160,6 +162,7 @@ class Generator(nn.Module):
         for side, out in width.items():
             self.blocks[str(side)] = SynthesisBlock(before, out, w_dim, side, channels, noise)
             before = out
+        self.w_mean: Tensor
         self.register_buffer("w_mean", torch.zeros(w_dim))
 
     @property
@@ -218,7 +221,8 @@ class Generator(nn.Module):
     ) -> Tensor:
         """Run the synthesis blocks on w (N, n_latents, w_dim); see `forward`."""
         x = self.const.expand(len(w), -1, -1, -1)
-        image, layer = None, 0  # layer: the next row of w; each image projection shares its row with the layer after it
+        image: Tensor | None = None
+        layer = 0  # layer: the next row of w; each image projection shares its row with the layer after it
         for block in self.blocks.values():
             for conv in filter(None, (block.conv0, block.conv1)):
                 x = conv(x, w[:, layer], noise, rng)
@@ -227,6 +231,7 @@ class Generator(nn.Module):
                     features.append(x)
             projected = block.to_image(x, w[:, layer])
             image = projected if image is None else fir_up(image) + projected
+        assert image is not None  # there is always a block
         return image
 
     @torch.no_grad()

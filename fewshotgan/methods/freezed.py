@@ -4,7 +4,8 @@ Paper: Mo et al., "Freeze the Discriminator: a Simple Baseline for Fine-Tuning G
 arXiv 2002.10964), section 3: the lower layers of D, those near the image, are generic feature extractors and stay fixed.
 
 Differs: layers are named by resolution. The paper's StyleGAN experiments at 256 pixels fix the image projection and the
-four blocks at 256, 128, 64 and 32 pixels, so the default here is "down to 32".
+four blocks at 256, 128, 64 and 32 pixels, so the default here is "down to 32",
+and the first block alone where the images are smaller than that.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from fewshotgan.files import UserError
+from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.transfergan import TransferGAN
 
 
@@ -20,14 +22,21 @@ class FreezeD(TransferGAN):
     """TransferGAN with the discriminator's lower blocks fixed.
 
     Args:
-        frozen_down_to: D's blocks from the image's resolution down to this one are fixed, the image projection included.
+        frozen_down_to: D's blocks from the image's resolution down to this one are fixed, the image projection included;
+            32 by default, or the images' own if they are smaller.
     """
 
     name = "freezed"
     paper = "Mo et al., CVPR Workshops 2020, arXiv 2002.10964"
     summary = "fine-tune G and the upper half of D; D's blocks near the image stay fixed"
 
-    frozen_down_to: int = 32
+    frozen_down_to: int | None = None
+
+    def start(self, gan: GAN) -> None:
+        """Settle which blocks are fixed."""
+        super().start(gan)
+        if self.frozen_down_to is None:
+            self.frozen_down_to = min(32, gan.resolution)
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What trains of D: the groups at resolutions below `frozen_down_to`."""

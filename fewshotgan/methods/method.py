@@ -14,7 +14,7 @@ player minimises and in what order. The loop (`fewshotgan.train`) does the rest 
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,12 @@ class Augment(Protocol):
 
     def update(self, real_logits: Tensor) -> None:
         """Learn from the discriminator's logits (N, 1) of real images."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumption needs."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a saved state."""
 
 
 @dataclass

@@ -128,7 +128,7 @@ class TransferGAN(Method):
         """Return a batch of images of the generator in training, with style mixing at its probability."""
         z, rng = self.task.latents(), self.task.rng
         if self.mixing and torch.rand((), generator=rng, device=z.device) < self.mixing:
-            cut = int(torch.randint(1, self.generator.n_latents, (), generator=rng, device=z.device))
+            cut = int(torch.randint(1, int(self.generator.n_latents), (), generator=rng, device=z.device))
             return self.generator(z, mix=self.task.latents(), mix_from=cut, rng=rng)
         return self.generator(z, rng=rng)
 

@@ -23,4 +23,4 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 def _root(x: np.ndarray) -> np.ndarray:
     """Return R with R^T R the covariance of x (divisor N - 1), at most (d, d)."""
     root = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
-    return np.linalg.qr(root, mode="r") if len(root) > root.shape[1] else root
+    return np.asarray(np.linalg.qr(root, mode="r")) if len(root) > root.shape[1] else root

@@ -1,0 +1,45 @@
+# make course   the course, headless: executed notebooks and index.html in build/course
+# make test     all tests, the notebooks included
+# make lab      JupyterLab at the first notebook
+# make bench    timings and memory, as ratios (not part of the tests)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NOTEBOOKS := $(sort $(wildcard notebooks/0*.ipynb))
+
+export OMP_NUM_THREADS ?= 2
+export FEWSHOTGAN_CACHE ?= $(CURDIR)/build/cache
+
+.PHONY: course test lint lab bench clean
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fewshotgan needs Python 3.11 or newer; call make with PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch torchvision
+	$(BIN)/python -m pip install --quiet --editable ".[course,dev]"
+	@touch $@
+
+course: $(STAMP)
+	$(BIN)/python -m fewshotgan.course $(NOTEBOOKS) --out build/course
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	CI=1 $(BIN)/python -m pytest tests
+	CI=1 FEWSHOTGAN_PROFILE=smoke $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 240 \
+		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks/bench.py
+
+clean:
+	rm -rf build $(VENV)

@@ -1,0 +1,25 @@
+"""Small things that many tests need."""
+
+import torch
+
+from fewshotgan.gans import GAN
+from fewshotgan.images import Images
+
+SIZES = {"resolution": 16, "channels": 3, "top": 4, "maximum": 8}
+CONFIG = {
+    "family": "stylegan2",
+    "generator": {**SIZES, "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "noise": True},
+    "discriminator": SIZES,
+}
+
+
+def tiny_gan(seed: int = 0, **changes) -> GAN:
+    """A 16-pixel StyleGAN2 of a few thousand parameters."""
+    config = {**CONFIG, "generator": {**CONFIG["generator"], **changes}, "discriminator": {**SIZES, **{k: v for k, v in changes.items() if k in SIZES}}}
+    return GAN.create(config, "tiny", seed=seed)
+
+
+def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:
+    """Images of random pixels."""
+    pixels = torch.randint(0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)
+    return Images(pixels, "noise")

@@ -1,0 +1,99 @@
+"""A GAN file carries G and D whole, and a bad one is refused in one sentence, never run."""
+
+import pickle
+
+import pytest
+import torch
+from golden import fill
+from helpers import tiny_gan
+
+from fewshotgan import gans, load_gan
+from fewshotgan.files import UserError
+
+
+def test_save_and_load_give_the_same_samples(tmp_path):
+    gan = tiny_gan().refresh()
+    gan.card = {"summary": "a test"}
+    gan.save(tmp_path / "gan.safetensors")
+    again = load_gan(tmp_path / "gan.safetensors")
+    assert again.card == gan.card and again.name == "tiny"
+    assert torch.equal(again.sample(3, seed=4, truncation=0.7), gan.sample(3, seed=4, truncation=0.7))
+    x = gan.sample(4)
+    assert torch.equal(again.discriminator(x), gan.discriminator(x))
+
+
+def test_samples_follow_the_seed_and_the_contract():
+    gan = tiny_gan()
+    images = gan.sample(5, seed=1)
+    assert images.shape == (5, 3, 16, 16) and images.dtype == torch.float32 and images.abs().max() <= 1
+    assert torch.equal(images, gan.sample(5, seed=1)) and not torch.equal(images, gan.sample(5, seed=2))
+    walk = gan.interpolate(3, 4)
+    assert walk.shape == (12, 3, 16, 16)
+    assert torch.allclose(walk[::4], gan.sample(3), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["avatars-stylegan2", "fashion-stylegan2"])
+def test_shipped_gans_load_and_their_cards_say_what_they_are(name):
+    assert name in gans()
+    gan = load_gan(name)
+    assert gan.sample(2).isfinite().all()
+    assert {"images_seen", "recipe", "device", "date", "quality", "data"} <= gan.card.keys()
+    assert gan.card["quality"]["meets_bar"] == (gan.card["quality"]["ratio"] <= gan.card["quality"]["bar"])
+
+
+def test_official_checkpoints_load(tmp_path):
+    g, d = fill.load("stylegan2_g64"), fill.load("stylegan2_d64")
+    as_tensors = [{key: torch.from_numpy(value) for key, value in golden.params.items()} for golden in (g, d)]
+    torch.save({"g_ema": as_tensors[0], "d": as_tensors[1]}, tmp_path / "550000.pt")
+    gan = load_gan(tmp_path / "550000.pt")
+    with torch.no_grad():
+        image = gan.generator(torch.from_numpy(g.inputs["z"]))
+    error, limit = g.compare({"image": image.numpy()})["image"]
+    assert error <= limit
+
+
+class Bomb:
+    def __reduce__(self):
+        return print, ("a pickle was run",)
+
+
+def test_bad_files_are_refused(tmp_path, capsys):
+    path = tmp_path / "gan.safetensors"
+    gan = tiny_gan()
+    gan.save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="damaged"):
+        load_gan(path)
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps({"g_ema": Bomb()}))
+    with pytest.raises(UserError, match="never opened"):
+        load_gan(tmp_path / "evil.pt")
+    assert "a pickle was run" not in capsys.readouterr().out
+    torch.save({"model": {}}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match="no layout"):
+        load_gan(tmp_path / "other.pt")
+    with pytest.raises(UserError, match="perhaps avatars-stylegan2"):
+        load_gan("avatar-stylegan2")
+    other = tiny_gan(top=8)
+    other.config = gan.config
+    other.save(path)
+    with pytest.raises(UserError, match="does not fit its own configuration"):
+        load_gan(path)
+    gan.generator.const.data[0] = float("nan")
+    gan.save(path)
+    with pytest.raises(UserError, match="not finite"):
+        load_gan(path)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    gan, path = tiny_gan(), tmp_path / "gan.safetensors"
+    gan.save(path)
+    before = path.read_bytes()
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(UserError, match="No space left"):
+        tiny_gan(seed=1).save(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

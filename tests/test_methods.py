@@ -1,0 +1,64 @@
+"""What each method says it does, on tiny networks, through the one loop."""
+
+import pytest
+import torch
+from helpers import noise_images, tiny_gan
+
+from fewshotgan.files import UserError
+from fewshotgan.methods import METHODS, methods
+from fewshotgan.train import adapt
+
+QUICK = {"iterations": 10, "batch": 4, "progress": False}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_learns_and_leaves_the_source_alone(method):
+    gan = tiny_gan()
+    before = {key: value.clone() for key, value in gan.generator.state_dict().items()}
+    run = adapt(gan, noise_images(), method, **QUICK)
+    assert all(torch.equal(before[key], value) for key, value in gan.generator.state_dict().items())
+    assert not torch.equal(run.gan.sample(2), gan.sample(2))
+    assert run.finished and run.history[-1]["iteration"] == 10
+    assert run.spec["method"] == method and run.snapshots[0][0] == 0
+    assert torch.equal(run.gan.sample(3), adapt(gan, noise_images(), method, **QUICK).gan.sample(3))
+    assert method in methods()
+
+
+def test_freezed_keeps_the_lower_blocks_bit_identical_and_trains_the_rest():
+    gan = tiny_gan()
+    run = adapt(gan, noise_images(), "freezed", frozen_down_to=8, **QUICK)
+    before, after = gan.discriminator.groups(), run.gan.discriminator.groups()
+    for side in ("16", "8"):
+        pairs = zip(torch.nn.ModuleList(before[side]).parameters(), torch.nn.ModuleList(after[side]).parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs), side
+    assert not torch.equal(gan.discriminator.conv.weight, run.gan.discriminator.conv.weight)
+    assert not torch.equal(gan.generator.const, run.gan.generator.const)
+
+
+def test_scratch_takes_the_sizes_and_not_the_weights():
+    run = adapt(tiny_gan(seed=5), noise_images(), "scratch", iterations=1, batch=2, progress=False, seed=3)
+    start = run.snapshots[0][1]
+    assert not torch.allclose(start, tiny_gan(seed=5).render(tiny_gan().latents(16, 3)))
+    assert torch.equal(start, tiny_gan(seed=3).render(tiny_gan().latents(16, 3)))
+
+
+@pytest.mark.parametrize("options", [{"path_length": 2.0, "path_length_every": 2, "mixing": 1.0}, {"augment": "ada"}, {"augment": None}])
+def test_options_of_training_run(options):
+    run = adapt(tiny_gan(), noise_images(), "transfergan", **QUICK, **options)
+    assert run.gan.sample(2).isfinite().all()
+
+
+def test_bad_options_are_one_sentence():
+    gan, images = tiny_gan(), noise_images()
+    for arguments, text in (
+        (("freezd", {}), "perhaps freezed"),
+        (("freezed", {"frozen_down_to": 4}), "choose one of 16, 8"),
+        (("scratch", {"lambda_": 1}), "no option 'lambda_'"),
+        (("scratch", {"iterations": 0}), "at least 1"),
+        (("scratch", {"augment": "cutmix"}), "no augmentation"),
+    ):
+        method, options = arguments
+        with pytest.raises(UserError, match=text):
+            adapt(gan, images, method, **{**QUICK, **options})
+    with pytest.raises(UserError, match="resolution=16"):
+        adapt(gan, noise_images(resolution=32), "scratch", **QUICK)

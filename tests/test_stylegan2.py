@@ -1,0 +1,104 @@
+"""StyleGAN2 computes what the public network computes, loaded through our converter, at any size."""
+
+import pytest
+import torch
+from golden import fill
+
+from fewshotgan.gans import official
+from fewshotgan.gans.layers import fir_down, fir_up, minibatch_deviation
+from fewshotgan.gans.stylegan2 import Discriminator, Generator
+from fewshotgan.losses import path_lengths, r1_penalty
+
+
+def tensors(arrays):
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
+def test_generator_meets_the_golden():
+    golden = fill.load("stylegan2_g64")
+    net = Generator(golden.spec["constructor"]["size"]).eval()
+    net.load_state_dict(official.stylegan2_generator(tensors(golden.params)))
+    x, call = tensors(golden.inputs), golden.spec["call"]
+    net.w_mean.copy_(x["w_mean"][0])
+    with torch.no_grad():
+        got = {
+            "image": net(x["z"]),
+            "w": net.mapping(x["z"]),
+            "image_mix": net(x["z"], mix=x["z2"], mix_from=call["inject_index"]),
+            "image_trunc": net(x["z"], truncation=call["truncation"]),
+            "image_wplus": net(w=x["w_plus"]),
+        }
+    w = net.latents(x["z"]).detach().clone().requires_grad_()
+    got["path_lengths"] = path_lengths(net.synthesise(w, "const"), w, x["path_noise"]).detach()
+    for name, (error, limit) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
+        assert error <= limit, (name, error)
+
+
+def test_discriminator_meets_the_golden():
+    golden = fill.load("stylegan2_d64")
+    net = Discriminator(golden.spec["constructor"]["size"])
+    net.load_state_dict(official.stylegan2_discriminator(tensors(golden.params)))
+    x = torch.from_numpy(golden.inputs["x"]).requires_grad_()
+    logits = net(x)
+    got = {"logits": logits.detach().numpy(), "r1": r1_penalty(logits, x).detach().numpy()}
+    for name, (error, limit) in golden.compare(got).items():
+        assert error <= limit, (name, error)
+
+
+def test_the_converter_reads_the_sizes_and_drops_module():
+    golden = fill.load("stylegan2_g64")
+    state = {f"module.{key}": value for key, value in tensors(golden.params).items()}
+    config = official.stylegan2_config(official.stylegan2_generator(state), {})
+    assert config["generator"] == {
+        "resolution": 64, "channels": 3, "top": 512, "maximum": 512, "z_dim": 512, "w_dim": 512, "mapping_layers": 8, "noise": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("resolution", "channels", "top"), [(8, 1, 3), (32, 3, 5), (128, 1, 2)])
+def test_any_size(resolution, channels, top):
+    net = Generator(resolution, channels, 6, 7, 2, top=top, maximum=9)
+    features = []
+    image = net(torch.randn(3, 6), features=features)
+    assert image.shape == (3, channels, resolution, resolution)
+    assert len(features) == net.n_latents - 1
+    assert Discriminator(resolution, channels, top, 9)(image).shape == (3, 1)
+    assert list(net.groups()) == ["mapping", *(str(2**k) for k in range(2, resolution.bit_length()))]
+
+
+def test_modulation_of_activations_equals_a_weight_per_sample():
+    net = Generator(8, 3, 4, 4, 1, top=4, maximum=4)
+    conv = net.blocks["8"].conv1.conv
+    x, w = torch.randn(2, 4, 8, 8), torch.randn(2, 4)
+    style = conv.affine(w)
+    for i in range(2):
+        weight = conv.weight * conv.scale * style[i][None, :, None, None]
+        weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8)
+        slow = torch.nn.functional.conv2d(x[i : i + 1], weight, padding=1)
+        assert torch.allclose(conv(x, w)[i : i + 1], slow, atol=1e-5)
+
+
+def test_noise_modes():
+    net = Generator(8, 3, 4, 4, 1, top=4, maximum=4)
+    net.blocks["8"].conv1.noise_strength.data.fill_(1.0)
+    z = torch.randn(2, 4)
+    assert torch.equal(net(z, noise="const"), net(z, noise="const"))
+    assert not torch.equal(net(z, noise="random"), net(z, noise="random"))
+    assert torch.equal(net.eval()(z), net(z, noise="const"))
+    rng = torch.Generator
+    assert torch.equal(net(z, noise="random", rng=rng().manual_seed(1)), net(z, noise="random", rng=rng().manual_seed(1)))
+
+
+def test_fir_filters_keep_a_constant_and_the_deviation_knows_its_groups():
+    x = torch.ones(1, 2, 8, 8)
+    assert torch.allclose(fir_up(x)[:, :, 2:-2, 2:-2], torch.ones(()))
+    assert torch.allclose(fir_down(x)[:, :, 1:-1, 1:-1], torch.ones(()))
+    images = torch.zeros(8, 1, 2, 2)
+    images[[1, 5]] = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)  # images 1 and 5 share group 1 modulo 2 with 3 and 7
+    deviation = minibatch_deviation(images, 4)[:, -1, 0, 0]
+    assert torch.allclose(deviation[[0, 2, 4, 6]], torch.zeros(4), atol=1e-3)
+    assert torch.allclose(deviation[[1, 3, 5, 7]], torch.tensor([0.0, 0.0, 1.0, 3.0]).std(unbiased=False), atol=1e-4)
+
+
+def test_impossible_resolutions_are_refused():
+    with pytest.raises(ValueError, match="power of two"):
+        Generator(48)

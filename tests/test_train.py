@@ -1,0 +1,214 @@
+"""The loop: stages, lazy penalties, masks, resumption to the bit, and good states kept when things go wrong."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from helpers import noise_images, tiny_gan
+from torch import nn
+
+from fewshotgan import checkpoint, train
+from fewshotgan.files import UserError
+from fewshotgan.methods import METHODS, Penalty, Player, Stage, Terms, TransferGAN
+from fewshotgan.train import CollapseError, adapt
+
+QUICK = {"iterations": 12, "batch": 2, "progress": False}
+
+
+@dataclass
+class TwoStages(TransferGAN):
+    """Stage one trains an extra head without a discriminator; stage two, half of a masked tensor; the code between runs once."""
+
+    name = "two-stages"
+    paper = "a test"
+    summary = "exercises the contract"
+
+    def build(self, task):
+        super().build(task)
+        self.modules["head"] = nn.Linear(2, 2)
+        nn.init.constant_(self.modules["head"].weight, 0.5)
+        nn.init.zeros_(self.modules["head"].bias)
+        self.modules.register_buffer("marker", torch.zeros(()))
+        self.calls: list[str] = []
+
+    def stages(self, iterations: int) -> Iterator[Stage]:
+        head = self.modules["head"]
+        yield Stage("head", iterations // 3, [Player("head", list(head.parameters()), self.head_terms, 0.1)], before=self.note)
+        self.modules.marker += head.weight.detach().sum()  # what a later stage may need from an earlier one
+        kept = self.generator.const.detach().clone()
+
+        def restore() -> None:
+            self.generator.const.data[0] = kept[0]
+
+        player = Player("g", [self.generator.const], self.generator_terms, 0.1, (0.9, 0.99), [Penalty(3, self.lazy)], restore)
+        yield Stage("masked", iterations - iterations // 3, [player])
+
+    def note(self, iteration: int) -> None:
+        self.calls.append(f"before {iteration}")
+
+    def head_terms(self) -> Terms:
+        return {"square": self.modules["head"](torch.ones(1, 2)).square().sum()}
+
+    def lazy(self) -> Terms:
+        self.calls.append("lazy")
+        return {"size": self.generator.const.square().mean() * 0.01}
+
+
+@pytest.fixture
+def two_stages(monkeypatch):
+    made = []
+
+    def create(name, **options):
+        method = TwoStages(**options) if name == "two-stages" else METHODS[name](**options)
+        made.append(method)
+        return method
+
+    monkeypatch.setattr(train, "create_method", create)
+    return made
+
+
+def test_the_contract_carries_stages_players_penalties_and_masks(two_stages):
+    gan = tiny_gan()
+    run = adapt(gan, noise_images(), "two-stages", **QUICK)
+    method = two_stages[0]
+    assert method.calls[:4] == [f"before {i}" for i in range(4)]
+    assert method.calls.count("lazy") == 3  # iterations 0, 3 and 6 of the eight of stage two
+    assert torch.equal(run.gan.generator.const[0], gan.generator.const[0])  # masked, although Adam's beta1 is 0.9
+    assert not torch.equal(run.gan.generator.const[1], gan.generator.const[1])
+    assert torch.equal(run.gan.discriminator.out.weight, gan.discriminator.out.weight)
+    assert {row["stage"] for row in run.history} == {"masked"}
+
+
+@pytest.mark.parametrize("method", ["freezed", "two-stages"])
+@pytest.mark.parametrize("stop_at", [3, 7])
+def test_a_stopped_run_resumes_to_the_bit(two_stages, tmp_path, method, stop_at):
+    whole = adapt(tiny_gan(), noise_images(), method, **QUICK, snapshot_every=1)
+
+    def stop(iteration, _images):
+        if iteration == stop_at:
+            raise KeyboardInterrupt
+
+    part = adapt(tiny_gan(), noise_images(), method, **QUICK, out=tmp_path, viewer=stop, snapshot_every=1)
+    assert not part.finished
+    rest = adapt(tiny_gan(), noise_images(), method, **QUICK, out=tmp_path, snapshot_every=1)
+    assert rest.finished
+    assert torch.equal(rest.gan.sample(4), whole.gan.sample(4))
+    for a, b in zip(rest.gan.discriminator.parameters(), whole.gan.discriminator.parameters(), strict=True):
+        assert torch.equal(a, b)
+    if method == "two-stages":
+        assert torch.equal(two_stages[0].modules.marker, two_stages[-1].modules.marker)
+
+
+def test_ctrl_c_waits_for_the_end_of_the_iteration(tmp_path):
+    def interrupt(iteration, _images):
+        if iteration == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    run = adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path, viewer=interrupt, snapshot_every=5)
+    assert not run.finished and run.snapshots[-1][0] == 5
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # the usual handler is back
+
+
+def test_no_gradient_is_computed_that_nobody_uses(monkeypatch):
+    seen = []
+    original = TransferGAN.generator_terms
+
+    def watch(self):
+        terms = original(self)
+        seen.append([p.requires_grad for p in self.discriminator.parameters()])
+        return terms
+
+    monkeypatch.setattr(TransferGAN, "generator_terms", watch)
+    adapt(tiny_gan(), noise_images(), "transfergan", **QUICK)
+    assert len(seen) == 12 and not any(flag for flags in seen for flag in flags)
+
+
+def test_r1_is_lazy_and_the_optimiser_knows():
+    player = Player("d", [nn.Parameter(torch.zeros(1))], dict, 0.002, penalties=[Penalty(16, dict)])
+    group = train.make_optimiser(player).param_groups[0]
+    assert group["lr"] == pytest.approx(0.002 * 16 / 17)
+    assert group["betas"] == pytest.approx((0.0, 0.99 ** (16 / 17)))
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(monkeypatch):
+    original, count = TransferGAN.generator_terms, [0]
+
+    def poison(self):
+        count[0] += 1
+        terms = original(self)
+        return {name: value * float("nan") for name, value in terms.items()} if count[0] == 25 else terms
+
+    monkeypatch.setattr(TransferGAN, "generator_terms", poison)
+    with pytest.raises(CollapseError, match=r"iteration 30: a loss is not finite; the state of iteration 20") as caught:
+        adapt(tiny_gan(), noise_images(), "transfergan", iterations=40, batch=2, progress=False, snapshot_every=20)
+    monkeypatch.undo()
+    good = caught.value.run
+    assert good.gan.sample(4).isfinite().all() and not good.finished
+    expected = adapt(tiny_gan(), noise_images(), "transfergan", iterations=20, batch=2, progress=False, snapshot_every=20)
+    assert torch.equal(good.gan.sample(4), expected.gan.sample(4))
+
+
+def test_collapsed_samples_stop_the_run(monkeypatch):
+    original = TransferGAN.generator_terms
+
+    def flatten(self):
+        for block in self.generator.blocks.values():
+            block.to_image.conv.weight.data.zero_()
+        return original(self)
+
+    monkeypatch.setattr(TransferGAN, "generator_terms", flatten)
+    with pytest.raises(CollapseError, match="the same image"):
+        adapt(tiny_gan(), noise_images(), "transfergan", iterations=30, batch=2, progress=False, snapshot_every=10, learning_rate=1e-9)
+
+
+def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
+    adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+    with pytest.raises(UserError, match=r"another run \(seed=0\)"):
+        adapt(tiny_gan(), noise_images(), "scratch", **QUICK, seed=1, out=tmp_path)
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(UserError, match="damaged or none of ours"):
+        adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save_checkpoint(path, {"spec": {"seed": 1}})
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match="No space left"):
+        checkpoint.save_checkpoint(path, {"spec": {"seed": 2}})
+    assert checkpoint.load_checkpoint(path, {"seed": 1}) == {"spec": {"seed": 1}}
+
+
+KILLED = """
+import sys, pathlib, torch
+from fewshotgan.checkpoint import save_checkpoint
+path = pathlib.Path(sys.argv[1])
+step = 0
+while True:
+    step += 1
+    save_checkpoint(path, {"spec": {"seed": 0}, "step": step, "weights": torch.full((200_000,), float(step))})
+    print(step, flush=True)
+"""
+
+
+def test_kill_9_during_a_checkpoint_leaves_a_whole_one(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    for wait in (0.0, 0.005, 0.013):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        state = checkpoint.load_checkpoint(path, {"seed": 0})
+        assert torch.equal(state["weights"], torch.full((200_000,), float(state["step"])))
