@@ -123,23 +123,32 @@ class ADA(NoAugment):
         target: of E[sign D(real)].
         thousands: images, in thousands, in which p could move from 0 to 1 (500 in the paper; few-shot runs are shorter).
         p: to start from.
+        interval: steps over which signs are averaged before p moves; one small batch takes too few values.
     """
 
-    def __init__(self, target: float = 0.6, thousands: float = 20.0, p: float = 0.0) -> None:
-        self.target, self.thousands, self.p = target, thousands, p
+    def __init__(self, target: float = 0.6, thousands: float = 20.0, p: float = 0.0, interval: int = 4) -> None:
+        self.target, self.thousands, self.p, self.interval = target, thousands, p, interval
+        self.steps, self.seen, self.signs = 0, 0, 0.0
 
     def update(self, real_logits: Tensor) -> None:
         """Move p by the logits (N, 1) of augmented real images."""
-        direction = 1.0 if float(real_logits.sign().mean()) > self.target else -1.0
-        self.p = min(1.0, max(0.0, self.p + direction * len(real_logits) / (self.thousands * 1000)))
+        self.steps += 1
+        self.seen += len(real_logits)
+        self.signs += float(real_logits.detach().sign().sum())
+        if self.steps < self.interval:
+            return
+        direction = 1.0 if self.signs / self.seen > self.target else -1.0
+        self.p = min(1.0, max(0.0, self.p + direction * self.seen / (self.thousands * 1000)))
+        self.steps, self.seen, self.signs = 0, 0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return p."""
-        return {"p": self.p}
+        """Return p and what was gathered since it last moved."""
+        return {"p": self.p, "steps": self.steps, "seen": self.seen, "signs": self.signs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up p."""
+        """Take up p and what was gathered."""
         self.p = state["p"]
+        self.steps, self.seen, self.signs = state.get("steps", 0), state.get("seen", 0), state.get("signs", 0.0)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Augment (N, C, H, W); with p = 0 exactly the identity."""
@@ -154,10 +163,10 @@ class ADA(NoAugment):
         return torch.einsum("nij,njhw->nihw", matrix[:, :3, :3], x) + matrix[:, :3, 3, None, None]
 
     def geometry(self, draw: "_Draws") -> Tensor:
-        """Return affine matrices (N, 3, 3): flip, quarter turns, whole-pixel-like shifts, scale, rotation, stretch, shift."""
+        """Return affine matrices (N, 3, 3): flip, quarter turns, whole-pixel shifts, scale, rotation, stretch, shift."""
         one = torch.ones(draw.n, device=draw.device)
         matrix = _affine(torch.where(draw.coin() & draw.half(), -one, one), one, draw.quarter() * (math.pi / 2) * draw.coin())
-        matrix = _shift(draw.uniform(0.125) * draw.coin(), draw.uniform(0.125) * draw.coin()) @ matrix
+        matrix = _shift(draw.pixels(0.125) * draw.coin(), draw.pixels(0.125) * draw.coin()) @ matrix
         scale = torch.where(draw.coin(), torch.exp2(draw.normal(0.2)), one)
         stretch = torch.where(draw.coin(), torch.exp2(draw.normal(0.2)), one)
         turn = draw.uniform(math.pi) * draw.coin()
@@ -188,7 +197,7 @@ class _Draws:
     """Random draws (N,) for the images of one batch."""
 
     def __init__(self, x: Tensor, p: float, generator: torch.Generator | None) -> None:
-        self.n, self.device, self.p, self.generator = len(x), x.device, p, generator
+        self.n, self.side, self.device, self.p, self.generator = len(x), x.shape[-1], x.device, p, generator
 
     def _rand(self) -> Tensor:
         return torch.rand(self.n, generator=self.generator, device=self.device)
@@ -208,6 +217,10 @@ class _Draws:
     def uniform(self, limit: float) -> Tensor:
         """Uniform in -limit..limit."""
         return (self._rand() * 2 - 1) * limit
+
+    def pixels(self, limit: float) -> Tensor:
+        """Uniform in -limit..limit, shares of the side that are whole pixels."""
+        return (self.uniform(limit) * self.side).round() / self.side
 
     def normal(self, deviation: float) -> Tensor:
         """Normal with this standard deviation."""

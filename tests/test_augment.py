@@ -42,7 +42,7 @@ def test_same_draws_same_images_and_gradients_flow(name, channels):
 
 
 def test_ada_is_the_identity_at_zero_and_p_follows_the_logits():
-    ada = augment.ADA(thousands=0.1)
+    ada = augment.ADA(thousands=0.1, interval=1)
     x = torch.randn(4, 3, 8, 8)
     assert ada(x) is x
     ada.update(torch.ones(10, 1))
@@ -63,3 +63,30 @@ def test_unknown_names_are_refused_in_a_sentence():
         augment.augmentation("mixup")
     with pytest.raises(UserError, match="no policy flip"):
         augment.DiffAugment("color,flip")
+
+
+def test_ada_averages_signs_over_its_interval_and_resumes_within_it():
+    ada = augment.ADA(thousands=0.1, interval=4)
+    for logits in ([1.0, 1.0], [1.0, 1.0], [1.0, 1.0]):
+        ada.update(torch.tensor(logits).view(-1, 1))
+    assert ada.p == 0
+    resumed = augment.ADA(thousands=0.1, interval=4)
+    resumed.load_state_dict(ada.state_dict())
+    resumed.update(torch.tensor([[1.0], [-1.0]]))  # E[sign] is 0.75 over the four, above 0.6; this batch alone is below
+    assert resumed.p == pytest.approx(0.08)
+
+
+def test_translation_and_cutout_by_hand():
+    x = torch.arange(1.0, 17.0).view(1, 1, 4, 4)
+    moved = augment.translation(x, torch.tensor([1]), torch.tensor([-2]))
+    assert moved[0, 0].tolist() == [[0, 0, 5, 6], [0, 0, 9, 10], [0, 0, 13, 14], [0, 0, 0, 0]]
+    # rows 3 and 4, of which 4 is clamped onto 3; columns 1 and 2
+    cut = augment.cutout(x, torch.tensor([4]), torch.tensor([2]))
+    assert cut[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 0, 0, 16]]
+
+
+def test_ada_moves_some_images_and_leaves_others_at_a_middle_p():
+    x = torch.randn(64, 1, 8, 8)
+    out = augment.ADA(p=0.02)(x, torch.Generator().manual_seed(1))
+    same = (out - x).abs().amax(dim=(1, 2, 3)) < 1e-5
+    assert 0 < same.sum() < 64

@@ -1,7 +1,6 @@
 """One protocol for every number: `evaluate` and what it says about itself."""
 
 import hashlib
-import zipfile
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +12,9 @@ from fewshotgan.images import Images, load_images
 from fewshotgan.metrics.features import SIDES, features
 from fewshotgan.metrics.frechet import frechet_distance
 from fewshotgan.metrics.kernel import kernel_distance
-from fewshotgan.metrics.neighbours import memorisation, precision_recall
+from fewshotgan.metrics.neighbours import HELD_OUT_QUANTILE, memorisation, precision_recall
 
+VERSION = 1  # of the protocol, to raise whenever a change here moves a number; old caches are then left alone
 NEIGHBOURS = 3
 KEYS = {"efficientnet": ("fd_efficientnet", "kd_efficientnet"), "inception": ("fid", "kid")}
 
@@ -50,7 +50,7 @@ def evaluate(
         `inception`), "protocol"}. Distances are better small; precision and recall, in 0..1, large; memorisation, in 0..1, small.
 
     Raises:
-        UserError: if the sizes don't fit, there are fewer than two real images, or Inception can't be had.
+        UserError: if the sizes don't fit, there are fewer than four images of a kind, NaN among them, or no Inception to be had.
     """
     real = load_images(domain, split="held_out") if isinstance(domain, str) else domain
     fake = gan if isinstance(gan, Tensor) else gan.sample(n, seed=seed)
@@ -69,22 +69,24 @@ def evaluate(
     scores["precision"], scores["recall"] = precision_recall(a, b, NEIGHBOURS)
     if train is not None:
         scores["memorisation"] = memorisation(b, real_features(train, "efficientnet"), a)
-    return {**scores, "protocol": protocol(real, isinstance(domain, str), len(fake), seed, inception)}
+    return {**scores, "protocol": protocol(real, isinstance(domain, str), len(fake), None if fake is gan else seed, inception)}
 
 
-def protocol(real: Images, held_out: bool, n_generated: int, seed: int, inception: bool) -> dict[str, Any]:
-    """Return what a reader needs to repeat a number."""
+def protocol(real: Images, held_out: bool, n_generated: int, seed: int | None, inception: bool) -> dict[str, Any]:
+    """Return what a reader needs to repeat a number; seed is None where images were handed in, and not made here."""
     return {
+        "version": VERSION,
         "real": f"{real.name}, {'held out' if held_out else 'as given'}",
         "n_real": len(real),
         "n_generated": n_generated,
         "sample_seed": seed,
-        "weights": "moving average",
+        "weights": "unknown: images given" if seed is None else "moving average",
         "flips": "none",
-        "truncation": 1.0,
+        "truncation": None if seed is None else 1.0,
         "resize": "clean-fid (8 bits, PIL bicubic on float channels)",
         "extractors": {name: SIDES[name] for name in SIDES if inception or name == "efficientnet"},
         "neighbours": NEIGHBOURS,
+        "memorised": f"nearer to a training image than {1 - HELD_OUT_QUANTILE:.0%} of the real held-out images",
         "torch": torch.__version__,
     }
 
@@ -92,12 +94,12 @@ def protocol(real: Images, held_out: bool, n_generated: int, seed: int, inceptio
 def real_features(images: Images, extractor: str) -> np.ndarray:
     """Return features (N, d) of real images, from the cache where they were computed before."""
     pixels = np.ascontiguousarray(images.pixels.numpy())
-    key = hashlib.sha256(pixels.tobytes() + f"{pixels.shape} {extractor} {SIDES[extractor]} 1".encode()).hexdigest()[:32]
+    key = hashlib.sha256(pixels.tobytes() + f"{pixels.shape} {extractor} {SIDES[extractor]} {VERSION}".encode()).hexdigest()[:32]
     path = cache_dir() / "features" / f"{key}.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
             return file["features"].astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # not there, or broken in any of the ways that zipfile and numpy have for it
         rows = features(images.tensor(), extractor)
     try:
         with atomic_write(path) as temporary, open(temporary, "wb") as file:

@@ -4,11 +4,12 @@ Both see images as clean-fid prepares them (Parmar et al., CVPR 2022, arXiv 2104
 antialiasing on floating-point channels.
 """
 
+import hashlib
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,15 @@ def features(images: Tensor, extractor: str = "efficientnet", device: str | torc
         device: a GPU where there is one by default.
 
     Raises:
-        UserError: if the extractor is unknown, or Inception is not cached and can't be fetched.
+        UserError: if the extractor is unknown, an image holds NaN or has other channels, or Inception is not cached and can't
+            be fetched.
     """
     if extractor not in SIDES:
         raise UserError(f"There is no feature extractor {extractor!r}; there are {', '.join(SIDES)}.")
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise UserError(f"Images of shape {tuple(images.shape)} can't be measured; give (N, C, H, W) with C 1 or 3 and at least one.")
+    if not torch.isfinite(images).all():
+        raise UserError("Some of the images hold NaN or infinity, so no metric has a value; the GAN that made them has broken down.")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = (_efficientnet if extractor == "efficientnet" else _inception)().to(device)
     rows = [network(_prepare(part, SIDES[extractor]).to(device)).cpu() for part in images.split(BATCH)]
@@ -46,7 +52,7 @@ def features(images: Tensor, extractor: str = "efficientnet", device: str | torc
 def _prepare(images: Tensor, side: int) -> Tensor:
     """Return images as clean-fid hands them to a network: (N, 3, side, side), 0..255."""
     resize = make_resizer("PIL", False, "bicubic", (side, side))
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
     with np.errstate(all="ignore"):
         resized = np.stack([resize(picture) for picture in pixels])
     return torch.from_numpy(resized).permute(0, 3, 1, 2)
@@ -97,18 +103,17 @@ def fetch(url: str, digest: str, path: Path) -> Path:
     if not path.is_file():
         print(f"fetching {url} once, to {path}", file=sys.stderr)
         try:
-            with urllib.request.urlopen(url, timeout=60) as response, atomic_write(path) as temporary:
-                temporary.write_bytes(response.read())
-                _verify(temporary, digest, url)
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            with urllib.request.urlopen(url, timeout=60) as response:
+                content = response.read()
+        except (OSError, HTTPException) as error:
             raise UserError(
                 f"{url} could not be fetched ({getattr(error, 'reason', error)}): fid and kid need a connection once; "
                 f"offline use fd_efficientnet and kd_efficientnet, or put the file at {path}."
             ) from error
-    _verify(path, digest, str(path))
-    return path
-
-
-def _verify(path: Path, digest: str, name: str) -> None:
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise UserError(f"What {url} sent is not the file that was meant (its SHA-256 differs); nothing was kept, try again later.")
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
     if sha256(path) != digest:
-        raise UserError(f"{name} is not the file that was meant (its SHA-256 differs); delete it and fetch it again.")
+        raise UserError(f"{path} is not the file that was meant (its SHA-256 differs); delete it, and it is fetched again.")
+    return path
