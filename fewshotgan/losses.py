@@ -1,5 +1,6 @@
 """Adversarial losses and gradient penalties: pure functions of logits, images and latents.
 
+Papers: Goodfellow et al. 2014 (arXiv 1406.2661), Mescheder et al. 2018 (arXiv 1801.04406), Karras et al. 2020 (arXiv 1912.04958).
 Conventions: logits (N, 1); images (N, C, H, W); each function returns a scalar, the mean over the batch.
 """
 

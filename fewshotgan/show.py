@@ -1,5 +1,7 @@
 """Pictures: grids of samples, labelled rows, curves, films of interpolations. Everything returns what it draws."""
 
+import inspect
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,3 +160,8 @@ def _in_notebook() -> bool:
         return False
     shell = get_ipython()
     return shell is not None and hasattr(shell, "kernel")
+
+
+def show_source(thing: object) -> None:
+    """Print the package's own code of a function, method or class, so that a lesson shows what runs."""
+    print(textwrap.dedent(inspect.getsource(thing)).rstrip())

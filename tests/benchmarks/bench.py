@@ -1,0 +1,137 @@
+"""Seconds, peak memory and share of the machine's limit of the things that users wait for; everything measured in one run.
+
+    make bench                      (or: python tests/benchmarks/bench.py [--large])
+
+The limit is the rate of a large matrix product, measured first. Operations are counted from the layers: two for each
+multiplication and addition of convolutions and linear layers; filters (depthwise), activations and optimisers count nothing.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from fewshotgan import evaluate, load_gan, load_images
+from fewshotgan.gans import GAN
+from fewshotgan.gans.layers import EqualConv2d, EqualLinear
+from fewshotgan.gans.stylegan2 import ModulatedConv2d
+from fewshotgan.methods import METHODS
+from fewshotgan.pretrain import stylegan2_recipe_config
+from fewshotgan.train import Loop, make_task
+
+
+def seconds(work: Callable[[], object], repeats: int = 5) -> float:
+    """Return the median time of some work, after one go to warm up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return sorted(times)[len(times) // 2]
+
+
+def machine_rate() -> float:
+    """Return floating-point operations a second of a large matrix product."""
+    a = torch.randn(2048, 2048)
+    return 2 * 2048**3 / seconds(lambda: a @ a)
+
+
+def operations(network: nn.Module, run: Callable[[], object]) -> float:
+    """Return the operations of one forward pass, counted from the layers' shapes."""
+    total, hooks = [0.0], []
+
+    def count(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        if isinstance(module, EqualLinear):
+            total[0] += 2 * output.numel() * module.weight.shape[1]
+        else:
+            transposed = getattr(module, "up", False)
+            pixels = inputs[0].shape[2:].numel() if transposed else output.shape[2:].numel()
+            total[0] += 2 * output.shape[0] * pixels * module.weight.numel()
+
+    for module in network.modules():
+        if isinstance(module, EqualLinear | EqualConv2d | ModulatedConv2d):
+            hooks.append(module.register_forward_hook(count))
+    with torch.no_grad():
+        run()
+    for hook in hooks:
+        hook.remove()
+    return total[0]
+
+
+def step_operations(gan: GAN, batch: int) -> float:
+    """Return the operations of one adaptation step: backward passes cost twice a forward one, once where no weight has a gradient.
+
+    D's move: G forward, D forward and backward on real and generated; R1 every 16th, about seven forwards of D. G's move: G and D
+    forward, D backward to its input, G backward.
+    """
+    z, x = torch.randn(batch, gan.z_dim), torch.randn(batch, gan.channels, gan.resolution, gan.resolution)
+    g, d = operations(gan.generator, lambda: gan.generator(z)), operations(gan.discriminator, lambda: gan.discriminator(x))
+    return (g + 2 * 3 * d + 7 * d / 16) + (3 * g + 2 * d)
+
+
+def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
+    """Return the mean time of `steps` adaptation steps, one lazy R1 among them."""
+    made = METHODS[method]()
+    task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
+    made.build(task)
+    loop = Loop(made, task, {}, 10**9, 10**9, None)
+    (stage,) = made.stages(10**9)
+    loop.begin(stage, 0)
+
+    class Silent:
+        def update(self, _steps: int = 1) -> None: ...
+        def set_postfix(self, _values: dict) -> None: ...
+
+    def run() -> None:
+        for _ in range(steps):
+            loop.step(stage, Silent())  # type: ignore[arg-type]
+
+    return seconds(run, 3) / steps
+
+
+def peak_memory() -> float:
+    """Return the peak memory in MiB of a fresh process that adapts the avatars GAN for twenty steps."""
+    code = (
+        "import resource, fewshotgan as f\n"
+        "f.adapt(f.load_gan('avatars-stylegan2'), f.load_images('avatars/thumbs', n=10), iterations=20, progress=False)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) / 1024
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--large", action="store_true", help="also 256 pixels at the public width (minutes)")
+    large = options.parse_args().large
+    rate = machine_rate()
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; matrix product {rate / 1e9:.0f} GFLOP/s")
+    print(f"{'what':<52}{'seconds':>9}{'GFLOP':>8}{'share':>7}")
+    gan, pixels = load_gan("avatars-stylegan2"), load_images("avatars/thumbs", n=100).pixels
+    base = {}
+    for batch in (4, 16):
+        for method in METHODS:
+            took, work = step_seconds(gan, pixels, batch, method), step_operations(gan, batch)
+            base[method, batch] = took
+            share = f"{work / took / rate:>7.2f}" if method == "transfergan" else ""
+            ratio = f"  {took / base.get(('transfergan', batch), took):.2f} x transfergan" if method == "freezed" else ""
+            print(f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}")
+    top, maximum = (128, 512) if large else (8, 128)
+    big = GAN.create(stylegan2_recipe_config(256, 3, top, maximum, 128), f"256 pixels, {top} to {maximum} channels")
+    took, work = step_seconds(big, torch.randint(0, 255, (8, 3, 256, 256), dtype=torch.uint8), 4, steps=4), step_operations(big, 4)
+    print(f"{f'step, {big.name}, batch 4, transfergan':<52}{took:>9.3f}{work / 1e9:>8.1f}{work / took / rate:>7.2f}")
+    print(f"{'sampling 100 images, 64 pixels':<52}{seconds(lambda: gan.sample(100)):>9.3f}")
+    samples = gan.sample(200)
+    print(f"{'evaluation of 200 images, real features cached':<52}{seconds(lambda: evaluate(samples, 'avatars/thumbs'), 2):>9.3f}")
+    print(f"peak memory of an adaptation of the avatars GAN, batch 4: {peak_memory():.0f} MiB")
+    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The command: what it writes, how it refuses, how it resumes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers import tiny_gan
+from PIL import Image
+
+from fewshotgan import load_gan
+from fewshotgan.cli import main, parser
+
+
+@pytest.fixture
+def ground(tmp_path):
+    """A tiny GAN file and a folder of twelve photographs, one of them broken."""
+    tiny_gan().refresh().save(tmp_path / "tiny.safetensors")
+    (tmp_path / "photos").mkdir()
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 255, (30, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i:02d}.png")
+    (tmp_path / "photos" / "broken.png").write_text("no image")
+    return tmp_path
+
+
+def arguments(ground, *more):
+    images = ["--gan", str(ground / "tiny.safetensors"), "--images", str(ground / "photos"), "--out", str(ground / "out")]
+    return ["adapt", *images, "--iterations", "4", "--batch", "2", *more]
+
+
+def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
+    assert main(arguments(ground, "--method", "freezed", "--option", "frozen_down_to=8")) == 0
+    said = capsys.readouterr().out
+    assert "12 of them centre-cropped" in said and "left out: broken.png (no image)" in said
+    out = ground / "out"
+    assert {p.name for p in out.iterdir()} == {
+        "checkpoint.pt", "interpolation.gif", "metrics.json", "photos-freezed.safetensors", "result.png", "samples.png",
+    }  # fmt: skip
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["spec"]["options"]["frozen_down_to"] == 8 and "memorisation" in metrics["note"]
+    assert metrics["fd_efficientnet"] > 0 and metrics["protocol"]["n_real"] == 12
+    assert load_gan(out / "photos-freezed.safetensors").sample(1).shape == (1, 3, 16, 16)
+    assert Image.open(out / "interpolation.gif").n_frames == 48
+
+
+def test_one_image_works(ground):
+    assert main(["adapt", "--gan", str(ground / "tiny.safetensors"), "--images", str(ground / "photos" / "00.png"),
+                 "--out", str(ground / "out"), "--iterations", "2", "--batch", "2"]) == 0  # fmt: skip
+    assert "1 images are too few" in json.loads((ground / "out" / "metrics.json").read_text())["metrics"]
+
+
+def test_sample(ground, capsys):
+    gan = str(ground / "tiny.safetensors")
+    assert main(["sample", gan, "--out", str(ground / "sheet.png"), "--n", "4"]) == 0
+    assert Image.open(ground / "sheet.png").size[0] > 96
+    assert main(["sample", gan, "--out", str(ground / "walk.gif")]) == 0
+    assert main(["sample", gan, "--out", str(ground / "walk.mp4")]) == 2
+    assert "must end in .png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (["adapt", "--images", "nowhere", "--out", "x"], "There is no folder"),
+        (["adapt", "--gan", "nothing", "--images", "nowhere", "--out", "x"], "There is no GAN"),
+        (["sample", "avatars-stylegan", "--out", "x.png"], "perhaps avatars-stylegan2"),
+        (["record", "table-9"], "no table 'table-9'"),
+        (["tables", "table-9"], "no table 'table-9'"),
+        (["pretrain", "cats"], "no recipe 'cats'"),
+        (["proximity", "cats"], "no shipped domain"),
+        (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--option", "lr"], "no NAME=VALUE"),
+        (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--method", "magic"], "no method 'magic'"),
+    ],
+)
+def test_refusals_are_one_line_and_status_2(line, text, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(line) == 2
+    error = capsys.readouterr().err.strip()
+    assert text in error and error.startswith("fewshotgan: ") and "\n" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lists_and_claims(capsys):
+    for line, text in ((["methods"], "freezed"), (["gans"], "avatars-stylegan2"), (["tables"], "transfergan/table-2")):
+        assert main(line) == 0
+        assert text in capsys.readouterr().out
+    assert main(["claims", "--json"]) == 0
+    assert {"paper", "claim", "verdict", "seeds"} == set(json.loads(capsys.readouterr().out)[0])
+    assert main(["tables", "adaptation-10-shot"]) == 0
+    assert "published:" in capsys.readouterr().out
+
+
+def test_help_of_every_command_reads(capsys):
+    for command in ("adapt", "sample", "pretrain", "record", "tables", "claims", "proximity", "methods", "gans"):
+        with pytest.raises(SystemExit) as leave:
+            parser().parse_args([command, "--help"])
+        assert leave.value.code == 0 and "usage: fewshotgan" in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(ground):
+    line = [sys.executable, "-m", "fewshotgan", *arguments(ground)]
+    line[line.index("--iterations") + 1] = "400"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    read = ""
+    while "2/400" not in read and "3/400" not in read and process.poll() is None:
+        read += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "the same command goes on" in said
+    assert load_gan(ground / "out" / "photos-freezed.safetensors").sample(1).isfinite().all()
+    state = torch.load(ground / "out" / "checkpoint.pt", weights_only=True)
+    assert 0 < state["iteration"] < 400
+    started = time.monotonic()
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 300
+    assert torch.load(ground / "out" / "checkpoint.pt", weights_only=True)["iteration"] == 400

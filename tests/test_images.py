@@ -1,0 +1,122 @@
+"""Anybody's images become squares of one size, bad ones are named, and shipped splits stay apart."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fewshotgan import images as module
+from fewshotgan.files import UserError
+from fewshotgan.images import domains, load_images
+
+
+def picture(size=(40, 30), mode="RGB", colour=(200, 30, 60)):
+    return Image.new("RGB", size, colour).convert(mode)
+
+
+def test_modes_sizes_and_orientation(tmp_path):
+    picture((50, 20)).save(tmp_path / "a.jpg", quality=100)
+    picture(mode="L").save(tmp_path / "b.png")
+    picture(mode="P").save(tmp_path / "c.png")
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "d.png")
+    Image.fromarray(np.full((20, 20), 32768, np.uint16)).save(tmp_path / "e.png")
+    picture().save(tmp_path / "f.webp", lossless=True)
+    upright = Image.new("RGB", (20, 40))
+    upright.paste((255, 255, 255), (0, 0, 20, 20))  # white above black
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a camera held sideways: the stored picture is turned
+    upright.rotate(90, expand=True).save(tmp_path / "g.png", exif=exif)
+    loaded = load_images(tmp_path, resolution=16)
+    assert loaded.pixels.shape == (7, 3, 16, 16) and loaded.pixels.dtype == torch.uint8
+    assert "5 of them centre-cropped" in loaded.note
+    assert loaded.pixels[3].min() == 255  # transparent is white
+    assert loaded.pixels[4].float().mean() == pytest.approx(127.5, abs=1)  # 16 bits scaled
+    assert loaded.pixels[6, :, 0].min() == 255 and loaded.pixels[6, :, -1].max() == 0  # turned upright
+    assert load_images(tmp_path, resolution=8, channels=1).pixels.shape == (7, 1, 8, 8)
+    values = loaded.tensor()
+    assert values.dtype == torch.float32 and values.min() >= -1 and values.max() <= 1
+
+
+def test_broken_ones_are_named_and_the_good_go_on(tmp_path):
+    picture().save(tmp_path / "good.png")
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(whole, "PNG")
+    (tmp_path / "half.png").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    (tmp_path / "text.png").write_text("this is text")
+    (tmp_path / "notes.txt").write_text("not looked at")
+    (tmp_path / ".hidden.png").write_text("nor this")
+    loaded = load_images(tmp_path)
+    assert len(loaded) == 1 and "half.png" in loaded.note and "text.png (no image)" in loaded.note
+    assert "notes" not in loaded.note and "hidden" not in loaded.note
+    (tmp_path / "good.png").unlink()
+    with pytest.raises(UserError, match="none of its 2 image files"):
+        load_images(tmp_path)
+
+
+def test_bombs_are_not_decoded(tmp_path, monkeypatch):
+    picture().save(tmp_path / "a.png")
+    picture((200, 200)).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(module, "MOST_PIXELS", 10_000)
+    assert "bomb.png (200x200 pixels are too many)" in load_images(tmp_path).note
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../outside.png", (tmp_path / "a.png").read_bytes())
+        archive.writestr("a.png", (tmp_path / "a.png").read_bytes())
+        archive.writestr("zeros.png", bytes(100_000))
+    monkeypatch.setattr(module, "MOST_BYTES", 50_000)
+    loaded = load_images(tmp_path / "b.zip")
+    assert len(loaded) == 1 and "zeros.png (the file is too big)" in loaded.note  # names are never used as paths
+    assert not (tmp_path.parent / "outside.png").exists()
+
+
+def test_a_zip_a_file_and_a_damaged_zip(tmp_path):
+    picture().save(tmp_path / "one.png")
+    assert len(load_images(tmp_path / "one.png")) == 1
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name in ("b/2.png", "a/1.png"):
+            archive.write(tmp_path / "one.png", name)
+    assert len(load_images(tmp_path / "set.zip", n=2)) == 2
+    data = bytearray((tmp_path / "set.zip").read_bytes())
+    data[60:90] = bytes(30)  # inside the first member
+    (tmp_path / "bad.zip").write_bytes(data)
+    assert "b/2.png (the zip is damaged here" in load_images(tmp_path / "bad.zip").note
+
+
+def test_refusals_are_one_sentence(tmp_path):
+    for source, arguments, text in (
+        (tmp_path, {}, "No images came from"),
+        (tmp_path / "absent", {}, "There is no folder, zip or shipped domain"),
+        ("avatars/pixelart", {}, "perhaps avatars/pixel-art"),
+        ("avatars/thumbs", {"n": 2000}, "n=2000 can't be had; choose 1 to 1000"),
+        ("avatars/thumbs", {"n": 0}, "choose 1 to"),
+        ("avatars/thumbs", {"split": "test"}, "'train' or 'held_out'"),
+    ):
+        with pytest.raises(UserError, match=text):
+            load_images(source, **arguments)
+    picture().save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="no held-out split"):
+        load_images(tmp_path, split="held_out")
+    (tmp_path / "a.doc").write_text("x")
+    with pytest.raises(UserError, match="neither an image"):
+        load_images(tmp_path / "a.doc")
+
+
+@pytest.mark.parametrize("name", ["avatars/pixel-art", "fashion/sandal"])
+def test_shipped_subsets_are_nested_and_held_out_images_are_apart(name):
+    sets = [load_images(name, n=n).pixels for n in (1, 5, 10, 25, 100, 1000)]
+    for small, large in zip(sets, sets[1:], strict=False):
+        assert torch.equal(small, large[: len(small)])
+    train = {image.numpy().tobytes() for image in load_images(name).pixels}
+    held_out = load_images(name, split="held_out").pixels
+    assert not any(image.numpy().tobytes() in train for image in held_out)
+    assert load_images(name, n=3, resolution=16, channels=1).pixels.shape == (3, 1, 16, 16)
+
+
+def test_the_mixture_leaves_the_targets_out():
+    mixed = {image.numpy().tobytes() for image in load_images("fashion/source").pixels}
+    assert len(load_images("fashion/source")) == 8000
+    for target in ("fashion/sandal", "fashion/bag"):
+        assert not any(image.numpy().tobytes() in mixed for image in load_images(target, n=100).pixels)
+    assert "fashion/source" in domains()

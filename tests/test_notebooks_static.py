@@ -1,0 +1,91 @@
+"""The notebook contract: nothing vacuous, nothing stale, nothing that breaks elsewhere."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+EVERY = [*LESSONS, ROOT / "notebooks" / "_template.ipynb"]
+CHECK = "nbval-check-output"
+FORBIDDEN = {
+    r";\s*$": "a trailing semicolon",
+    r"clear_output": "clear_output",
+    r"@interact": "@interact",
+    r"(?<![\w.])/(home|root|tmp|work|content)/": "an absolute path",
+    r"pip install.*\s-U": "pip install -U",
+}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(path, tag=None):
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    return [cell for cell in cells if tag is None or tag in cell.metadata.get("tags", [])]
+
+
+def name(path):
+    return path.stem
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name)
+def test_form(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert "widgets" not in notebook.metadata
+    assert path.stat().st_size < 2 * 2**20
+    for cell in code(path):
+        for pattern, what in FORBIDDEN.items():
+            assert not re.search(pattern, cell.source, re.MULTILINE), f"{what} in: {cell.source[:80]}"
+        assert not (cell.outputs and cell.execution_count is None), cell.source[:80]
+        assert not any(output.output_type == "error" for output in cell.outputs), cell.source[:80]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_checked_cells_check_something(path):
+    checked = code(path, CHECK)
+    assert len(checked) >= 3
+    for cell in checked:
+        assert cell.execution_count is not None and cell.outputs, f"vacuous: {cell.source[:80]}"
+        assert any(output.get("text", "").strip() for output in cell.outputs), f"no text to compare: {cell.source[:80]}"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_sections(path):
+    text = "\n".join(cell.source for cell in read(path).cells)
+    for part in ("By the end you will have shown", "References", "Limits", "Exercises", "control", "render_published", "Panel("):
+        assert part.lower() in text.lower(), part
+    assert len(code(path, "parameters")) == 1
+    exercises = [cell for cell in code(path) if "# TODO" in cell.source]
+    assert exercises and all("check_" in cell.source for cell in exercises)
+
+
+def test_all_notebooks_share_the_set_up_cell_and_the_address():
+    address = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    setups = {code(path)[0].source for path in EVERY}
+    assert len(setups) == 1 and f"git+{address}" in setups.pop()
+    colab = address.replace("https://github.com", "https://colab.research.google.com/github")
+    for path in EVERY:
+        assert f"{colab}/blob/main/notebooks/{path.name})" in read(path).cells[0].source
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_published_numbers_are_in_the_papers(path):
+    known = json.dumps([tomllib.loads(paper.read_text()) for paper in (ROOT / "data/papers").glob("*.toml")])
+    for cell in code(path):
+        for output in cell.outputs:
+            text = output.get("text", "")
+            if text.startswith("published:"):
+                for number in re.findall(r"-?\d+\.\d+(?:/-?\d+\.\d+)?", text.split("\n", 2)[2]):
+                    assert number in known, number
+
+
+def test_the_make_target_runs_every_lesson():
+    assert LESSONS and all(path.name.startswith("0") for path in LESSONS)
+    assert "$(NOTEBOOKS)" in (ROOT / "Makefile").read_text() and "notebooks/0*.ipynb" in (ROOT / "Makefile").read_text()

@@ -1,0 +1,80 @@
+"""Published files have their form; verdicts follow from the ledger alone."""
+
+import json
+import re
+
+import pytest
+
+from fewshotgan import ledger, papers
+from fewshotgan.files import UserError
+from fewshotgan.papers import NOT_RUN, claims, claims_json, judge, published, render_table, tables
+from fewshotgan.record import TABLES, cell_spec
+
+VALUE = re.compile(r"-|failed|-?\d+(\.\d+)?[KM]?(/-?\d+(\.\d+)?)?|0\.5 9")
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "runs.jsonl"))
+
+
+def fill(table, row, value):
+    """Record three seeds of a row, `value(column, seed)` each."""
+    own = TABLES[table]
+    for column in own.columns:
+        for seed in (0, 1, 2):
+            entry = {"spec": cell_spec(own.rows[row], column, seed), "metrics": {"fd_efficientnet": value(column, seed)}, "status": "ok"}
+            ledger.append(entry)
+
+
+def test_every_published_table_has_its_form():
+    assert {paper["source"][:3] for paper in papers.papers().values()} == {"000", "001", "002", "003", "004"}
+    for key, paper in papers.papers().items():
+        assert {"title", "authors", "venue", "arxiv", "source", "protocol"} <= paper.keys(), key
+        assert re.fullmatch(r"00\d_[0-9a-f]{16}\.txt", paper["source"])
+        for table in paper["table"]:
+            assert {"id", "caption", "metrics", "better", "columns", "rows"} <= table.keys(), (key, table["id"])
+            for row, cells in table["rows"].items():
+                assert len(cells) == len(table["columns"]), (key, table["id"], row)
+                assert all(VALUE.fullmatch(cell) for cell in cells), (key, table["id"], row)
+                wanted = {len(table["metrics"])}
+                assert {len(cell.split("/")) for cell in cells if cell not in ("-", "failed")} <= wanted
+
+
+def test_an_empty_ledger_shows_not_run_and_decides_nothing(empty):
+    text = render_table("transfergan-table2")
+    assert text.count(NOT_RUN) == 24 and "published:" in text and "256.1/-33.3" in text
+    assert all(claim["verdict"] == "undecided" and claim["seeds"] == 0 for claim in claims())
+    assert {frozenset(claim) for claim in json.loads(claims_json())} == {frozenset({"paper", "claim", "verdict", "seeds"})}
+
+
+def test_verdicts_follow_the_ledger(empty):
+    fill("transfergan-table2", "From scratch", lambda column, seed: 100 + seed)
+    fill("transfergan-table2", "Pre-trained", lambda column, seed: (20 if column.n == 10 else 90 if column.n < 1000 else 120) + seed)
+    verdicts = {claim["claim"]: claim["verdict"] for claim in claims()}
+    assert verdicts["pretraining beats training from scratch: fashion/sandal, 10 images"] == "holds"
+    assert verdicts["pretraining beats training from scratch: fashion/sandal, 1000 images"] == "does not hold"
+    assert verdicts["the gain from pretraining grows as the data shrinks: fashion/sandal, 10 against 1000 images"] == "holds"
+    assert "21 ± 1 (3 seeds)" in render_table("transfergan-table2")
+
+
+def test_judge():
+    assert judge([1, 2, 3], [5, 6, 7]) == "holds"
+    assert judge([5, 6, 7], [1, 2, 3]) == "does not hold"
+    assert judge([1, 2, 9], [5, 6, 7]) == "undecided"
+    assert judge([1, 2], [5, 6, 7]) == "undecided"
+
+
+def test_failed_runs_are_shown_and_do_not_count(empty):
+    column = TABLES["adaptation-10-shot"].columns[0]
+    ledger.append({"spec": cell_spec("scratch", column, 0), "metrics": {"fd_efficientnet": 9}, "status": "failed"})
+    assert papers.cell_text("scratch", column, "fd_efficientnet") == "1 failed"
+    assert papers.scores("scratch", column) == []
+
+
+def test_names():
+    assert "transfergan/table-2" in tables() and "adaptation-10-shot" in tables()
+    assert published("adafm", "table-2")["rows"]["Our"][0] == "9.90"
+    for name in ("nothing", "adam/nothing", "nobody/table-1"):
+        with pytest.raises(UserError):
+            render_table(name)

@@ -1,0 +1,117 @@
+"""Recording loses nothing: stopped, run twice side by side, or with a ledger line cut in half."""
+
+import multiprocessing
+import subprocess
+import sys
+
+import pytest
+
+from fewshotgan import ledger, record
+from fewshotgan.files import UserError
+
+
+@pytest.fixture(autouse=True)
+def own_ledger(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "runs.jsonl"))
+    monkeypatch.setenv("FEWSHOTGAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "runs.jsonl"
+
+
+def fake(spec):
+    return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok"}
+
+
+def test_one_seed_of_every_cell_comes_first_and_shared_cells_once():
+    found = record.specs("transfergan-table2")
+    assert [spec["seed"] for spec in found] == sorted(spec["seed"] for spec in found)
+    assert len({ledger.spec_key(spec) for spec in found}) == len(found) == 3 * (2 * 8 + 2)
+    ten = record.specs("adaptation-10-shot")
+    shared = {ledger.spec_key(spec) for spec in ten} & {ledger.spec_key(spec) for spec in found}
+    assert len(shared) == 9  # scratch, fine-tuned and untouched, ten images of the close target, three seeds
+
+
+def test_every_method_has_the_same_budget_and_data():
+    budgets = {tuple(spec[key] for key in record.BUDGET) for spec in record.specs("adaptation-10-shot") if spec["method"] != "none"}
+    assert len(budgets) == 1
+
+
+def test_missing_cells_are_run_once(own_ledger):
+    said = []
+    first = record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=said.append)
+    assert first == 16 == len(said) == len(ledger.read())
+    assert record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=said.append) == 0
+    assert record.record("adaptation-10-shot", seeds=(0,), minutes=0, missing=False, runner=fake, say=said.append) == 0
+
+
+def test_a_stop_in_the_middle_loses_no_finished_run():
+    def stop_at_fourth(spec):
+        if len(ledger.read()) == 3:
+            raise KeyboardInterrupt
+        return fake(spec)
+
+    with pytest.raises(KeyboardInterrupt):
+        record.record("adaptation-10-shot", seeds=(0,), runner=stop_at_fourth, say=str)
+    assert len(ledger.read()) == 3
+    assert record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=str) == 13
+
+
+def test_a_line_cut_in_half_costs_only_itself(own_ledger):
+    specs = record.specs("adaptation-10-shot", (0,))
+    for spec in specs[:3]:
+        ledger.append(fake(spec))
+    own_ledger.write_text(own_ledger.read_text()[:-20])
+    with pytest.warns(UserWarning, match="line 3 is no whole entry"):
+        assert len(ledger.read()) == 2
+    ledger.append(fake(specs[3]))
+    with pytest.warns(UserWarning, match="line 3"):
+        assert len(ledger.read()) == 3
+
+
+SIDE = """
+import sys, time
+from fewshotgan import record
+def slow(spec):
+    time.sleep(0.02)
+    return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok"}
+print(record.record("adaptation-10-shot", seeds=(0,), runner=slow, say=str))
+"""
+
+
+def test_two_recorders_side_by_side_run_each_cell_once(own_ledger):
+    both = [subprocess.Popen([sys.executable, "-c", SIDE], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    counts = [int(process.communicate()[0]) for process in both]
+    assert sum(counts) == 16 == len(own_ledger.read_text().splitlines())
+
+
+def append_many(start):
+    for i in range(start, start + 200):
+        ledger.append({"spec": {"i": i}, "text": "x" * 500})
+
+
+def test_processes_append_whole_lines(own_ledger):
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=append_many, args=(start,)) for start in (0, 1000)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(ledger.read()) == 400
+
+
+def test_an_unwritable_ledger_and_an_unknown_table_are_one_sentence(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="no table 'table-9'"):
+        record.record("table-9")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "file" / "runs.jsonl"))
+    with pytest.raises(UserError, match="not recorded"):
+        ledger.append({"spec": {}})
+
+
+def test_a_run_is_a_function_of_its_spec(monkeypatch):
+    monkeypatch.setattr(record, "BUDGET", {"iterations": 2, "batch": 2, "augment": "diffaugment"})
+    column = record.TABLES["transfergan-table2"].columns[4]
+    spec = record.cell_spec("transfergan", column, 0)
+    monkeypatch.setattr(record, "evaluate", lambda gan, domain, seed, train: {"sum": float(gan.sample(2).sum()), "protocol": {}})
+    first, second = record.run_cell(spec), record.run_cell(spec)
+    assert first["metrics"] == second["metrics"] and first["status"] == "ok"
+    assert {"device", "commit", "seconds", "date", "protocol"} <= first.keys()

@@ -1,0 +1,59 @@
+"""Pictures have the sizes and pixels that they should; panels answer their sliders."""
+
+import pytest
+import torch
+from helpers import noise_images, tiny_gan
+from PIL import Image
+
+from fewshotgan import show as show_function
+from fewshotgan.show import before_during_after, columns, curves, grid, loss_curves, result_figure, save_film, save_picture, show_source
+from fewshotgan.train import adapt
+from fewshotgan.widgets import AdaptationPanel, panel_picture
+
+
+@pytest.fixture(scope="module")
+def run():
+    return adapt(tiny_gan(), noise_images(), "transfergan", iterations=20, batch=2, progress=False, snapshot_every=5)
+
+
+def test_a_grid_keeps_every_pixel():
+    images = torch.linspace(-1, 1, 3).view(3, 1, 1, 1).expand(3, 1, 4, 4)
+    picture = grid(images, columns=2, zoom=2)
+    assert picture.size == (2 * 8 + 2, 2 * 8 + 2)
+    assert [picture.getpixel(spot)[0] for spot in ((0, 0), (10, 0), (0, 10), (17, 17))] == [0, 128, 255, 255]
+
+
+def test_show_returns_a_picture_outside_notebooks():
+    assert show_function(noise_images(4), title="noise").size[1] > grid(noise_images(4)).size[1]
+
+
+def test_figures(run, tmp_path):
+    source = tiny_gan().sample(4)
+    assert columns({"a": source, "b": source}).size[1] > grid(source, 4).size[1] * 2
+    assert before_during_after(run, moments=3, samples=4).size[0] >= 300
+    assert result_figure(source, noise_images(10), run.gan.sample(4)).mode == "RGB"
+    assert len(loss_curves(run).axes[0].lines) == 2
+    figure = curves({"x": ([10, 100], [1.0, 2.0])}, "n", "d", log=True)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["10", "100"]
+    save_picture(grid(source), tmp_path / "a.png")
+    save_film(source, tmp_path / "a.gif")
+    assert Image.open(tmp_path / "a.gif").n_frames == 4 and Image.open(tmp_path / "a.png").format == "PNG"
+
+
+def test_the_source_shown_is_the_code_that_runs(capsys):
+    show_source(tiny_gan)
+    assert capsys.readouterr().out.startswith("def tiny_gan(")
+
+
+def test_the_panel_redraws(run):
+    panel = AdaptationPanel(run)
+    first = bytes(panel.picture.value)
+    assert first.startswith(b"\x89PNG")
+    panel.seed.value = 3
+    second = bytes(panel.picture.value)
+    panel.walk.value = 0.5
+    third = bytes(panel.picture.value)
+    panel.moment.value = 0
+    assert len({first, second, third, bytes(panel.picture.value)}) == 4
+    assert panel.describe() == "moment 0: iteration 0; seed 3; walk 0.50"
+    assert panel_picture(run, seed=3).size == panel_picture(run, seed=4).size
