@@ -11,7 +11,7 @@ from fewshotgan.gans import GAN, gans, load_gan
 from fewshotgan.images import Images, domains, load_images
 from fewshotgan.methods import methods
 from fewshotgan.metrics import evaluate
-from fewshotgan.pretrain import RECIPES, pretrain
+from fewshotgan.pretrain import RECIPES, pretrain, publish
 from fewshotgan.record import SEEDS, TABLES, record
 from fewshotgan.show import grid, result_figure, save_film, save_picture
 from fewshotgan.train import CollapseError, Run, adapt
@@ -172,11 +172,10 @@ def _pretrain(options: argparse.Namespace) -> int | None:
     images = load_images(options.images, resolution=size.get("resolution"), channels=size.get("channels")) if options.images else None
     out = options.out / options.recipe
     run = pretrain(options.recipe, out, images=images, minutes=options.minutes, thousands=options.thousands, device=options.device)
-    if recipe and not run.finished:
+    if not run.finished:
         print(f"{run.gan.card['images_seen']} images seen; the same command goes on. So far: {out / options.recipe}.safetensors")
         return None
-    run.gan.card["quality"] = proximity.quality(run.gan, RECIPES[options.recipe].images)
-    run.gan.save(out / f"{options.recipe}.safetensors")
+    publish(run.gan, RECIPES[options.recipe], out)
     print(f"done: {out / options.recipe}.safetensors, {run.gan.card['quality']}")
     return None
 

@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewshotgan.files import UserError
+from fewshotgan import proximity
+from fewshotgan.files import UserError, atomic_write
 from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images, load_images
 from fewshotgan.methods import TransferGAN
+from fewshotgan.show import grid, save_picture
 from fewshotgan.train import Loop, Run, Viewer, make_task
 
 
@@ -122,6 +124,29 @@ def make_loop(
     method.build(task)
     spec = {"recipe": recipe.name, "config": recipe.config, "batch": recipe.batch, "seed": seed, "options": method.options()}
     return Loop(method, task, spec, iterations, 1000, viewer)
+
+
+def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
+    """Measure a GAN against its bar and write it with its model card: `<name>.safetensors`, `<name>.md`, `<name>.png`.
+
+    Raises:
+        UserError: if a file can't be written.
+    """
+    folder = Path(folder)
+    gan.card["quality"] = quality = proximity.quality(gan, recipe.images)
+    gan.save(folder / f"{gan.name}.safetensors")
+    save_picture(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution), folder / f"{gan.name}.png")
+    verdict = "meets" if quality["meets_bar"] else "**misses**"
+    rows = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in gan.card.items() if key not in ("summary", "quality"))
+    page = (
+        f"# {gan.name}\n\n{gan.card['summary']}. Generator (moving average) and discriminator.\n\n"
+        f"![samples, seed 0, not chosen]({gan.name}.png)\n\n| | |\n| --- | --- |\n{rows}\n"
+        f"| fd_efficientnet to held-out real images | {quality['fd_efficientnet']} |\n"
+        f"| closest other domain | {quality['closest']}, {quality['closest_distance']} |\n\n"
+        f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']}.\n"
+    )
+    with atomic_write(folder / f"{gan.name}.md") as temporary:
+        temporary.write_text(page)
 
 
 def card(recipe: Recipe, run: Run, images: Images, seen: int, device: torch.device) -> dict[str, Any]:
