@@ -47,14 +47,15 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
     return canvas
 
 
-def show(images: "Tensor | Images | Image.Image", columns: int | None = None, title: str | None = None) -> Image.Image:
-    """Show images in a notebook, if there is one, and return the picture."""
+def show(images: "Tensor | Images | Image.Image", columns: int | None = None, title: str | None = None) -> Image.Image | None:
+    """Show images in a notebook; elsewhere return the picture (there, a cell that ends so would draw it twice)."""
     picture = images if isinstance(images, Image.Image) else grid(images, columns)
     picture = stack({title: picture}) if title else picture
     if _in_notebook():
         from IPython.display import display
 
         display(picture)
+        return None
     return picture
 
 
