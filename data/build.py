@@ -1,6 +1,6 @@
 """Build the shipped images: render, drop repeats, pack one zip per domain, fix the splits, write the manifest.
 
-    python data/build.py avatars [STYLE ...]   # needs Node; `npm ci` in data/avatars/render first
+    python data/build.py avatars [STYLE ...]   # needs Node; `npm ci` in data/render first
     python data/build.py fashion DIR           # DIR: the unpacked Debian package dataset-fashion-mnist
     python data/build.py manifest              # after any change under data/: sizes and checksums anew
 
@@ -48,7 +48,7 @@ def render(style: str, split: str, count: int) -> np.ndarray:
     """Return rendered images, uint8 (count, 64, 64, 3)."""
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "images.rgb"
-        subprocess.run(["node", "render.mjs", style, split, str(count), raw], cwd=DATA / "avatars/render", check=True)
+        subprocess.run(["node", "render.mjs", style, split, str(count), raw], cwd=DATA / "render", check=True)
         return np.fromfile(raw, np.uint8).reshape(count, 64, 64, 3)
 
 

@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--images", help="a folder or zip of more images of the recipe's domain (default: those shipped)")
     new.add_argument("--minutes", type=float, help="stop after so long; the same command goes on later")
     new.add_argument("--thousands", type=int, help="of images to see in all (default: the recipe's)")
+    new.add_argument("--start", metavar="GAN", help="begin with the weights of this GAN (default: fresh weights)")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     new.add_argument("--out", type=Path, default=Path("runs/pretrain"), help="(default: %(default)s)")
     new.set_defaults(run=_pretrain)
@@ -170,8 +171,10 @@ def _pretrain(options: argparse.Namespace) -> int | None:
     recipe = RECIPES.get(options.recipe)
     size = recipe.config["generator"] if recipe else {}
     images = load_images(options.images, resolution=size.get("resolution"), channels=size.get("channels")) if options.images else None
-    out = options.out / options.recipe
-    run = pretrain(options.recipe, out, images=images, minutes=options.minutes, thousands=options.thousands, device=options.device)
+    out, start = options.out / options.recipe, load_gan(options.start) if options.start else None
+    run = pretrain(
+        options.recipe, out, images=images, minutes=options.minutes, thousands=options.thousands, start=start, device=options.device
+    )
     if not run.finished:
         print(f"{run.gan.card['images_seen']} images seen; the same command goes on. So far: {out / options.recipe}.safetensors")
         return None

@@ -38,23 +38,22 @@ def published(paper: str, table: str) -> dict[str, Any]:
     raise UserError(f"{paper} has no table {table!r}; it has {', '.join(t['id'] for t in papers()[paper]['table']) or 'none'}.")
 
 
-def scores(method: str, column: Column, metric: str = "fd_efficientnet") -> list[float]:
-    """Return the recorded values of a cell, a seed each; failed runs have none."""
+def runs(method: str, column: Column) -> dict[int, ledger.Entry]:
+    """Return the recorded runs of a cell by seed."""
     entries = ledger.read()
-    found = [entries.get(ledger.spec_key(cell_spec(method, column, seed))) for seed in SEEDS]
-    return [entry["metrics"][metric] for entry in found if entry and entry["status"] == "ok"]
+    found = {seed: entries.get(ledger.spec_key(cell_spec(method, column, seed))) for seed in SEEDS}
+    return {seed: entry for seed, entry in found.items() if entry}
 
 
-def failures(method: str, column: Column) -> int:
-    """Return how many recorded runs of a cell collapsed."""
-    entries = ledger.read()
-    found = [entries.get(ledger.spec_key(cell_spec(method, column, seed))) for seed in SEEDS]
-    return sum(1 for entry in found if entry and entry["status"] == "failed")
+def scores(method: str, column: Column, metric: str = "fd_efficientnet") -> dict[int, float]:
+    """Return the recorded values of a cell by seed; failed runs have none."""
+    return {seed: entry["metrics"][metric] for seed, entry in runs(method, column).items() if entry["status"] == "ok"}
 
 
 def cell_text(method: str, column: Column, metric: str) -> str:
     """Return a cell as printed: mean ± standard deviation (seeds), or what else there is to say."""
-    values, failed = scores(method, column, metric), failures(method, column)
+    values = list(scores(method, column, metric).values())
+    failed = sum(entry["status"] == "failed" for entry in runs(method, column).values())
     parts = [f"{failed} failed"] if failed else []
     if len(values) == 1:
         parts.insert(0, f"{values[0]:.0f} (1 seed)")
@@ -89,6 +88,8 @@ def render_own(own: OwnTable) -> str:
     budget = ", ".join(f"{value} {key}" if key != "augment" else str(value) for key, value in BUDGET.items())
     head = f"ours, from the ledger: {own.name} ({own.metric}, lower is better)"
     foot = f"{budget} for every method; 1,000 generated against held-out real images; mean ± standard deviation over seeds"
+    if NOT_ADAPTED in own.rows.values():
+        foot += " (of the source, which is not trained, over samples)"
     return "\n".join([head, own.caption, "\n\n".join(blocks), foot])
 
 
@@ -101,7 +102,7 @@ def render_table(name: str) -> str:
     if name in TABLES:
         own = TABLES[name]
         verdicts = [f"{claim.verdict():<14} {claim.statement}" for claim in CLAIMS if claim.table == name]
-        parts = [render_published(own.paper, own.published), render_own(own), "claims\n" + "\n".join(verdicts)]
+        parts = [*(render_published(own.paper, table) for table in own.published), render_own(own), "claims\n" + "\n".join(verdicts)]
         return "\n\n".join(parts)
     if "/" in name:
         return render_published(*name.split("/", 1))
@@ -150,15 +151,15 @@ def judge(lower: list[float], higher: list[float]) -> str:
     return "does not hold" if low - low_by > high + high_by else "undecided"
 
 
-def gains(small: Column) -> list[float]:
-    """Return the relative gain from pretraining, 1 - FD(pre-trained) / FD(scratch), a seed each."""
-    pairs = zip(scores("transfergan", small), scores("scratch", small), strict=False)
-    return [1 - transferred / scratch for transferred, scratch in pairs]
+def gains(column: Column) -> list[float]:
+    """Return the relative gain from pretraining, 1 - FD(pre-trained) / FD(scratch), of each seed that has both."""
+    transferred, scratch = scores("transfergan", column), scores("scratch", column)
+    return [1 - transferred[seed] / scratch[seed] for seed in transferred if seed in scratch]
 
 
 def _beats(paper: str, statement: str, table: str, column: Column, better: str, worse: str) -> Claim:
     """Return the claim that one method has the smaller distance in a column."""
-    return Claim(paper, statement, table, lambda: scores(better, column), lambda: scores(worse, column))
+    return Claim(paper, statement, table, lambda: [*scores(better, column).values()], lambda: [*scores(worse, column).values()])
 
 
 def _claims() -> list[Claim]:

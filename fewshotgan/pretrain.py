@@ -1,7 +1,8 @@
 """Recipes of the shipped source GANs, and the command that follows them.
 
 `fewshotgan pretrain RECIPE --minutes 9` goes on from where the last call stopped, writes `checkpoint.pt` every minute and
-the GAN with its card at the end of each call: run it again until it says that it is done.
+the GAN with its card at the end of each call: run it again until it says that it is done. `--start GAN` begins with the
+weights of a GAN that was published earlier, whose images then count as seen.
 """
 
 import datetime
@@ -59,7 +60,7 @@ RECIPES: dict[str, Recipe] = {
             "avatars/personas",
             stylegan2_recipe_config(64, 3, top=16, maximum=128, latent=128),
             thousands=3000,
-            options={"r1_gamma": 0.3},
+            options={"r1_gamma": 0.05},
         ),
         Recipe(
             "fashion-stylegan2",
@@ -79,6 +80,7 @@ def pretrain(
     images: Images | None = None,
     minutes: float | None = None,
     thousands: int | None = None,
+    start: GAN | None = None,
     seed: int = 0,
     device: str | None = None,
     progress: bool = True,
@@ -92,25 +94,34 @@ def pretrain(
         images: more images of the recipe's domain than the project ships (the renderer beside the data makes them).
         minutes: stop after so long, resumably.
         thousands: of images to see in all; the recipe's number by default.
+        start: a GAN with the recipe's networks to begin with, instead of fresh weights; its card tells what it has seen.
         seed: of everything random.
         device: a GPU where there is one by default.
         progress: show a progress bar.
         viewer: called with (iteration, images) at each snapshot.
 
     Raises:
-        UserError: if there is no such recipe.
+        UserError: if there is no such recipe, or `start` has other networks.
     """
     if name not in RECIPES:
         raise UserError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
+    if start is not None and start.config != recipe.config:
+        raise UserError(f"{start.name} has other networks than the recipe {name}; leave out --start, or start with a GAN of that recipe.")
     images = images or load_images(recipe.images)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    source = GAN.create(recipe.config, recipe.name, seed=seed)
-    iterations = (thousands or recipe.thousands) * 1000 // recipe.batch
+    source = start or GAN.create(recipe.config, recipe.name, seed=seed)
+    before = {key: start.card[key] for key in ("images_seen", "seconds", "recipe")} if start else {}
+    seen = before.get("images_seen", 0)
+    iterations = ((thousands or recipe.thousands) * 1000 - seen) // recipe.batch
+    if iterations < 1:
+        raise UserError(f"{source.name} has seen {seen} images already; ask for more with --thousands.")
     loop = make_loop(recipe, source, images.pixels, iterations, seed, place, viewer)
     run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
     run.gan.name = recipe.name
-    run.gan.card = card(recipe, run, images, loop.iteration * recipe.batch, place)
+    run.gan.card = card(recipe, run, images, seen + loop.iteration * recipe.batch, place)
+    if start:
+        run.gan.card |= {"started_from": before, "seconds": run.gan.card["seconds"] + before["seconds"]}
     run.gan.save(Path(out) / f"{recipe.name}.safetensors")
     return run
 

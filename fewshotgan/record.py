@@ -22,11 +22,14 @@ from fewshotgan.files import UserError, cache_dir
 from fewshotgan.gans import load_gan, version
 from fewshotgan.images import load_images
 from fewshotgan.metrics import evaluate
+from fewshotgan.metrics.evaluate import VERSION
+from fewshotgan.profiles import PROFILES
 from fewshotgan.train import CollapseError, adapt
 
 Spec = dict[str, Any]
 SEEDS = (0, 1, 2)
-BUDGET = {"iterations": 500, "batch": 8, "augment": "diffaugment"}  # the same for every method of every table
+PROFILE = PROFILES["laptop"]
+BUDGET = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method of every table
 NOT_ADAPTED = "none"  # the control: the source as it is
 
 
@@ -48,7 +51,7 @@ class OwnTable:
         name: as typed.
         caption: one line.
         paper: key of the paper it mirrors, in data/papers.
-        published: id of that paper's table, printed beside ours.
+        published: ids of that paper's tables, printed beside ours.
         rows: {label: method}.
         columns: what the methods are adapted to.
         metric: printed in the cells.
@@ -57,7 +60,7 @@ class OwnTable:
     name: str
     caption: str
     paper: str
-    published: str
+    published: tuple[str, ...]
     rows: dict[str, str]
     columns: tuple[Column, ...]
     metric: str = "fd_efficientnet"
@@ -76,7 +79,7 @@ TABLES: dict[str, OwnTable] = {
             "adaptation-10-shot",
             "10-shot adaptation of avatars-stylegan2 to two close and two distant targets",
             "adam",
-            "close",
+            ("close", "distant"),
             {"source, not adapted": NOT_ADAPTED, "scratch": "scratch", "TransferGAN": "transfergan", "FreezeD": "freezed"},
             tuple(Column(target, "avatars-stylegan2", target, 10) for target in TARGETS),
         ),
@@ -84,7 +87,7 @@ TABLES: dict[str, OwnTable] = {
             "transfergan-table2",
             "TransferGAN's table 2 at our scale: target images from 10 to 1,000",
             "transfergan",
-            "table-2",
+            ("table-2",),
             {"source, not adapted": NOT_ADAPTED, "From scratch": "scratch", "Pre-trained": "transfergan"},
             _columns("avatars-stylegan2", "avatars/miniavs", SIZES) + _columns("fashion-stylegan2", "fashion/sandal", SIZES),
         ),
@@ -93,8 +96,9 @@ TABLES: dict[str, OwnTable] = {
 
 
 def cell_spec(method: str, column: Column, seed: int) -> Spec:
-    """Return the spec of one run; another source file of the same name makes another spec, so old runs do not count for it."""
-    spec = {"gan": column.gan, "gan_sha256": version(column.gan), "images": column.images, "method": method, "seed": seed}
+    """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old runs don't count."""
+    source = {"gan": column.gan, "gan_sha256": version(column.gan), "protocol": VERSION}
+    spec = {**source, "images": column.images, "method": method, "seed": seed}
     return spec if method == NOT_ADAPTED else {**spec, "n": column.n, **BUDGET}
 
 
@@ -135,7 +139,7 @@ def run_cell(spec: Spec) -> ledger.Entry:
     scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images)
     metrics = {name: round(value, 6) for name, value in scores.items() if name != "protocol"}
     return {
-        "spec": spec, "metrics": metrics, "protocol": scores["protocol"], "status": status, "reason": reason,
+        "spec": spec, "profile": PROFILE.name, "metrics": metrics, "protocol": scores["protocol"], "status": status, "reason": reason,
         "gan_card": {key: gan.card.get(key) for key in ("images_seen", "date")}, "device": _device(), "commit": _commit(),
         "seconds": {"training": round(trained, 1), "all": round(time.monotonic() - started, 1)},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -160,7 +164,7 @@ def record(
         name: of the table.
         missing: only what the ledger doesn't have; otherwise all cells, whose first entries still count.
         seeds: which seeds.
-        minutes: begin no run that would not end by then, judged by the longest so far.
+        minutes: begin no run that would not end by then, judged by the longest in the ledger.
         jobs: processes, one thread each.
         runner: what turns a spec into an entry.
         say: told of each run.
@@ -184,7 +188,7 @@ def _work(
     todo: list[Spec], missing: bool, deadline: float | None, runner: Callable[[Spec], ledger.Entry], say: Callable[[str], None]
 ) -> int:
     """Take specs that nobody else has taken until none is left or time is up."""
-    done, longest = 0, 0.0
+    done, longest = 0, max((entry["seconds"]["all"] for entry in ledger.read().values()), default=0.0)
     for spec in todo:
         if deadline is not None and time.monotonic() + longest > deadline:
             break

