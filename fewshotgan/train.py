@@ -386,4 +386,4 @@ def make_optimiser(player: Player) -> torch.optim.Adam:
     for penalty in player.penalties:
         ratio *= penalty.every / (penalty.every + 1)
     betas = (player.betas[0] ** ratio, player.betas[1] ** ratio)
-    return torch.optim.Adam(player.parameters, lr=player.learning_rate * ratio, betas=betas, eps=1e-8, foreach=True)
+    return torch.optim.Adam(player.parameters, lr=player.learning_rate * ratio, betas=betas, eps=1e-8, fused=True)

@@ -5,6 +5,7 @@ the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, mini
 """
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -78,8 +79,14 @@ class EqualConv2d(nn.Module):
 
 def fir_kernel(like: Tensor, gain: float = 1.0) -> Tensor:
     """Return the 4x4 binomial filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64 times `gain`, on the device of `like`."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=like.dtype, device=like.device) / 8
-    return torch.outer(taps, taps) * gain
+    return _fir_kernel(like.dtype, like.device, gain)
+
+
+@cache  # a step needs it sixty times
+def _fir_kernel(dtype: torch.dtype, device: torch.device, gain: float) -> Tensor:
+    with torch.inference_mode(False):  # whoever asks first, it serves training too
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=dtype, device=device) / 8
+        return torch.outer(taps, taps) * gain
 
 
 def depthwise(x: Tensor, kernel: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
