@@ -217,13 +217,13 @@ class Loop:
         before, self.optimisers = self.optimisers, {}
         for player in stage.players:
             self.optimisers[player.name] = optimiser = make_optimiser(player)
-            if player.name in before:
+            if player.name in before and not stage.restart:
                 old = before[player.name].state
                 optimiser.state.update({p: old[p] for p in player.parameters if p in old})
         fresh = {name: copy.deepcopy(self.method.modules[name]).eval() for name in self.method.averaged}
         for name, module in fresh.items():
             module.requires_grad_(False)
-            if name in self.averages:
+            if name in self.averages and not stage.restart:
                 module.load_state_dict(self.averages[name].state_dict(), strict=False)
         self.averages = nn.ModuleDict(fresh)
 

@@ -163,7 +163,7 @@ def load_gan(name_or_path: str | Path) -> GAN:
 
     Args:
         name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
-            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`).
+            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`), AdAM's included.
 
     Raises:
         UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
@@ -212,8 +212,8 @@ def _load_official(path: Path) -> GAN:
             f"{path} could not be read as plain weights: it is damaged, or a pickle that holds more than tensors, which is never opened."
         ) from error
     try:
-        generator = official.stylegan2_generator(checkpoint["g_ema"])
-        discriminator = official.stylegan2_discriminator(checkpoint["d"])
+        generator = official.stylegan2_generator(official.fold_kernel_modulation(checkpoint["g_ema"]))
+        discriminator = official.stylegan2_discriminator(official.fold_kernel_modulation(checkpoint["d"]))
         config = official.stylegan2_config(generator, discriminator)
     except (KeyError, TypeError, IndexError) as error:
         raise UserError(

@@ -1,9 +1,11 @@
 """State dicts of public releases, renamed to ours.
 
 The StyleGAN2 layout is that of rosinality/stylegan2-pytorch, in which the checkpoints of CDC, AdAM, DCL, RICK and EWC
-come as well (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value.
+come as well (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value, but for AdAM's modulations,
+which are folded in.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +44,37 @@ _HEAD = {
 def strip_module(state: Mapping[str, Tensor]) -> StateDict:
     """Drop the prefix `module.` that DataParallel leaves before every key."""
     return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def fold_kernel_modulation(state: Mapping[str, Tensor]) -> StateDict:
+    """Return the plain state dict of a generator or discriminator that AdAM's released code adapted.
+
+    Beside its weight W a layer has u, v (and b): W (1 + R) and bias + b take their places. In a convolution R is the memory of u v^T read
+    as (out, in, k, k); in a linear layer R = v u^T, whose product that code scales by the outputs instead of the inputs.
+    """
+    state = strip_module(state)
+    folded = {key: value for key, value in state.items() if not key.endswith("_vector")}
+    for key, v in state.items():
+        if key.endswith("v_vector"):
+            u, name = state[key.replace("v_vector", "u_vector")], _modulated(key).removesuffix("bias") + "weight"
+            weight = folded[name]
+            if weight.dim() == 2:
+                folded[name] = weight * (1 + v.outer(u)) * math.sqrt(len(u) / len(v))
+            else:
+                folded[name] = weight * (1 + u.outer(v).reshape(weight.shape))
+        elif key.endswith("b_vector"):
+            name = _modulated(key)
+            folded[name] = folded[name] + v.reshape(folded[name].shape)
+    return folded
+
+
+def _modulated(key: str) -> str:
+    """Return the bias, or noise strength, that belongs to a vector of AdAM's."""
+    path = key.rpartition(".")[0]
+    if path.endswith(".noise"):
+        return f"{path}.weight"
+    path = re.sub(r"^kml_fc\.", "style.", path).replace(".kml_fc", ".modulation")
+    return f"{path}.bias"
 
 
 def stylegan2_generator(state: Mapping[str, Tensor]) -> StateDict:

@@ -250,9 +250,13 @@ class ResidualBlock(nn.Module):
         self.conv1 = EqualConv2d(in_channels, out_channels, 3, down=True)
         self.skip = EqualConv2d(in_channels, out_channels, 1, down=True, activate=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the skip, scaled to unit variance."""
-        return (self.conv1(self.conv0(x)) + self.skip(x)) * (1 / GAIN)
+    def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """Add the skip, scaled to unit variance; `features` collects the output of both convolutions, before that."""
+        first = self.conv0(x)
+        second = self.conv1(first)
+        if features is not None:
+            features += [first, second]
+        return (second + self.skip(x)) * (1 / GAIN)
 
 
 class Discriminator(nn.Module):
@@ -282,11 +286,25 @@ class Discriminator(nn.Module):
         return {**groups, "4": [self.conv, self.hidden, self.out]}
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
-        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block."""
-        x = self.from_image(x)
-        for block in self.blocks.values():
-            x = block(x)
-            if features is not None:
-                features.append(x)
+        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block's convolutions."""
+        x = self.trunk(x, 4, features)
         x = self.conv(minibatch_deviation(x, self.group))
         return self.out(self.hidden(x.flatten(1)))
+
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return what the blocks down to `side` pixels make of images: (N, C, side, side)."""
+        x = self.from_image(x)
+        for block in self.blocks.values():
+            if x.shape[-1] == side:
+                break
+            x = block(x, features)
+        return x
+
+    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return the activations (N, C, side, side) of the last convolution before the skip that leads to `side` pixels, side >= 4.
+
+        CDC's patch head reads them (arXiv 2104.06820, section 3.3); the layers behind are not computed.
+        """
+        collected: list[Tensor] = [] if features is None else features
+        self.trunk(x, side, collected)
+        return collected[-1]

@@ -4,12 +4,19 @@ import dataclasses
 import difflib
 
 from fewshotgan.files import UserError
+from fewshotgan.methods.adam import AdAM
+from fewshotgan.methods.cdc import CDC
+from fewshotgan.methods.dcl import DCL
+from fewshotgan.methods.ewc import EWC
 from fewshotgan.methods.freezed import FreezeD
+from fewshotgan.methods.fsgan import FSGAN
 from fewshotgan.methods.method import Method, Penalty, Player, Stage, Task, Terms
 from fewshotgan.methods.scratch import Scratch
 from fewshotgan.methods.transfergan import TransferGAN
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Scratch, TransferGAN, FreezeD)}
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, FSGAN)
+}
 
 __all__ = ["METHODS", "Method", "Penalty", "Player", "Stage", "Task", "Terms", "create_method", "methods"]
 

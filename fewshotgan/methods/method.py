@@ -105,12 +105,16 @@ class Player:
 
 @dataclass
 class Stage:
-    """A span of training: the players move in the order given, once per iteration; `before` opens each iteration."""
+    """A span of training: the players move in the order given, once per iteration; `before` opens each iteration.
+
+    With `restart`, moving averages and optimisers begin anew from the modules as they are; otherwise they carry over.
+    """
 
     name: str
     iterations: int
     players: list[Player]
     before: Callable[[int], None] | None = None
+    restart: bool = False
 
 
 @dataclass

@@ -101,13 +101,21 @@ class TransferGAN(Method):
         with torch.no_grad():
             fake = self.generate()
         real = self.task.real()
-        logits = self.discriminator(self.task.augmented(real))
+        logits = self.judge(self.task.augmented(real))
         self.task.augment.update(logits.detach())
-        return {"logistic": logistic_discriminator(logits, self.discriminator(self.task.augmented(fake)))}
+        return {"logistic": logistic_discriminator(logits, self.judge(self.task.augmented(fake)))}
 
     def generator_terms(self) -> Terms:
         """Non-saturating loss of augmented generated images."""
-        return {"logistic": logistic_generator(self.discriminator(self.task.augmented(self.generate())))}
+        return {"logistic": logistic_generator(self.judge(self.task.augmented(self.generate())))}
+
+    def latents(self) -> Tensor:
+        """Return latents (batch, z_dim) for the adversarial terms."""
+        return self.task.latents()
+
+    def judge(self, x: Tensor) -> Tensor:
+        """Return logits of images (N, C, H, W) as they are: (N, 1)."""
+        return self.discriminator(x)
 
     def r1(self) -> Terms:
         """R1 of the real images as the discriminator sees them."""
@@ -126,7 +134,7 @@ class TransferGAN(Method):
 
     def generate(self) -> Tensor:
         """Return a batch of images of the generator in training, with style mixing at its probability."""
-        z, rng = self.task.latents(), self.task.rng
+        z, rng = self.latents(), self.task.rng
         if self.mixing and torch.rand((), generator=rng, device=z.device) < self.mixing:
             cut = int(torch.randint(1, int(self.generator.n_latents), (), generator=rng, device=z.device))
             return self.generator(z, mix=self.task.latents(), mix_from=cut, rng=rng)

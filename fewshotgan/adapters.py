@@ -1,0 +1,125 @@
+"""Reparametrisations of a weight: few numbers that bend what a pretrained layer does, identity at the start.
+
+Each is a `torch.nn.utils.parametrize` module: registered on any layer that has the parameter, trained in its place, and folded
+away at the end, so that what remains is a plain network.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from fewshotgan.gans.gan import GAN
+
+LAYOUTS = ("paper", "official")
+
+
+class KernelModulation(nn.Module):
+    """Rank-one kernel modulation, W' = W * (1 + R), elementwise (AdAM, arXiv 2210.16559, section 4.2, equation 3).
+
+    R comes from u, a number for each weight of a filter, and v, a number for each filter. In the layout "paper" it is the outer
+    product v u^T: zeroing v[o] switches the modulation of filter o off. The released code lays out u v^T and reads its memory as if
+    it were v u^T ("official"), so that almost every filter sees all of v.
+
+    Args:
+        weight: (out, in, k, k) of a convolution or (out, in) of a linear layer.
+        layout: of a convolution; a linear layer always follows the paper, as in the released code.
+        scale: standard deviation of u and v at the start: R is of its square, so that W' equals W to rounding.
+        rng: source of u and v.
+    """
+
+    def __init__(self, weight: Tensor, layout: str = "paper", scale: float = 1e-7, rng: torch.Generator | None = None) -> None:
+        super().__init__()
+        if layout not in LAYOUTS:
+            raise ValueError(f"layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
+        out, each = len(weight), weight[0].numel()
+        self.u = nn.Parameter((torch.randn(each, generator=rng) * scale).to(weight))
+        self.v = nn.Parameter((torch.randn(out, generator=rng) * scale).to(weight))
+        self.transposed = layout == "official" and weight.dim() == 4
+
+    def matrix(self) -> Tensor:
+        """Return R with a row for each filter, (out, in * k * k)."""
+        if self.transposed:
+            return torch.outer(self.u, self.v).reshape(len(self.v), len(self.u))
+        return torch.outer(self.v, self.u)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return W', of the shape of the weight."""
+        return weight * (1 + self.matrix().view(weight.shape))
+
+
+class Shift(nn.Module):
+    """b' = b + s, for a bias or a noise strength; s is zero at the start."""
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros_like(value))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return the shifted value."""
+        return value + self.shift
+
+
+class SingularValues(nn.Module):
+    """W' = W + U diag(s) V^T, with U and V the singular vectors of W; s is zero at the start (FSGAN, arXiv 2010.11943, section 3.1).
+
+    The singular values of W' are those of W plus s, the vectors stay.
+
+    Args:
+        weight: (out, in, k, k), flattened to (out, in * k * k), or (out, in).
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        u, values, vh = torch.linalg.svd(weight.detach().flatten(1), full_matrices=False)
+        self.u: Tensor
+        self.vh: Tensor
+        self.register_buffer("u", u.contiguous())
+        self.register_buffer("vh", vh.contiguous())
+        self.shift = nn.Parameter(torch.zeros_like(values))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return W', of the shape of the weight."""
+        return weight + ((self.u * self.shift) @ self.vh).view(weight.shape)
+
+
+def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield (name, module) of each layer that has a weight of its own: convolutions (4 axes) and linear layers (2)."""
+    for name, module in network.named_modules():
+        if isinstance(getattr(module, "weight", None), Tensor) and module.weight.dim() in (2, 4):
+            yield name, module
+
+
+def attach(module: nn.Module, parameter: str, adapter: nn.Module) -> None:
+    """Put an adapter before a parameter of a module, which keeps the original as `parametrizations.<parameter>.original`."""
+    parametrize.register_parametrization(module, parameter, adapter)
+
+
+def is_adapted(module: nn.Module, parameter: str) -> bool:
+    """Return whether an adapter stands before a parameter of a module."""
+    return parametrize.is_parametrized(module, parameter)
+
+
+def original(module: nn.Module, parameter: str = "weight") -> nn.Parameter:
+    """Return the parameter itself, adapted or not."""
+    if is_adapted(module, parameter):
+        return module.parametrizations[parameter].original
+    return getattr(module, parameter)
+
+
+def adapters(network: nn.Module) -> list[nn.Parameter]:
+    """Return every parameter that belongs to an adapter."""
+    kinds = (KernelModulation, Shift, SingularValues)
+    return [parameter for module in network.modules() if isinstance(module, kinds) for parameter in module.parameters()]
+
+
+def folded(gan: GAN) -> GAN:
+    """Return a new GAN of plain networks in which each adapted parameter has its present value."""
+    plain = GAN.create(gan.config, gan.name).to(gan.device)
+    with torch.no_grad():
+        for adapted, network in ((gan.generator, plain.generator), (gan.discriminator, plain.discriminator)):
+            for name, value in network.state_dict().items():
+                path, _, parameter = name.rpartition(".")
+                value.copy_(getattr(adapted.get_submodule(path), parameter))
+    return plain

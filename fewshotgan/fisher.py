@@ -1,0 +1,59 @@
+"""Fisher information of parameters, as EWC and AdAM use it: the mean over samples of the squared gradient, a sample at a time.
+
+Diagonal, empirical (arXiv 2210.16559, section 4.1): F = E[(d loss / d theta)^2]. The square of a batch's mean gradient, which some
+public code takes, is another and mostly smaller number.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from fewshotgan.losses import logistic_discriminator, logistic_generator
+
+Parameters = dict[str, Tensor]
+CHUNK = 8  # samples whose gradients are computed together; memory grows with it
+
+
+def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[Tensor, ...], chunk: int = CHUNK) -> Parameters:
+    """Return F for each parameter, of its shape, not negative.
+
+    Args:
+        loss: maps (parameters, one sample of each tensor) to a scalar.
+        parameters: where the gradient is taken, by name.
+        samples: tensors (N, ...), the N-th rows together a sample.
+        chunk: samples at a time; changes the speed and the memory, not the result.
+    """
+    gradients = vmap(grad(loss), in_dims=(None, *[0] * len(samples)), randomness="error")
+    total = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    for parts in zip(*(sample.split(chunk) for sample in samples), strict=True):
+        for name, value in gradients(parameters, *parts).items():
+            total[name] += value.square().sum(dim=0)
+    return {name: value / len(samples[0]) for name, value in total.items()}
+
+
+def generator_fisher(generator: nn.Module, discriminator: nn.Module, names: list[str], z: Tensor, chunk: int = CHUNK) -> Parameters:
+    """Return F of G's parameters `names` under the loss -log D(G(z)), for latents (N, z_dim); the noise inputs are the stored ones."""
+
+    def loss(parameters: Parameters, latent: Tensor) -> Tensor:
+        image = functional_call(generator, parameters, (latent[None],), {"noise": "const"})
+        return logistic_generator(discriminator(image))
+
+    return fisher(loss, _pick(generator, names), (z,), chunk)
+
+
+def discriminator_fisher(discriminator: nn.Module, names: list[str], real: Tensor, fake: Tensor, chunk: int = CHUNK) -> Parameters:
+    """Return F of D's parameters `names` under its logistic loss, for pairs of real and generated images (N, C, H, W)."""
+
+    def loss(parameters: Parameters, x: Tensor, y: Tensor) -> Tensor:
+        logits = [functional_call(discriminator, parameters, (image[None],)) for image in (x, y)]
+        return logistic_discriminator(*logits)
+
+    return fisher(loss, _pick(discriminator, names), (real, fake), chunk)
+
+
+def _pick(network: nn.Module, names: list[str]) -> Parameters:
+    """Return the parameters of those names, detached."""
+    every = dict(network.named_parameters())
+    return {name: every[name].detach() for name in names}

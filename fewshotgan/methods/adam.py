@@ -1,0 +1,209 @@
+"""AdAM: find out which filters of the source matter for the target, keep those and bend them, fine-tune the others.
+
+Paper: Zhao et al., "Few-shot Image Generation via Adaptation-Aware Kernel Modulation" (NeurIPS 2022, arXiv 2210.16559):
+
+1. Importance probing (section 4.1): adapt only a rank-one modulation of every kernel for a short while, then estimate the Fisher
+   information of the modulation's parameters. A filter's importance is that of its own modulation (equation 4).
+2. Hybrid training (section 4.3) from the source anew: filters above a quantile of importance stay as they are and are modulated,
+   W' = W (1 + v u^T); those below are fine-tuned and not modulated.
+
+What is in the choice follows the released code: in G the convolutions from 8 pixels on and the layers that map w to their styles,
+in D the convolutions of its residual blocks; one quantile for each of the three. The 4-pixel convolution, the image projections and
+the mapping network of G and the projection from the image of D are always modulated, G's constant is always kept, and D's last
+layers are always fine-tuned.
+
+Differs: masked filters are restored after every step, instead of zeroing their gradients, which holds only for Adam with beta1 = 0.
+In the layout "official" the modulation of a convolution is laid out as the released code does it (see `KernelModulation`); of its
+other quirks, a style layer scaled by its outputs instead of its inputs is left out, since the modulation would then not be the
+identity at the start. Importance is measured at the trained weights, not at their moving average. Probing takes a quarter of the
+iterations, so that all methods have one budget (the paper: 500 beside 1,500).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fewshotgan.adapters import LAYOUTS, KernelModulation, Shift, adapters, attach, folded, is_adapted, layers, original
+from fewshotgan.files import UserError
+from fewshotgan.fisher import Parameters, discriminator_fisher, generator_fisher
+from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.method import Stage
+from fewshotgan.methods.transfergan import TransferGAN
+
+IMPORTANCE = ("fisher", "random", "reversed")
+Filters = dict[str, Tensor]
+"""By name of the layer, a number or a truth value for each filter, (out,)."""
+
+
+def filter_importance(fisher: Parameters, layer: str) -> Tensor:
+    """Return the importance of each filter of a layer, (out,): mean F_u + F_v, or (mean F_u + F_v + F_b) / 2 with a bias.
+
+    The half is the released code's. `fisher` has the values of the layer's adapters by the adapters' names.
+    """
+    score = fisher[f"{layer}.parametrizations.weight.0.u"].mean() + fisher[f"{layer}.parametrizations.weight.0.v"]
+    bias = fisher.get(f"{layer}.parametrizations.bias.0.shift")
+    return score if bias is None else (score + bias) / 2
+
+
+def important(scores: Filters, quantile: float) -> Filters:
+    """Return which filters are important: those above the quantile (percent) of the filters of all these layers."""
+    cut = torch.quantile(torch.cat(list(scores.values())).double(), quantile / 100)
+    return {name: value.double() > cut for name, value in scores.items()}
+
+
+def modulate(network: nn.Module, layout: str, rng: torch.Generator, but: Sequence[nn.Parameter] = ()) -> None:
+    """Put a `KernelModulation` before every kernel and a `Shift` before every bias and noise strength, `but` some and G's constant."""
+    left_out = {id(parameter) for parameter in but}
+    for module in list(network.modules()):
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            if id(parameter) not in left_out and name != "const":
+                kernel = parameter.dim() in (2, 4)
+                attach(module, name, KernelModulation(parameter, layout, rng=rng) if kernel else Shift(parameter))
+
+
+@dataclass
+class AdAM(TransferGAN):
+    """Importance probing, then hybrid training.
+
+    Args:
+        quantile: percent of the filters that are fine-tuned, the others are modulated (50 for close and 75 for distant targets
+            in the released code).
+        probing: share of the iterations that probing takes.
+        samples: from which the Fisher information is estimated.
+        layout: of the modulation, "paper" or "official".
+        importance: "fisher", or a control: "random" or "reversed".
+    """
+
+    name = "adam"
+    paper = "Zhao et al., NeurIPS 2022, arXiv 2210.16559"
+    summary = "probe which filters matter for the target; modulate those, fine-tune the others"
+
+    quantile: float = 50.0
+    probing: float = 0.25
+    samples: int = 64
+    layout: str = "paper"
+    importance: str = "fisher"
+
+    def start(self, gan: GAN) -> None:
+        """Put a modulation before every kernel but those of D's last layers, and remember the source."""
+        self.check()
+        self.head = [parameter for module in gan.discriminator.groups()["4"] for parameter in module.parameters()]
+        rng = torch.Generator().manual_seed(self.task.seed)
+        modulate(gan.generator, self.layout, rng)
+        modulate(gan.discriminator, self.layout, rng, self.head)
+        super().start(gan)
+        self.source = {name: value.clone() for name, value in self.modules.state_dict().items()}
+        self.kept: list[tuple[nn.Parameter, Tensor, Tensor]] = []
+        self.tuned: dict[str, list[nn.Parameter]] = {"generator": [], "discriminator": []}
+
+    def check(self) -> None:
+        """Raise one sentence for an option that can't be."""
+        for possible, text in (
+            (0 <= self.quantile <= 100, f"quantile={self.quantile} is a percentage: give 0 to 100"),
+            (0 < self.probing < 1, f"probing={self.probing} is a share of the iterations: give a number between 0 and 1"),
+            (self.layout in LAYOUTS, f"layout={self.layout!r} is unknown: give {' or '.join(LAYOUTS)}"),
+            (self.importance in IMPORTANCE, f"importance={self.importance!r} is unknown: give {', '.join(IMPORTANCE)}"),
+            (self.samples >= 1, f"samples={self.samples} is too few: give at least 1"),
+        ):
+            if not possible:
+                raise UserError(f"{self.name}: {text}.")
+
+    def stages(self, iterations: int) -> Iterator[Stage]:
+        """Probing, the choice, and hybrid training from the source."""
+        if iterations < 2:
+            raise UserError(f"{self.name} trains in two stages: give at least 2 iterations.")
+        probe = min(max(1, round(iterations * self.probing)), iterations - 1)
+        yield Stage("probing", probe, [self.discriminator_player(), self.generator_player()])
+        self.chosen = self.choose()
+        self.modules.load_state_dict(self.source)
+        self.divide(self.chosen)
+        players = [self.discriminator_player(), self.generator_player()]
+        for player in players:
+            player.after_step = self.restore
+        yield Stage("adaptation", iterations - probe, players, restart=True)
+
+    def generator_parameters(self) -> list[nn.Parameter]:
+        """Modulations; in hybrid training also the kernels in the choice."""
+        return [*adapters(self.generator), *self.tuned["generator"]]
+
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """Modulations and the last layers; in hybrid training also the kernels in the choice."""
+        return [*adapters(self.discriminator), *self.head, *self.tuned["discriminator"]]
+
+    # --- importance probing --------------------------------------------------------------------------------------
+
+    def families(self) -> dict[str, dict[str, nn.Module]]:
+        """Return the layers in the choice, one quantile a family: {"convolutions" and "styles" of G, "discriminator": {name: layer}}."""
+        found: dict[str, dict[str, nn.Module]] = {"convolutions": {}, "styles": {}, "discriminator": {}}
+        always = {id(m) for key in ("mapping", "4") for part in self.generator.groups().get(key, []) for m in part.modules()}
+        for name, layer in layers(self.generator):
+            if id(layer) not in always and "to_image" not in name:
+                found["convolutions" if layer.weight.dim() == 4 else "styles"][name] = layer
+        for name, layer in layers(self.discriminator):
+            if is_adapted(layer, "weight") and "from_image" not in name:
+                found["discriminator"][name] = layer
+        return found
+
+    def choose(self) -> dict[str, Filters]:
+        """Return which filters are important, by family."""
+        fisher, families = self.information(), self.families()
+        rng = torch.Generator().manual_seed(self.task.seed)
+        chosen = {}
+        for family, members in families.items():
+            scores = {name: filter_importance(fisher["discriminator" if family == "discriminator" else "generator"], name) for name in members}
+            if self.importance == "random":
+                scores = {name: torch.rand(len(value), generator=rng).to(value) for name, value in scores.items()}
+            if self.importance == "reversed":
+                scores = {name: -value for name, value in scores.items()}
+            chosen[family] = important(scores, self.quantile)
+        return chosen
+
+    def information(self) -> dict[str, Parameters]:
+        """Return the Fisher information of both networks' modulations, from latents of the run's seed and repeated images."""
+        source, images = self.task.source, self.task.images
+        z = source.latents(self.samples, seed=self.task.seed).to(source.device)
+        real = images[torch.arange(self.samples, device=images.device) % len(images)].float() / 127.5 - 1
+        names = {
+            key: [name for name, _ in self.modules[key].named_parameters() if ".parametrizations." in name and not name.endswith("original")]
+            for key in ("generator", "discriminator")
+        }
+        with torch.no_grad():
+            fake = torch.cat([self.generator(part, noise="const") for part in z.split(self.task.batch)])
+        return {
+            "generator": generator_fisher(self.generator, self.discriminator, names["generator"], z),
+            "discriminator": discriminator_fisher(self.discriminator, names["discriminator"], real, fake),
+        }
+
+    # --- hybrid training -----------------------------------------------------------------------------------------
+
+    def divide(self, chosen: dict[str, Filters]) -> None:
+        """Settle, for each layer in the choice, which rows stay as they are: important kernels, and modulations of the others."""
+        self.kept.clear()
+        for family, members in self.families().items():
+            network = "discriminator" if family == "discriminator" else "generator"
+            for name, layer in members.items():
+                stay = chosen[family][name]
+                for parameter in ("weight", "bias") if is_adapted(layer, "bias") else ("weight",):
+                    plain, adapter = original(layer, parameter), layer.parametrizations[parameter][0]
+                    self.tuned[network].append(plain)
+                    self.keep(plain, stay)
+                    rows = adapter.v if parameter == "weight" else adapter.shift
+                    rows.data[~stay] = 0
+                    self.keep(rows, ~stay)
+
+    def keep(self, parameter: nn.Parameter, rows: Tensor) -> None:
+        """Remember rows that no step may change."""
+        shape = (-1, *[1] * (parameter.dim() - 1))
+        self.kept.append((parameter, rows.view(shape), parameter.detach().clone()))
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the kept rows back, whatever the optimiser did."""
+        for parameter, rows, values in self.kept:
+            parameter.copy_(torch.where(rows, values, parameter))
+
+    def result(self, modules: nn.ModuleDict) -> GAN:
+        """Return plain networks, modulations folded in."""
+        return folded(super().result(modules))

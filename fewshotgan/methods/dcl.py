@@ -1,0 +1,91 @@
+"""DCL: contrast the adapted networks with the source, in the generator and in the discriminator.
+
+Paper: Zhao et al., "A Closer Look at Few-shot Image Generation" (CVPR 2022, arXiv 2205.03805): adapted generators reach the same
+quality whatever the method, and differ in how fast they lose the source's diversity. Two InfoNCE terms slow the loss down:
+
+- generator (equation 4): a sample of the adapted G and the source's sample of the same latent attract each other; the source's
+  samples of the other latents repel;
+- discriminator (equation 5): D's features of an adapted sample and of the source's sample of the same latent attract each other;
+  those of the few real images repel.
+
+The adversarial part is CDC's: anchors and patches.
+
+Differs: the authors published no training code; temperature and weights are those that public readings of the paper give. One
+layer is drawn for each step, and the adversarial batch itself is contrasted, so that source features are computed once per move.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fewshotgan.losses import logistic_discriminator, logistic_generator
+from fewshotgan.methods.cdc import CDC
+from fewshotgan.methods.method import Terms
+
+
+def contrast(anchor: Tensor, positive: Tensor, negatives: Tensor | None = None, temperature: float = 0.07) -> Tensor:
+    """Return the InfoNCE loss of N anchors, a scalar.
+
+    Args:
+        anchor, positive: features (N, ...), row by row of one latent.
+        negatives: features (M, ...) that repel every anchor; by default each anchor is repelled by the positives of the others.
+        temperature: divides the cosine similarities.
+    """
+    a, p = (F.normalize(x.flatten(1), dim=1, eps=1e-8) for x in (anchor, positive))
+    if negatives is None:
+        return F.cross_entropy(a @ p.T / temperature, torch.arange(len(a), device=a.device))
+    away = a @ F.normalize(negatives.flatten(1), dim=1, eps=1e-8).T
+    logits = torch.cat([(a * p).sum(dim=1, keepdim=True), away], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(a), dtype=torch.long, device=a.device))
+
+
+@dataclass
+class DCL(CDC):
+    """CDC's adversarial terms with dual contrastive learning in place of the distance consistency.
+
+    Args:
+        weight: of the generator's contrast.
+        discriminator_weight: of the discriminator's.
+        temperature: of both.
+    """
+
+    name = "dcl"
+    paper = "Zhao et al., CVPR 2022, arXiv 2205.03805"
+    summary = "fine-tune all, with G and D contrasted against the source; patches judged away from anchors"
+
+    weight: float = 2.0
+    discriminator_weight: float = 0.5
+    temperature: float = 0.07
+
+    def generator_terms(self) -> Terms:
+        """Adversarial loss, and each sample closer to the source's of its latent than to the source's of others (equation 4)."""
+        z = self.latents()
+        source: list[Tensor] = []
+        target: list[Tensor] = []
+        with torch.no_grad():
+            self.task.source.generator(z, noise="const", features=source)
+        images = self.generator(z, rng=self.task.rng, features=target)
+        layer = self.draw(len(source))
+        term = contrast(target[layer], source[layer], temperature=self.temperature)
+        return {"logistic": logistic_generator(self.judge(self.task.augmented(images))), "contrast": self.weight * term}
+
+    def discriminator_terms(self) -> Terms:
+        """Adversarial loss, and D's view of adapted samples closer to that of the source's than to real images' (equation 5)."""
+        z = self.latents()
+        with torch.no_grad():
+            adapted = self.generator(z, rng=self.task.rng)
+            source = self.task.source.generator(z, noise="const")
+        features: dict[str, list[Tensor]] = {"real": [], "adapted": [], "source": []}
+        images = {"real": self.task.real(), "adapted": adapted, "source": source}
+        logits = {name: self.judge(self.task.augmented(x), features[name]) for name, x in images.items()}
+        self.task.augment.update(logits["real"].detach())
+        layer = self.draw(len(features["real"]))
+        anchor, positive, negatives = (features[name][layer] for name in ("adapted", "source", "real"))
+        term = contrast(anchor, positive, negatives, self.temperature)
+        return {"logistic": logistic_discriminator(logits["real"], logits["adapted"]), "contrast": self.discriminator_weight * term}
+
+    def draw(self, layers: int) -> int:
+        """Return one of so many layers."""
+        return int(torch.randint(layers, (), generator=self.task.rng, device=self.task.images.device))

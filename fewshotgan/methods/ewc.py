@@ -1,0 +1,60 @@
+"""EWC: fine-tune, and pull each of G's weights back to the source as strongly as the source depends on it.
+
+Paper: Li et al., "Few-shot Image Generation with Elastic Weight Consolidation" (NeurIPS 2020, arXiv 2012.02780), equation 3:
+
+    L = L_adv + lambda * sum_i F_i (theta_i - theta_source,i)^2
+
+F_i is the Fisher information of G's i-th parameter, from the source's own samples, with the source's discriminator as the stand-in
+for the likelihood that a GAN does not have.
+
+Differs: no code of the authors is public. F is a mean over samples of the squared gradient, a sample at a time (public
+re-implementations square a batch's mean, or don't square at all), of every parameter of G; the reduction is the sum, as in the
+equation, so that lambda is comparable between layers and not between networks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fewshotgan.fisher import generator_fisher
+from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.method import Terms
+from fewshotgan.methods.transfergan import TransferGAN
+
+
+def ewc_penalty(parameters: Mapping[str, Tensor], source: Mapping[str, Tensor], fisher: Mapping[str, Tensor]) -> Tensor:
+    """Return sum F (theta - theta_source)^2 over all elements of all tensors, a scalar (equation 3 without lambda)."""
+    terms = [(value * (parameters[name] - source[name]).square()).sum() for name, value in fisher.items()]
+    return torch.stack(terms).sum()
+
+
+@dataclass
+class EWC(TransferGAN):
+    """TransferGAN with an elastic penalty on G.
+
+    Args:
+        weight: lambda of the equation, for the sum over parameters.
+        samples: of the source, from which F is estimated.
+    """
+
+    name = "ewc"
+    paper = "Li et al., NeurIPS 2020, arXiv 2012.02780"
+    summary = "fine-tune all, with G's weights pulled to the source by their Fisher information"
+
+    weight: float = 1.0
+    samples: int = 64
+
+    def start(self, gan: GAN) -> None:
+        """Estimate F on the source."""
+        super().start(gan)
+        source, names = self.task.source, [name for name, _ in gan.generator.named_parameters()]
+        z = source.latents(self.samples, seed=self.task.seed).to(source.device)
+        self.fisher = generator_fisher(source.generator, source.discriminator, names, z)
+        self.anchor = {name: value.detach().clone() for name, value in gan.generator.named_parameters()}
+
+    def generator_terms(self) -> Terms:
+        """Add the penalty to the adversarial loss."""
+        penalty = ewc_penalty(dict(self.generator.named_parameters()), self.anchor, self.fisher)
+        return {**super().generator_terms(), "ewc": self.weight * penalty}
