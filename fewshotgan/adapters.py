@@ -5,6 +5,7 @@ away at the end, so that what remains is a plain network.
 """
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -101,10 +102,15 @@ def is_adapted(module: nn.Module, parameter: str) -> bool:
     return parametrize.is_parametrized(module, parameter)
 
 
+def adapter_of(module: nn.Module, parameter: str) -> Any:
+    """Return the adapter that stands before a parameter of a module."""
+    return cast(nn.ModuleList, cast(nn.ModuleDict, module.parametrizations)[parameter])[0]
+
+
 def original(module: nn.Module, parameter: str = "weight") -> nn.Parameter:
     """Return the parameter itself, adapted or not."""
     if is_adapted(module, parameter):
-        return module.parametrizations[parameter].original
+        return cast(nn.Parameter, cast(nn.ModuleDict, module.parametrizations)[parameter].original)
     return getattr(module, parameter)
 
 

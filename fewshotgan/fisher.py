@@ -53,6 +53,26 @@ def discriminator_fisher(discriminator: nn.Module, names: list[str], real: Tenso
     return fisher(loss, _pick(discriminator, names), (real, fake), chunk)
 
 
+def both_fisher(
+    generator: nn.Module, discriminator: nn.Module, names: dict[str, list[str]], z: Tensor, images: Tensor
+) -> dict[str, Parameters]:
+    """Return F of both networks, {"generator": ..., "discriminator": ...}, with as many samples as there are latents.
+
+    Args:
+        generator, discriminator: the networks.
+        names: of the parameters, by network.
+        z: latents (N, z_dim).
+        images: real images, uint8 (M, C, H, W), repeated as often as it takes.
+    """
+    real = images[torch.arange(len(z), device=images.device) % len(images)].float() / 127.5 - 1
+    with torch.no_grad():
+        fake = torch.cat([generator(part, noise="const") for part in z.split(CHUNK)])
+    return {
+        "generator": generator_fisher(generator, discriminator, names["generator"], z),
+        "discriminator": discriminator_fisher(discriminator, names["discriminator"], real, fake),
+    }
+
+
 def _pick(network: nn.Module, names: list[str]) -> Parameters:
     """Return the parameters of those names, detached."""
     every = dict(network.named_parameters())

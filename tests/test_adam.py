@@ -59,8 +59,7 @@ def test_modulated_discriminator_loads_folded_and_meets_the_golden():
 
 
 def test_a_released_checkpoint_opens_as_a_plain_gan(tmp_path):
-    state = {key: value for key, value in tensors(fill.load("adam_kml_g32").params).items()}
-    torch.save({"g_ema": state, "d": tensors(fill.load("adam_kml_d32").params)}, tmp_path / "adam.pt")
+    torch.save({"g_ema": tensors(fill.load("adam_kml_g32").params), "d": tensors(fill.load("adam_kml_d32").params)}, tmp_path / "adam.pt")
     gan = load_gan(tmp_path / "adam.pt")
     assert gan.resolution == 32
     assert not any("vector" in name or "parametrizations" in name for name in gan.generator.state_dict())
@@ -116,9 +115,9 @@ def test_choice_of_filters_meets_the_golden():
         rest = torch.from_numpy(golden.inputs[f"fisher_{key}"]).square().double()
         for name, size in call[f"{key}_sizes"]:
             path, vector = name.rsplit(".", 1)
-            path = {"conv1.1": "conv1.0", "conv2.2": "conv2.1"}.get(".".join(path.split(".")[2:]), None) and ".".join(
+            path = ({"conv1.1": "conv1.0", "conv2.2": "conv2.1"}.get(".".join(path.split(".")[2:])) and ".".join(
                 [*path.split(".")[:2], {"conv1.1": "conv1.0", "conv2.2": "conv2.1"}[".".join(path.split(".")[2:])]]
-            ) or path  # fmt: skip  # the released bias belongs to the activation
+            )) or path  # fmt: skip  # the released bias belongs to the activation
             values[f"{path}.{names[vector]}"], rest = rest[:size], rest[size:]
     masks = {"g": {}, "d": {}}
     cuts = []

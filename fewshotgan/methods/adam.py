@@ -25,9 +25,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.adapters import LAYOUTS, KernelModulation, Shift, adapters, attach, folded, is_adapted, layers, original
+from fewshotgan.adapters import LAYOUTS, KernelModulation, Shift, adapter_of, adapters, attach, folded, is_adapted, layers, original
 from fewshotgan.files import UserError
-from fewshotgan.fisher import Parameters, discriminator_fisher, generator_fisher
+from fewshotgan.fisher import Parameters, both_fisher
 from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.method import Stage
 from fewshotgan.methods.transfergan import TransferGAN
@@ -152,7 +152,8 @@ class AdAM(TransferGAN):
         rng = torch.Generator().manual_seed(self.task.seed)
         chosen = {}
         for family, members in families.items():
-            scores = {name: filter_importance(fisher["discriminator" if family == "discriminator" else "generator"], name) for name in members}
+            network = "discriminator" if family == "discriminator" else "generator"
+            scores = {name: filter_importance(fisher[network], name) for name in members}
             if self.importance == "random":
                 scores = {name: torch.rand(len(value), generator=rng).to(value) for name, value in scores.items()}
             if self.importance == "reversed":
@@ -162,19 +163,12 @@ class AdAM(TransferGAN):
 
     def information(self) -> dict[str, Parameters]:
         """Return the Fisher information of both networks' modulations, from latents of the run's seed and repeated images."""
-        source, images = self.task.source, self.task.images
-        z = source.latents(self.samples, seed=self.task.seed).to(source.device)
-        real = images[torch.arange(self.samples, device=images.device) % len(images)].float() / 127.5 - 1
+        z = self.task.source.latents(self.samples, seed=self.task.seed).to(self.task.images.device)
+        bent = {id(parameter) for network in self.modules.values() for parameter in adapters(network)}
         names = {
-            key: [name for name, _ in self.modules[key].named_parameters() if ".parametrizations." in name and not name.endswith("original")]
-            for key in ("generator", "discriminator")
+            key: [name for name, parameter in network.named_parameters() if id(parameter) in bent] for key, network in self.modules.items()
         }
-        with torch.no_grad():
-            fake = torch.cat([self.generator(part, noise="const") for part in z.split(self.task.batch)])
-        return {
-            "generator": generator_fisher(self.generator, self.discriminator, names["generator"], z),
-            "discriminator": discriminator_fisher(self.discriminator, names["discriminator"], real, fake),
-        }
+        return both_fisher(self.generator, self.discriminator, names, z, self.task.images)
 
     # --- hybrid training -----------------------------------------------------------------------------------------
 
@@ -186,7 +180,7 @@ class AdAM(TransferGAN):
             for name, layer in members.items():
                 stay = chosen[family][name]
                 for parameter in ("weight", "bias") if is_adapted(layer, "bias") else ("weight",):
-                    plain, adapter = original(layer, parameter), layer.parametrizations[parameter][0]
+                    plain, adapter = original(layer, parameter), adapter_of(layer, parameter)
                     self.tuned[network].append(plain)
                     self.keep(plain, stay)
                     rows = adapter.v if parameter == "weight" else adapter.shift

@@ -85,12 +85,13 @@ class CDC(TransferGAN):
             self.patch_at = min(32, gan.resolution // 2)
         sides = [int(side) for side in gan.discriminator.groups() if int(side) < gan.resolution]
         if self.patch_at not in sides:
-            raise UserError(f"patch_at={self.patch_at} is no feature map of this discriminator; choose one of {', '.join(map(str, sides))}.")
+            choice = ", ".join(map(str, sides))
+            raise UserError(f"patch_at={self.patch_at} is no feature map of this discriminator; choose one of {choice}.")
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(self.task.seed)
             blank = torch.zeros(1, gan.channels, gan.resolution, gan.resolution, device=gan.device)
             width = gan.discriminator.patches(blank, self.patch_at).shape[1]
-            head = EqualConv2d(width, 1, 3).to(gan.device, memory_format=torch.channels_last)
+            head = EqualConv2d(width, 1, 3).to(gan.device)
         self.modules["patch_head"] = head
         self.modules.register_buffer("anchors", gan.latents(len(self.task.images), seed=self.task.seed).to(gan.device))
         self.anchored = True
@@ -113,7 +114,7 @@ class CDC(TransferGAN):
         z = self.task.latents()
         if not self.anchored:
             return z
-        anchors = self.modules.anchors
+        anchors = self.modules.get_buffer("anchors")
         chosen = torch.randint(len(anchors), (len(z),), generator=self.task.rng, device=z.device)
         return anchors[chosen] + self.anchor_std * z
 

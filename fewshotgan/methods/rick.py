@@ -1,0 +1,127 @@
+"""RICK: as it trains, freeze the filters that matter, fine-tune the others, prune the few that matter least.
+
+Paper: Zhao et al., "Exploring Incompatible Knowledge Transfer in Few-shot Image Generation" (CVPR 2023, arXiv 2304.07574), section 4:
+every so many iterations the Fisher information of each filter is estimated anew on the adapted networks; filters above a high
+quantile are kept as they are, those below a tiny quantile are set to zero for good (they carry what does not fit the target), the
+rest is fine-tuned. A warm-up trains D's last layers alone.
+
+Differs: importance is measured at the trained weights, not at their moving average. The warm-up takes an eighth of the iterations,
+the share of the released code.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fewshotgan.adapters import layers
+from fewshotgan.files import UserError
+from fewshotgan.fisher import both_fisher
+from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.method import Stage
+from fewshotgan.methods.transfergan import TransferGAN
+
+
+@dataclass
+class RICK(TransferGAN):
+    """Freeze, fine-tune and prune, estimated again and again.
+
+    Args:
+        quantile: percent of the filters that may train; those above are frozen until the next estimate (40 for close and 85 for
+            distant targets in the released code).
+        prune: percent of the filters that are pruned at each estimate.
+        every: iterations between estimates.
+        warmup: share of the iterations that trains D's last layers alone.
+        samples: from which the Fisher information is estimated.
+    """
+
+    name = "rick"
+    paper = "Zhao et al., CVPR 2023, arXiv 2304.07574"
+    summary = "freeze the filters that matter, prune those that don't fit, again and again as it trains"
+
+    quantile: float = 60.0
+    prune: float = 0.1
+    every: int = 50
+    warmup: float = 0.125
+    samples: int = 20
+
+    def start(self, gan: GAN) -> None:
+        """Check the options; nothing is frozen or pruned yet."""
+        if not (0 <= self.prune <= self.quantile <= 100 and 0 <= self.warmup < 1 and self.every >= 1 and self.samples >= 1):
+            raise UserError(
+                f"{self.name}: quantile={self.quantile} and prune={self.prune} are percentages with prune the smaller, "
+                f"warmup={self.warmup} a share below 1, every={self.every} and samples={self.samples} at least 1."
+            )
+        super().start(gan)
+        self.kept: list[tuple[nn.Parameter, Tensor, Tensor]] = []
+        for name, layer in self.filters().items():  # which filters are pruned, saved with the networks
+            self.modules.register_buffer(f"pruned {name}".replace(".", " "), torch.zeros(len(layer.weight), dtype=torch.bool))
+        self.warming = False
+
+    def stages(self, iterations: int) -> Iterator[Stage]:
+        """The warm-up, then spans between two estimates."""
+        warmup = round(iterations * self.warmup)
+        if warmup:
+            self.warming = True
+            yield Stage("warm-up", warmup, [self.discriminator_player()])
+            self.warming = False
+        for first in range(warmup, iterations, self.every):
+            self.estimate()
+            players = [self.discriminator_player(), self.generator_player()]
+            for player in players:
+                player.after_step = self.restore
+            yield Stage("adaptation", min(self.every, iterations - first), players)
+
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """D's last layers while it warms up, all of D afterwards."""
+        if not self.warming:
+            return list(self.discriminator.parameters())
+        return [parameter for module in self.discriminator.groups()["4"] for parameter in module.parameters()]
+
+    def filters(self) -> dict[str, nn.Module]:
+        """Return the convolutions in the choice, by name in `modules`: those of G but the image projections, those of D's blocks."""
+        last = {id(part) for module in self.discriminator.groups()["4"] for part in module.modules()}
+        found = {}
+        for network in ("generator", "discriminator"):
+            for name, layer in layers(self.modules[network]):
+                if layer.weight.dim() == 4 and id(layer) not in last and "image" not in name:
+                    found[f"{network}.{name}"] = layer
+        return found
+
+    def estimate(self) -> None:
+        """Estimate each filter's Fisher information, and settle which are frozen and which are pruned."""
+        scores = self.importance()
+        self.kept.clear()
+        for network in ("generator", "discriminator"):
+            members = {name: value for name, value in scores.items() if name.startswith(network)}
+            pooled = torch.cat(list(members.values())).double()
+            high, low = (torch.quantile(pooled, percent / 100) for percent in (self.quantile, self.prune))
+            for name, value in members.items():
+                pruned = self.modules.get_buffer(f"pruned {name}".replace(".", " "))
+                if self.prune:
+                    pruned |= value.double() <= low
+                weight = self.filters()[name].weight
+                with torch.no_grad():
+                    weight[pruned] = 0
+                rows = (pruned | (value.double() > high)).view(-1, 1, 1, 1)
+                self.kept.append((weight, rows, weight.detach().clone()))
+
+    def importance(self) -> dict[str, Tensor]:
+        """Return the mean Fisher information of each filter's weights, (out,), by name of the layer in `modules`."""
+        z = self.task.source.latents(self.samples, seed=self.task.seed).to(self.task.images.device)
+        names: dict[str, list[str]] = {"generator": [], "discriminator": []}
+        for layer in self.filters():
+            network, name = layer.split(".", 1)
+            names[network].append(f"{name}.weight")
+        found = both_fisher(self.generator, self.discriminator, names, z, self.task.images)
+        return {
+            f"{network}.{name.removesuffix('.weight')}": value.flatten(1).mean(dim=1)
+            for network, values in found.items() for name, value in values.items()
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put frozen and pruned filters back, whatever the optimiser did."""
+        for weight, rows, values in self.kept:
+            weight.copy_(torch.where(rows, values, weight))

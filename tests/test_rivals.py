@@ -1,0 +1,237 @@
+"""EWC, CDC, DCL, RICK, FSGAN: their equations on small tensors, their goldens, and what they must not touch."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from golden import fill
+from helpers import noise_images, tiny_gan
+
+from fewshotgan.files import UserError
+from fewshotgan.gans import official
+from fewshotgan.gans.layers import EqualConv2d
+from fewshotgan.gans.stylegan2 import Discriminator
+from fewshotgan.methods.cdc import CDC, distance_consistency, relations
+from fewshotgan.methods.dcl import DCL, contrast
+from fewshotgan.methods.ewc import EWC, ewc_penalty
+from fewshotgan.methods.rick import RICK
+from fewshotgan.train import Loop, adapt, make_task
+
+QUICK = {"iterations": 8, "batch": 4, "progress": False}
+
+
+def tensors(arrays):
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
+def agree(golden, got):
+    for name, (error, limit) in golden.compare({k: v.detach().numpy() for k, v in got.items()}).items():
+        assert error <= limit, (name, error)
+
+
+def built(method, gan=None, batch=4):
+    """A method with its networks, ready for its first iteration."""
+    task = make_task(gan or tiny_gan(), noise_images().pixels, batch, 0, None, torch.device("cpu"))
+    method.build(task)
+    return method
+
+
+# --- EWC -----------------------------------------------------------------------------------------------------------
+
+
+def test_ewc_penalty_meets_the_golden():
+    golden = fill.load("ewc_penalty")
+    x = tensors(golden.inputs)
+    theta = {key: x[f"theta_{key}"].clone().requires_grad_() for key in "ab"}
+    source, fisher = ({key: x[f"{name}_{key}"] for key in "ab"} for name in ("theta0", "fisher"))
+    squared = {key: value.square() for key, value in fisher.items()}
+    penalty = golden.spec["call"]["lam"] * ewc_penalty(theta, source, squared)
+    penalty.backward()
+    agree(golden, {"penalty_sum": penalty, "grad_a": theta["a"].grad})
+
+
+def test_ewc_is_exactly_zero_at_the_start_with_its_gradient_and_holds_the_weights():
+    method = built(EWC(samples=5))
+    assert all((value >= 0).all() for value in method.fisher.values())
+    assert sum(float(value.sum()) for value in method.fisher.values()) > 0
+    parameters = dict(method.generator.named_parameters())
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    penalty = ewc_penalty(parameters, method.anchor, method.fisher)
+    penalty.backward()
+    assert penalty.item() == 0
+    assert all(parameter.grad is None or not parameter.grad.any() for parameter in parameters.values())
+
+    def moved(weight):
+        run = adapt(tiny_gan(), noise_images(), "ewc", weight=weight, samples=5, **QUICK)
+        return float(ewc_penalty(dict(run.gan.generator.named_parameters()), method.anchor, method.fisher))
+
+    assert moved(1e6) < 0.5 * moved(0.0)
+
+
+# --- CDC -----------------------------------------------------------------------------------------------------------
+
+
+def test_distance_consistency_meets_the_golden():
+    golden = fill.load("cdc_distance")
+    x = tensors(golden.inputs)
+    source, target = [x[f"f{i}"] for i in range(3)], [x[f"g{i}"].clone().requires_grad_() for i in range(3)]
+    loss = golden.spec["call"]["kl_wt"] * distance_consistency(source, target, x["feat_ind"])
+    loss.backward()
+    rows = {"dist_source": relations(source, x["feat_ind"]).softmax(dim=1), "dist_target": relations(target, x["feat_ind"]).softmax(dim=1)}
+    agree(golden, {**rows, "loss": loss, "grad_target1": target[1].grad})
+
+
+def test_patch_discriminator_meets_the_golden():
+    golden = fill.load("cdc_patch_d64")
+    params, x = tensors(golden.params), torch.from_numpy(golden.inputs["x"])
+    net = Discriminator(64)
+    net.load_state_dict(official.stylegan2_discriminator({k.removeprefix("d."): v for k, v in params.items() if k.startswith("d.")}))
+    features, got = [], {}
+    with torch.no_grad():
+        got["image_level"] = net(x, features)
+        assert torch.equal(net.patches(x, 32), features[1]) and torch.equal(net.patches(x, 16), features[3])
+        for i, activations in enumerate(features[1:5]):  # the public list begins with the first map of 32 pixels
+            head = EqualConv2d(512, 1, 3)
+            head.load_state_dict({"weight": params[f"e.new_conv.{i}.0.weight"], "bias": params[f"e.new_conv.{i}.1.bias"]})
+            got[f"patch{i}"] = head(activations)
+    agree(golden, got)
+
+
+@pytest.mark.parametrize("noise", [True, False])
+def test_cdc_term_is_zero_while_the_target_is_the_source(noise):
+    method = built(CDC(), tiny_gan(noise=noise))
+    assert abs(method.consistency().item()) < 1e-7
+    for parameter in method.generator.blocks.parameters():
+        parameter.data += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.5
+    assert method.consistency().item() > 1e-6
+
+
+def test_cdc_draws_around_anchors_every_fourth_iteration_and_judges_patches_otherwise():
+    method = built(CDC(anchor_every=4, anchor_std=0.01))
+    assert method.modules.anchors.shape == (10, 8)
+    shapes = []
+    for iteration in range(8):
+        method.choose_realism(iteration)
+        z = method.latents()
+        near = torch.cdist(z, method.modules.anchors).min(dim=1).values.max()
+        assert (near < 0.2) == (iteration % 4 == 0)
+        shapes.append(tuple(method.judge(method.generator(z)).shape))
+    assert shapes[0] == shapes[4] == (4, 1)
+    assert set(shapes) == {(4, 1), (4, 1, 8, 8)}
+
+
+def test_the_patch_head_receives_r1_and_trains():
+    method = built(CDC())
+    method.modules.requires_grad_(True)
+    terms = method.r1()
+    assert terms.keys() == {"r1", "r1_patch"}
+    (gradient,) = torch.autograd.grad(terms["r1_patch"], [method.modules["patch_head"].weight])
+    assert gradient.any()
+    loop = Loop(method, method.task, {}, 8, 100, None)
+    before = method.modules["patch_head"].weight.detach().clone()
+    loop.run(None, None, progress=False)
+    assert not torch.equal(before, method.modules["patch_head"].weight)
+
+
+# --- DCL -----------------------------------------------------------------------------------------------------------
+
+
+def test_contrast_is_infonce():
+    anchor, positive, negatives = torch.randn(3, 2, 2), torch.randn(3, 2, 2), torch.randn(5, 2, 2)
+
+    def cosine(a, b):
+        return float(F.cosine_similarity(a.flatten(), b.flatten(), dim=0))
+
+    plain = own = 0.0
+    for i in range(3):
+        up = math.exp(cosine(anchor[i], positive[i]) / 0.5)
+        plain -= math.log(up / (up + sum(math.exp(cosine(anchor[i], negative) / 0.5) for negative in negatives))) / 3
+        own -= math.log(up / sum(math.exp(cosine(anchor[i], other) / 0.5) for other in positive)) / 3
+    assert contrast(anchor, positive, negatives, 0.5).item() == pytest.approx(plain, rel=1e-5)
+    assert contrast(anchor, positive, temperature=0.5).item() == pytest.approx(own, rel=1e-5)
+
+
+def test_dcl_has_both_terms_and_no_gradient_reaches_the_source():
+    method = built(DCL())
+    method.modules.requires_grad_(True)
+    for terms in (method.generator_terms(), method.discriminator_terms()):
+        assert terms.keys() == {"logistic", "contrast"}
+        sum(terms.values()).backward()
+    assert all(parameter.grad is None for parameter in method.task.source.generator.parameters())
+    assert method.generator.blocks["8"].conv0.conv.weight.grad.any()
+
+
+@pytest.mark.parametrize("method", ["cdc", "dcl"])
+def test_a_batch_of_one_is_refused(method):
+    with pytest.raises(UserError, match="batch of at least 2"):
+        adapt(tiny_gan(), noise_images(), method, iterations=2, batch=1, progress=False)
+
+
+def test_a_patch_map_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match="choose one of 8, 4"):
+        adapt(tiny_gan(), noise_images(), "cdc", patch_at=16, **QUICK)
+
+
+# --- RICK and FSGAN ------------------------------------------------------------------------------------------------
+
+
+def momentum(player):
+    player.betas = (0.9, 0.99)
+    return player
+
+
+def test_rick_freezes_and_prunes_to_the_bit_with_momentum():
+    method = built(RICK(quantile=50, prune=10, every=4, samples=4, warmup=0.25))
+    make = method.generator_player
+    method.generator_player = lambda: momentum(make())
+    before = {name: value.clone() for name, value in method.modules.state_dict().items()}
+    loop = Loop(method, method.task, {}, 8, 100, None)  # two of warm-up, then two spans
+    frozen = moved = pruned = 0
+    for _ in loop.train(None, _Bar()):
+        if loop.iteration == 2:
+            now = method.modules.state_dict()
+            still = [name for name in before if name.startswith("generator")]
+            assert all(torch.equal(before[name], now[name]) for name in still)
+        if loop.iteration in (6, 8):
+            for weight, rows, values in method.kept:
+                rows = rows.flatten()
+                assert torch.equal(weight[rows], values[rows])
+                frozen += int(rows.sum())
+                moved += int((weight != values).flatten(1).any(dim=1).sum())
+                pruned += int((weight == 0).flatten(1).all(dim=1).sum())
+    assert frozen and moved and pruned
+
+
+class _Bar:
+    def update(self, _steps=1): ...
+
+    def set_postfix(self, _values): ...
+
+
+def test_rick_resumes_to_the_bit(tmp_path):
+    options = {**QUICK, "every": 3, "samples": 3, "quantile": 50.0, "prune": 5.0}
+    whole = adapt(tiny_gan(), noise_images(), "rick", **options)
+    part = adapt(tiny_gan(), noise_images(), "rick", **options, out=tmp_path, minutes=0.0)
+    while not part.finished:
+        part = adapt(tiny_gan(), noise_images(), "rick", **options, out=tmp_path, minutes=1e-5)
+    assert torch.equal(part.gan.sample(3), whole.gan.sample(3))
+
+
+def test_rick_refuses_impossible_shares():
+    with pytest.raises(UserError, match="prune the smaller"):
+        adapt(tiny_gan(), noise_images(), "rick", quantile=1.0, prune=5.0, **QUICK)
+
+
+def test_fsgan_trains_singular_values_alone():
+    gan = tiny_gan()
+    run = adapt(gan, noise_images(), "fsgan", **QUICK)
+    for name, before in gan.generator.state_dict().items():
+        after = run.gan.generator.state_dict()[name]
+        kernel = before.dim() == 4
+        assert name == "w_mean" or torch.equal(before, after) != kernel, name
+        if kernel:  # the singular vectors are those of the source: U^T W' V is diagonal
+            u, _, vh = torch.linalg.svd(before.flatten(1), full_matrices=False)
+            inner = u.T @ after.flatten(1) @ vh.T
+            assert torch.allclose(inner, torch.diag(torch.diagonal(inner)), atol=1e-4)
