@@ -30,6 +30,7 @@ Spec = dict[str, Any]
 SEEDS = (0, 1, 2)
 PROFILE = PROFILES["laptop"]
 BUDGET = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method of every table
+FEW = 10  # images, up to which Intra-LPIPS is measured
 NOT_ADAPTED = "none"  # the control: the source as it is
 
 
@@ -136,7 +137,8 @@ def run_cell(spec: Spec) -> ledger.Entry:
     else:
         adapted = gan
     trained = time.monotonic() - started
-    scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images)
+    few = images is not None and len(images) <= FEW
+    scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images, diversity=few)
     metrics = {name: round(value, 6) for name, value in scores.items() if name != "protocol"}
     return {
         "spec": spec, "profile": PROFILE.name, "metrics": metrics, "protocol": scores["protocol"], "status": status, "reason": reason,

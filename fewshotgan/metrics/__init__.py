@@ -1,5 +1,6 @@
 """Metrics: how far generated images are from real ones, one per file, under one protocol."""
 
+from fewshotgan.metrics.diversity import intra_lpips
 from fewshotgan.metrics.evaluate import evaluate, real_features
 from fewshotgan.metrics.features import features
 from fewshotgan.metrics.frechet import frechet_distance
@@ -10,6 +11,7 @@ __all__ = [
     "evaluate",
     "features",
     "frechet_distance",
+    "intra_lpips",
     "kernel_distance",
     "memorisation",
     "precision_recall",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write, cache_dir
 from fewshotgan.images import Images, load_images
+from fewshotgan.metrics.diversity import intra_lpips
 from fewshotgan.metrics.features import NOISE, SIDES, features
 from fewshotgan.metrics.frechet import frechet_distance
 from fewshotgan.metrics.kernel import kernel_distance
@@ -34,6 +35,7 @@ def evaluate(
     seed: int = 0,
     inception: bool = False,
     train: Images | None = None,
+    diversity: bool = False,
 ) -> dict[str, Any]:
     """Compare generated images with real ones that no training has seen.
 
@@ -44,10 +46,12 @@ def evaluate(
         seed: of their latents.
         inception: also compute `fid` and `kid`; needs the Inception file, fetched once.
         train: the few images that were trained on, for `memorisation`.
+        diversity: also compute Intra-LPIPS around the images of `train`.
 
     Returns:
-        {"fd_efficientnet", "kd_efficientnet", "precision", "recall", "memorisation" (given `train`), "fid" and "kid" (given
-        `inception`), "protocol"}. Distances are better small; precision and recall, in 0..1, large; memorisation, in 0..1, small.
+        {"fd_efficientnet", "kd_efficientnet", "precision", "recall", "memorisation" (given `train`), "intra_lpips_efficientnet" (and
+        "intra_lpips", given `inception`; with `diversity`), "fid" and "kid" (given `inception`), "protocol"}. Distances are better
+        small; precision and recall, in 0..1, large; memorisation, in 0..1, small; Intra-LPIPS large.
 
     Raises:
         UserError: if the sizes don't fit, there are fewer than four images of a kind, NaN among them, or no Inception to be had.
@@ -69,6 +73,12 @@ def evaluate(
     scores["precision"], scores["recall"] = precision_recall(a, b, NEIGHBOURS)
     if train is not None:
         scores["memorisation"] = memorisation(b, real_features(train, "efficientnet"), a)
+    if diversity:
+        if train is None:
+            raise UserError("Intra-LPIPS is measured around the images that were trained on; hand them over as train.")
+        scores["intra_lpips_efficientnet"] = intra_lpips(fake, train.tensor()).value
+        if inception:
+            scores["intra_lpips"] = intra_lpips(fake, train.tensor(), "vgg").value
     return {**scores, "protocol": protocol(real, isinstance(domain, str), len(fake), None if fake is gan else seed, inception)}
 
 

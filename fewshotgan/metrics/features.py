@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,12 +52,17 @@ def features(images: Tensor, extractor: str = "efficientnet", device: str | torc
     if not torch.isfinite(images).all():
         raise UserError("Some of the images hold NaN or infinity, so no metric has a value; the GAN that made them has broken down.")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = (_efficientnet if extractor == "efficientnet" else _inception)().to(device)
-    rows = [network(_prepare(part, SIDES[extractor]).to(device)).cpu() for part in images.split(BATCH)]
+    network = extractor_network(extractor).to(device)
+    rows = [network(prepare(part, SIDES[extractor]).to(device)).cpu() for part in images.split(BATCH)]
     return torch.cat(rows).double().numpy()
 
 
-def _prepare(images: Tensor, side: int) -> Tensor:
+def extractor_network(extractor: str) -> Any:
+    """Return an extractor, from the images of `prepare` to features, in evaluation mode and without gradients."""
+    return _efficientnet() if extractor == "efficientnet" else _inception()
+
+
+def prepare(images: Tensor, side: int) -> Tensor:
     """Return images as clean-fid hands them to a network: (N, 3, side, side), 0..255."""
     resize = make_resizer("PIL", False, "bicubic", (side, side))
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
