@@ -60,7 +60,7 @@ RECIPES: dict[str, Recipe] = {
             "avatars/personas",
             stylegan2_recipe_config(64, 3, top=16, maximum=128, latent=128),
             thousands=3000,
-            options={"r1_gamma": 0.05},
+            options={"r1_gamma": 0.3},
         ),
         Recipe(
             "fashion-stylegan2",

@@ -35,6 +35,14 @@ NOT_ADAPTED = "none"  # the control: the source as it is
 
 
 @dataclass(frozen=True)
+class Row:
+    """A row: a method and what of its options is not the default."""
+
+    method: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
 class Column:
     """A column: images of a domain that a source is adapted to."""
 
@@ -53,18 +61,18 @@ class OwnTable:
         caption: one line.
         paper: key of the paper it mirrors, in data/papers.
         published: ids of that paper's tables, printed beside ours.
-        rows: {label: method}.
+        rows: {label: row}.
         columns: what the methods are adapted to.
-        metric: printed in the cells.
+        metrics: printed in the cells, a block each.
     """
 
     name: str
     caption: str
     paper: str
     published: tuple[str, ...]
-    rows: dict[str, str]
+    rows: dict[str, Row]
     columns: tuple[Column, ...]
-    metric: str = "fd_efficientnet"
+    metrics: tuple[str, ...] = ("fd_efficientnet",)
 
 
 def _columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]:
@@ -72,7 +80,16 @@ def _columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...
 
 
 SIZES = (10, 25, 100, 1000)
+SHOTS = (1, 5, 10, 25, 100)
+QUANTILES = (10, 25, 50, 75, 90)
 TARGETS = ("avatars/toon-head", "avatars/miniavs", "avatars/pixel-art", "avatars/thumbs")  # two close, two distant
+SOURCE = {"source, not adapted": Row(NOT_ADAPTED)}
+ADAM = {
+    "AdAM": Row("adam"),
+    "control: AdAM, random filters": Row("adam", (("importance", "random"),)),
+    "control: AdAM, importance reversed": Row("adam", (("importance", "reversed"),)),
+}
+RIVALS = {"TransferGAN": Row("transfergan"), "FreezeD": Row("freezed"), "EWC": Row("ewc"), "CDC": Row("cdc"), "DCL": Row("dcl")}
 TABLES: dict[str, OwnTable] = {
     table.name: table
     for table in (
@@ -81,26 +98,44 @@ TABLES: dict[str, OwnTable] = {
             "10-shot adaptation of avatars-stylegan2 to two close and two distant targets",
             "adam",
             ("close", "distant"),
-            {"source, not adapted": NOT_ADAPTED, "scratch": "scratch", "TransferGAN": "transfergan", "FreezeD": "freezed"},
+            {**SOURCE, "scratch": Row("scratch"), **RIVALS, "RICK": Row("rick"), "FSGAN": Row("fsgan"), **ADAM},
             tuple(Column(target, "avatars-stylegan2", target, 10) for target in TARGETS),
+            ("fd_efficientnet", "intra_lpips_efficientnet"),
         ),
         OwnTable(
             "transfergan-table2",
             "TransferGAN's table 2 at our scale: target images from 10 to 1,000",
             "transfergan",
             ("table-2",),
-            {"source, not adapted": NOT_ADAPTED, "From scratch": "scratch", "Pre-trained": "transfergan"},
+            {**SOURCE, "From scratch": Row("scratch"), "Pre-trained": Row("transfergan")},
             _columns("avatars-stylegan2", "avatars/miniavs", SIZES) + _columns("fashion-stylegan2", "fashion/sandal", SIZES),
+        ),
+        OwnTable(
+            "adam-quantile",
+            "AdAM by the share of filters that are fine-tuned, 10 images of a close and of a distant target",
+            "adam",
+            (),
+            {f"AdAM, quantile {q}": ADAM["AdAM"] if q == 50 else Row("adam", (("quantile", q),)) for q in QUANTILES},
+            tuple(Column(target, "avatars-stylegan2", target, 10) for target in TARGETS[1:3]),
+        ),
+        OwnTable(
+            "adam-shots",
+            "AdAM and plain fine-tuning by the number of target images, of a close and of a distant target",
+            "adam",
+            (),
+            {"TransferGAN": RIVALS["TransferGAN"], "AdAM": ADAM["AdAM"]},
+            tuple(column for target in TARGETS[1:3] for column in _columns("avatars-stylegan2", target, SHOTS)),
         ),
     )
 }
 
 
-def cell_spec(method: str, column: Column, seed: int) -> Spec:
+def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old runs don't count."""
     source = {"gan": column.gan, "gan_sha256": version(column.gan), "protocol": VERSION}
-    spec = {**source, "images": column.images, "method": method, "seed": seed}
-    return spec if method == NOT_ADAPTED else {**spec, "n": column.n, **BUDGET}
+    spec = {**source, "images": column.images, "method": row.method, "seed": seed}
+    options = {"options": dict(row.options)} if row.options else {}
+    return spec if row.method == NOT_ADAPTED else {**spec, "n": column.n, **BUDGET, **options}
 
 
 def table(name: str) -> OwnTable:
@@ -117,7 +152,7 @@ def table(name: str) -> OwnTable:
 def specs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Spec]:
     """Return the specs of a table: one seed of every cell first, then the next seed; equal specs once."""
     own = table(name)
-    every = [cell_spec(method, column, seed) for seed in seeds for column in own.columns for method in own.rows.values()]
+    every = [cell_spec(row, column, seed) for seed in seeds for column in own.columns for row in own.rows.values()]
     return list({ledger.spec_key(spec): spec for spec in every}.values())
 
 
@@ -130,7 +165,7 @@ def run_cell(spec: Spec) -> ledger.Entry:
         images = load_images(spec["images"], n=spec["n"])
         try:
             budget = {key: spec[key] for key in BUDGET}
-            run = adapt(gan, images, spec["method"], seed=spec["seed"], progress=False, **budget)
+            run = adapt(gan, images, spec["method"], seed=spec["seed"], progress=False, **budget, **spec.get("options", {}))
         except CollapseError as collapse:
             run, status, reason = collapse.run, "failed", str(collapse)
         adapted = run.gan
@@ -203,7 +238,9 @@ def _work(
             longest = max(longest, time.monotonic() - started)
             done += 1
             score = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
-            say(f"{spec['method']:<12} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}: {score} ({entry['status']})")
+            options = " ".join(f"{key}={value}" for key, value in spec.get("options", {}).items())
+            what = f"{spec['method']} {options}".strip()
+            say(f"{what:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}: {score} ({entry['status']})")
     return done
 
 

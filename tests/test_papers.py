@@ -8,7 +8,7 @@ import pytest
 from fewshotgan import ledger, papers
 from fewshotgan.files import UserError
 from fewshotgan.papers import NOT_RUN, claims, claims_json, judge, published, render_table, tables
-from fewshotgan.record import TABLES, cell_spec
+from fewshotgan.record import TABLES, Row, cell_spec
 
 VALUE = re.compile(r"-|failed|-?\d+(\.\d+)?[KM]?(/-?\d+(\.\d+)?)?|0\.5 9")
 
@@ -63,13 +63,27 @@ def test_judge():
     assert judge([5, 6, 7], [1, 2, 3]) == "does not hold"
     assert judge([1, 2, 9], [5, 6, 7]) == "undecided"
     assert judge([1, 2], [5, 6, 7]) == "undecided"
+    assert judge([1, 2, 9], [5, 6, 7], tie=True) == "holds"
+    assert judge([5, 6, 7], [1, 2, 3], tie=True) == "does not hold"
+    assert judge([1, 2], [5, 6, 7], tie=True) == "undecided"
+
+
+def test_best_or_tied_needs_every_rival(empty):
+    own = TABLES["adaptation-10-shot"]
+    name = "AdAM is best or tied, 10 images of avatars/miniavs (close)"
+    rivals = ["TransferGAN", "FreezeD", "EWC", "CDC", "DCL", "AdAM"]
+    for i, row in enumerate(rivals):
+        assert {claim["claim"]: claim["verdict"] for claim in claims()}[name] == "undecided"
+        fill(own.name, row, lambda column, seed, i=i: 100 - 10 * i + 3 * seed)
+    assert {claim["claim"]: claim["verdict"] for claim in claims()}[name] == "holds"
+    assert papers.best([own.rows[row] for row in rivals[:5]], own.columns[0]) == [60, 63, 66]
 
 
 def test_failed_runs_are_shown_and_do_not_count(empty):
     column = TABLES["adaptation-10-shot"].columns[0]
-    ledger.append({"spec": cell_spec("scratch", column, 0), "metrics": {"fd_efficientnet": 9}, "status": "failed"})
-    assert papers.cell_text("scratch", column, "fd_efficientnet") == "1 failed"
-    assert papers.scores("scratch", column) == {}
+    ledger.append({"spec": cell_spec(Row("scratch"), column, 0), "metrics": {"fd_efficientnet": 9}, "status": "failed"})
+    assert papers.cell_text(Row("scratch"), column, "fd_efficientnet") == "1 failed"
+    assert papers.scores(Row("scratch"), column) == {}
 
 
 def test_names():

@@ -17,6 +17,9 @@ def own_ledger(tmp_path, monkeypatch):
     return tmp_path / "runs.jsonl"
 
 
+CELLS = 12 * 4  # rows and targets of the 10-shot table
+
+
 def fake(spec):
     return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": {"all": 1.0}}
 
@@ -35,10 +38,18 @@ def test_every_method_has_the_same_budget_and_data():
     assert len(budgets) == 1
 
 
+def test_an_option_makes_another_cell_and_a_default_does_not():
+    column = record.TABLES["adam-quantile"].columns[0]
+    default, other = (record.cell_spec(row, column, 0) for row in list(record.TABLES["adam-quantile"].rows.values())[2:4])
+    assert "options" not in default and other["options"] == {"quantile": 75}
+    assert ledger.spec_key(default) != ledger.spec_key(other)
+    assert ledger.spec_key(default) in {ledger.spec_key(spec) for spec in record.specs("adaptation-10-shot")}
+
+
 def test_missing_cells_are_run_once(own_ledger):
     said = []
     first = record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=said.append)
-    assert first == 16 == len(said) == len(ledger.read())
+    assert first == CELLS == len(said) == len(ledger.read())
     assert record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=said.append) == 0
     assert record.record("adaptation-10-shot", seeds=(0,), minutes=0, missing=False, runner=fake, say=said.append) == 0
 
@@ -52,7 +63,7 @@ def test_a_stop_in_the_middle_loses_no_finished_run():
     with pytest.raises(KeyboardInterrupt):
         record.record("adaptation-10-shot", seeds=(0,), runner=stop_at_fourth, say=str)
     assert len(ledger.read()) == 3
-    assert record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=str) == 13
+    assert record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=str) == CELLS - 3
 
 
 def test_a_line_cut_in_half_costs_only_itself(own_ledger):
@@ -80,7 +91,7 @@ print(record.record("adaptation-10-shot", seeds=(0,), runner=slow, say=str))
 def test_two_recorders_side_by_side_run_each_cell_once(own_ledger):
     both = [subprocess.Popen([sys.executable, "-c", SIDE], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     counts = [int(process.communicate()[0]) for process in both]
-    assert sum(counts) == 16 == len(own_ledger.read_text().splitlines())
+    assert sum(counts) == CELLS == len(own_ledger.read_text().splitlines())
 
 
 def append_many(start):
@@ -110,8 +121,13 @@ def test_an_unwritable_ledger_and_an_unknown_table_are_one_sentence(tmp_path, mo
 def test_a_run_is_a_function_of_its_spec(monkeypatch):
     monkeypatch.setattr(record, "BUDGET", {"iterations": 2, "batch": 2, "augment": "diffaugment"})
     column = record.TABLES["transfergan-table2"].columns[4]
-    spec = record.cell_spec("transfergan", column, 0)
-    monkeypatch.setattr(record, "evaluate", lambda gan, domain, seed, train: {"sum": float(gan.sample(2).sum()), "protocol": {}})
+    spec = record.cell_spec(record.Row("adam", (("quantile", 75),)), column, 0)
+
+    def evaluate(gan, domain, seed, train, diversity):
+        assert (domain, len(train), diversity) == (column.images, column.n, column.n <= record.FEW)
+        return {"sum": float(gan.sample(2).sum()), "protocol": {}}
+
+    monkeypatch.setattr(record, "evaluate", evaluate)
     first, second = record.run_cell(spec), record.run_cell(spec)
     assert first["metrics"] == second["metrics"] and first["status"] == "ok"
     assert {"device", "commit", "seconds", "date", "protocol"} <= first.keys()
