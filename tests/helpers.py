@@ -19,6 +19,14 @@ def tiny_gan(seed: int = 0, **changes) -> GAN:
     return GAN.create(config, "tiny", seed=seed)
 
 
+def tiny_progan(seed: int = 0) -> GAN:
+    """A 16-pixel ProGAN of a few thousand parameters."""
+    return GAN.create({"family": "progan", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed)
+
+
+FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan}
+
+
 def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:
     """Images of random pixels."""
     pixels = torch.randint(0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)

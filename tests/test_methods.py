@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import noise_images, tiny_gan
+from helpers import FAMILIES, noise_images, tiny_gan, tiny_progan
 
 from fewshotgan.files import UserError
 from fewshotgan.methods import METHODS, methods
@@ -11,9 +11,10 @@ from fewshotgan.train import adapt
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_runs_learns_and_leaves_the_source_alone(method):
-    gan = tiny_gan()
+def test_every_method_runs_learns_and_leaves_the_source_alone(method, family):
+    gan = FAMILIES[family]()
     before = {key: value.clone() for key, value in gan.generator.state_dict().items()}
     run = adapt(gan, noise_images(), method, **QUICK)
     assert all(torch.equal(before[key], value) for key, value in gan.generator.state_dict().items())
@@ -22,17 +23,20 @@ def test_every_method_runs_learns_and_leaves_the_source_alone(method):
     assert run.spec["method"] == method and run.snapshots[0][0] == 0
     assert torch.equal(run.gan.sample(3), adapt(gan, noise_images(), method, **QUICK).gan.sample(3))
     assert method in methods()
+    assert run.gan.config == gan.config and run.gan.generator.state_dict().keys() == gan.generator.state_dict().keys()
 
 
-def test_freezed_keeps_the_lower_blocks_bit_identical_and_trains_the_rest():
-    gan = tiny_gan()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_freezed_keeps_the_lower_blocks_bit_identical_and_trains_the_rest(family):
+    gan = FAMILIES[family]()
     run = adapt(gan, noise_images(), "freezed", frozen_down_to=8, **QUICK)
     before, after = gan.discriminator.groups(), run.gan.discriminator.groups()
     for side in ("16", "8"):
         pairs = zip(torch.nn.ModuleList(before[side]).parameters(), torch.nn.ModuleList(after[side]).parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs), side
     assert not torch.equal(gan.discriminator.conv.weight, run.gan.discriminator.conv.weight)
-    assert not torch.equal(gan.generator.const, run.gan.generator.const)
+    pairs = zip(*(g.generator.blocks["16"].conv1.parameters() for g in (gan, run.gan)), strict=True)
+    assert not any(torch.equal(a, b) for a, b in pairs)
 
 
 def test_scratch_takes_the_sizes_and_not_the_weights():
@@ -46,6 +50,12 @@ def test_scratch_takes_the_sizes_and_not_the_weights():
 def test_options_of_training_run(options):
     run = adapt(tiny_gan(), noise_images(), "transfergan", **QUICK, **options)
     assert run.gan.sample(2).isfinite().all()
+
+
+@pytest.mark.parametrize("options", [{"path_length": 2.0}, {"mixing": 0.9}])
+def test_a_family_without_the_layers_that_an_option_needs_is_refused(options):
+    with pytest.raises(UserError, match="need a generator with a mapping network; tiny has none"):
+        adapt(tiny_progan(), noise_images(), "transfergan", **QUICK, **options)
 
 
 def test_bad_options_are_one_sentence():

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, data_dir, sha256
-from fewshotgan.gans import official, stylegan2
+from fewshotgan.gans import official, progan, stylegan2
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
+    "progan": (progan.Generator, progan.Discriminator),
 }
 
 
@@ -163,7 +164,8 @@ def load_gan(name_or_path: str | Path) -> GAN:
 
     Args:
         name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
-            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`), AdAM's included.
+            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`), AdAM's included, or of ProGAN as pro_gan_pytorch
+            or pytorch_GAN_zoo write it.
 
     Raises:
         UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
@@ -212,12 +214,11 @@ def _load_official(path: Path) -> GAN:
             f"{path} could not be read as plain weights: it is damaged, or a pickle that holds more than tensors, which is never opened."
         ) from error
     try:
-        generator = official.stylegan2_generator(official.fold_kernel_modulation(checkpoint["g_ema"]))
-        discriminator = official.stylegan2_discriminator(official.fold_kernel_modulation(checkpoint["d"]))
-        config = official.stylegan2_config(generator, discriminator)
-    except (KeyError, TypeError, IndexError) as error:
+        config, generator, discriminator = official.convert(checkpoint)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
-            f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}); missing or unknown: {error}.'
+            f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, ProGAN as pro_gan_pytorch or '
+            f"pytorch_GAN_zoo write it); missing or unknown: {error}."
         ) from error
     gan = GAN.create(config, path.stem)
     prefixed = {f"generator.{key}": value for key, value in generator.items()}

@@ -15,12 +15,12 @@ LEAK = 0.2  # slope of every leaky ReLU of the family
 GAIN = math.sqrt(2)  # restores unit variance after it
 
 
-def scaled_lrelu(x: Tensor) -> Tensor:
-    """Leaky ReLU with gain sqrt(2) on a tensor of any shape.
-
-    The gain is folded into the input by callers that can (`positively homogeneous': f(g x) = g f(x)).
-    """
-    return F.leaky_relu(x, LEAK) * GAIN
+def widths(resolution: int, top: int, maximum: int) -> dict[int, int]:
+    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`."""
+    levels = int(math.log2(resolution))
+    if 2**levels != resolution or resolution < 8:
+        raise ValueError(f"the resolution must be a power of two of at least 8, not {resolution}")
+    return {2**level: min(top * 2 ** (levels - level), maximum) for level in range(2, levels + 1)}
 
 
 class EqualLinear(nn.Module):
@@ -112,14 +112,21 @@ def fir_up(x: Tensor) -> Tensor:
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
 
-def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
+def minibatch_deviation(x: Tensor, group: int = 4, consecutive: bool = False) -> Tensor:
     """Append the mean standard deviation over groups of images as one channel: (N, C, H, W) -> (N, C + 1, H, W).
 
     Image b belongs to group b modulo (N / group), as in the official code (ProGAN, section 3). A batch that `group`
     does not divide uses the largest group that does.
+
+    Args:
+        x: features.
+        group: images in a group.
+        consecutive: groups of neighbours instead, with the unbiased variance, as in pytorch_GAN_zoo.
     """
     n, c, h, w = x.shape
     size = next(size for size in range(min(group, n), 0, -1) if n % size == 0)
-    y = x.reshape(size, n // size, c, h, w)
-    deviation = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    return torch.cat([x, deviation.repeat(size).view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)
+    y = x.reshape(n // size, size, c, h, w).transpose(0, 1) if consecutive else x.reshape(size, n // size, c, h, w)
+    variance = y.var(dim=0, unbiased=consecutive and size > 1)
+    deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    each = deviation.repeat_interleave(size) if consecutive else deviation.repeat(size)
+    return torch.cat([x, each.view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)

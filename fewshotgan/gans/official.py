@@ -1,8 +1,9 @@
 """State dicts of public releases, renamed to ours.
 
-The StyleGAN2 layout is that of rosinality/stylegan2-pytorch, in which the checkpoints of CDC, AdAM, DCL, RICK and EWC
-come as well (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value, but for AdAM's modulations,
-which are folded in.
+- StyleGAN2 as in rosinality/stylegan2-pytorch, in which the checkpoints of CDC, AdAM, DCL, RICK and EWC come as well
+  (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value, but for AdAM's modulations, which are folded in.
+- ProGAN as in pro_gan_pytorch (`{"generator": {"state_dict": ...}, "discriminator": ..., "shadow_generator": ...}`) and as in
+  pytorch_GAN_zoo (`{"netG": ..., "netD": ..., "avgG": ...}`). Gains move from the activations' other side (see `_progan`).
 """
 
 import math
@@ -11,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
+
+from fewshotgan.gans.layers import GAIN
 
 StateDict = dict[str, Tensor]
 
@@ -39,6 +42,23 @@ _HEAD = {
     "final_linear.1.weight": "out.weight",
     "final_linear.1.bias": "out.bias",
 }
+
+
+def convert(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], StateDict, StateDict]:
+    """Return (configuration, generator, discriminator) of a release; of two generators, the averaged one.
+
+    Raises:
+        KeyError: if the layout is none of the known ones, or a tensor belongs to no layer.
+    """
+    if "netG" in checkpoint:
+        networks = checkpoint.get("avgG") or checkpoint["netG"], checkpoint["netD"]
+        return progan(*(strip_module(network) for network in networks))
+    if "generator" in checkpoint:
+        networks = checkpoint.get("shadow_generator") or checkpoint["generator"], checkpoint["discriminator"]
+        return progan(*(strip_module(network["state_dict"]) for network in networks))
+    generator = stylegan2_generator(fold_kernel_modulation(checkpoint["g_ema"]))
+    discriminator = stylegan2_discriminator(fold_kernel_modulation(checkpoint["d"]))
+    return stylegan2_config(generator, discriminator), generator, discriminator
 
 
 def strip_module(state: Mapping[str, Tensor]) -> StateDict:
@@ -163,3 +183,96 @@ def stylegan2_config(generator: Mapping[str, Any], discriminator: Mapping[str, A
     w_dim, z_dim = generator["mapping.layers.0.weight"].shape
     latent = {"z_dim": z_dim, "w_dim": w_dim, "mapping_layers": layers, "noise": any("noise" in key for key in generator)}
     return {"family": "stylegan2", "generator": {**common, **latent}, "discriminator": common}
+
+
+_ZOO_GENERATOR = {
+    r"formatLayer": "dense",
+    r"groupScale0\.0": "blocks.4.conv1",
+    r"scaleLayers\.(\d+)\.0": "blocks.{upper}.conv0",
+    r"scaleLayers\.(\d+)\.1": "blocks.{upper}.conv1",
+    r"toRGBLayers\.(\d+)": "blocks.{side}.to_image",
+}
+_ZOO_DISCRIMINATOR = {
+    r"fromRGBLayers\.(\d+)": "from_images.{side}",
+    r"scaleLayers\.(\d+)\.0": "blocks.{upper}.conv0",
+    r"scaleLayers\.(\d+)\.1": "blocks.{upper}.conv1",
+    r"groupScaleZero\.0": "conv",
+    r"groupScaleZero\.1": "hidden",
+    r"decisionLayer": "out",
+}
+_PROGAN_GENERATOR = {
+    r"layers\.0\.conv_1": "dense",
+    r"layers\.(\d+)\.conv_1": "blocks.{side}.conv0",
+    r"layers\.(\d+)\.conv_2": "blocks.{side}.conv1",
+    r"rgb_converters\.(\d+)": "blocks.{side}.to_image",
+}
+_PROGAN_DISCRIMINATOR = {  # counted from the image
+    r"from_rgb\.(\d+)\.0": "from_images.{down}",
+    r"layers\.{last}\.conv_1": "conv",
+    r"layers\.{last}\.conv_2": "hidden",
+    r"layers\.{last}\.conv_3": "out",
+    r"layers\.(\d+)\.conv_1": "blocks.{down}.conv0",
+    r"layers\.(\d+)\.conv_2": "blocks.{down}.conv1",
+}
+
+
+def progan(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> tuple[dict[str, Any], StateDict, StateDict]:
+    """Convert a pair for `progan.Generator` and `progan.Discriminator`, from either layout, with their configuration.
+
+    Raises:
+        KeyError: if a key belongs to no layer of ProGAN.
+    """
+    zoo = any(key.startswith("scaleLayers") for key in generator)
+    names = (_ZOO_GENERATOR, _ZOO_DISCRIMINATOR) if zoo else (_PROGAN_GENERATOR, _PROGAN_DISCRIMINATOR)
+    converted = [_progan(state, table, zoo) for state, table in zip((generator, discriminator), names, strict=True)]
+    sides = sorted(int(key.split(".")[1]) for key in converted[0] if key.endswith("to_image.bias"))
+    width = {side: len(converted[0][f"blocks.{side}.conv1.bias"]) for side in sides}
+    sizes = {
+        "resolution": sides[-1],
+        "channels": len(converted[0]["blocks.4.to_image.bias"]),
+        "top": width[sides[-1]],
+        "maximum": max(width.values()),
+    }
+    config = {
+        "family": "progan",
+        "generator": {**sizes, "z_dim": converted[0]["dense.weight"].shape[1], "first_norm": zoo},
+        "discriminator": {**sizes, "consecutive": zoo},
+    }
+    return config, converted[0], converted[1]
+
+
+def _progan(state: Mapping[str, Tensor], table: Mapping[str, str], zoo: bool) -> StateDict:
+    """Rename one network of ProGAN and move its gains.
+
+    There a layer is f(s g W x + b), or f(s g (W x + b)) in the zoo, with s = 1 / sqrt(fan in), g = sqrt(2) and f the leaky ReLU or, to
+    the image and to the logit, nothing. Ours is g f(s W x + b), which equals f(g s W x + g b), or s W x + b without activation.
+    """
+    blocks = {key.split(".")[1] for key in state if key.startswith("layers.")}
+    converted: StateDict = {}
+    for key, value in state.items():
+        path, _, kind = key.rpartition(".")
+        name = _progan_name(path.removesuffix(".module"), table, len(blocks))
+        weight = state[f"{path}.weight"]
+        transposed = name == "dense" and weight.dim() == 4
+        scale = 1 / math.sqrt(len(weight) if transposed else weight[0].numel())
+        plain = name == "out" or name.endswith("to_image")
+        if kind == "bias":
+            value = value * (scale if zoo else 1 / GAIN)
+            value = value.repeat_interleave(16) if transposed else value
+            converted[f"{name}.bias"] = value * GAIN if plain else value
+            continue
+        if transposed:
+            value = value.flatten(1).T  # a transposed convolution of one pixel is fully connected
+        elif name in ("hidden", "out"):
+            value = value.flatten(1)
+        converted[f"{name}.conv.weight" if name.endswith("to_image") else f"{name}.weight"] = value * GAIN if plain else value
+    return converted
+
+
+def _progan_name(path: str, table: Mapping[str, str], blocks: int) -> str:
+    """Return our name of a layer of ProGAN; `blocks` are the resolutions, of which the layers may be counted from either end."""
+    for pattern, name in table.items():
+        if match := re.fullmatch(pattern.replace("{last}", str(blocks - 1)), path):
+            i = int(match[1]) if match.groups() else 0
+            return name.format(side=4 << i, upper=8 << i, down=2 << max(blocks - i, 0))
+    raise KeyError(path)

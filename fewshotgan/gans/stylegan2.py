@@ -14,15 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.gans.layers import GAIN, LEAK, EqualConv2d, EqualLinear, depthwise, fir_kernel, fir_up, minibatch_deviation
-
-
-def widths(resolution: int, top: int, maximum: int) -> dict[int, int]:
-    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`."""
-    levels = int(math.log2(resolution))
-    if 2**levels != resolution or resolution < 8:
-        raise ValueError(f"StyleGAN2 needs a power of two of at least 8 as its resolution, not {resolution}")
-    return {2**level: min(top * 2 ** (levels - level), maximum) for level in range(2, levels + 1)}
+from fewshotgan.gans.layers import GAIN, LEAK, EqualConv2d, EqualLinear, depthwise, fir_kernel, fir_up, minibatch_deviation, widths
 
 
 class MappingNetwork(nn.Module):

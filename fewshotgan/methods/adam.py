@@ -135,7 +135,10 @@ class AdAM(TransferGAN):
     # --- importance probing --------------------------------------------------------------------------------------
 
     def families(self) -> dict[str, dict[str, nn.Module]]:
-        """Return the layers in the choice, one quantile a family: {"convolutions" and "styles" of G, "discriminator": {name: layer}}."""
+        """Return the layers in the choice, one quantile a family: {"convolutions" and "styles" of G, "discriminator": {name: layer}}.
+
+        A generator without a mapping network has no styles.
+        """
         found: dict[str, dict[str, nn.Module]] = {"convolutions": {}, "styles": {}, "discriminator": {}}
         always = {id(m) for key in ("mapping", "4") for part in self.generator.groups().get(key, []) for m in part.modules()}
         for name, layer in layers(self.generator):
@@ -144,7 +147,7 @@ class AdAM(TransferGAN):
         for name, layer in layers(self.discriminator):
             if is_adapted(layer, "weight") and "from_image" not in name:
                 found["discriminator"][name] = layer
-        return found
+        return {family: members for family, members in found.items() if members}
 
     def choose(self) -> dict[str, Filters]:
         """Return which filters are important, by family."""

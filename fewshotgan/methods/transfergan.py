@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.losses import (
     logistic_discriminator,
@@ -55,7 +56,13 @@ class TransferGAN(Method):
         self.start(task.source.copy())
 
     def start(self, gan: GAN) -> None:
-        """Train from the weights of this GAN, which is ours to change."""
+        """Train from the weights of this GAN, which is ours to change.
+
+        Raises:
+            UserError: if the generator has not the layers that an option needs.
+        """
+        if (self.path_length or self.mixing) and not hasattr(gan.generator, "mapping"):
+            raise UserError(f"{self.name}: path_length and mixing need a generator with a mapping network; {gan.name} has none.")
         self.config = gan.config
         self.modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
         self.modules.register_buffer("path_average", torch.zeros((), device=gan.device))

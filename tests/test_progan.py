@@ -1,0 +1,124 @@
+"""ProGAN computes what two public networks compute, loaded through our converter, at any size and depth."""
+
+import pytest
+import torch
+from golden import fill
+
+from fewshotgan import load_gan
+from fewshotgan.files import UserError
+from fewshotgan.gans import GAN, official
+from fewshotgan.gans.layers import minibatch_deviation
+from fewshotgan.gans.progan import Discriminator, Generator, pixel_norm
+
+
+def tensors(arrays):
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
+@pytest.fixture
+def loaded(request):
+    goldens = [fill.load(f"{request.param}_{network}32") for network in "gd"]
+    config, generator, discriminator = official.progan(*(tensors(golden.params) for golden in goldens))
+    gan = GAN.create(config, request.param)
+    gan.generator.load_state_dict(generator)
+    gan.discriminator.load_state_dict(discriminator)
+    return *goldens, gan
+
+
+def assert_met(golden, got):
+    for name, (error, limit) in golden.compare({key: value.numpy() for key, value in got.items()}).items():
+        assert error <= limit, (name, error)
+
+
+@pytest.mark.parametrize("loaded", ["progan"], indirect=True)
+@torch.no_grad()
+def test_pro_gan_pytorch_is_met_at_every_depth(loaded):
+    g, d, gan = loaded
+    z, x = torch.from_numpy(g.inputs["z"]), tensors(d.inputs)
+    got = {f"image_d{depth}_a{a}": gan.generator(z, side=2**depth, alpha=a) for depth, a in g.spec["call"]["depth_alpha"]}
+    assert_met(g, got)
+    got = {f"logits_d{depth}_a{a}": gan.discriminator(x[f"x{2**depth}"], alpha=a)[:, 0] for depth, a in d.spec["call"]["depth_alpha"]}
+    assert_met(d, got)
+
+
+@pytest.mark.parametrize("loaded", ["progan_zoo"], indirect=True)
+@torch.no_grad()
+def test_pytorch_gan_zoo_is_met(loaded):
+    g, d, gan = loaded
+    assert gan.config["generator"] == {"resolution": 32, "channels": 3, "top": 8, "maximum": 32, "z_dim": 64, "first_norm": True}
+    got = {f"image_a{a}": gan.generator(torch.from_numpy(g.inputs["z"]), alpha=1 - a) for a in g.spec["call"]["alphas"]}
+    assert_met(g, got)
+    got = {f"logits_a{a}": gan.discriminator(torch.from_numpy(d.inputs["x"]), alpha=1 - a) for a in d.spec["call"]["alphas"]}
+    assert_met(d, got)
+
+
+def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_path):
+    zoo = [tensors(fill.load(f"progan_zoo_{network}32").params) for network in "gd"]
+    other = {key: value + 1 for key, value in zoo[0].items()}
+    torch.save({"netG": other, "avgG": {f"module.{key}": value for key, value in zoo[0].items()}, "netD": zoo[1]}, tmp_path / "zoo.pt")
+    golden = fill.load("progan_zoo_g32")
+    with torch.no_grad():
+        assert_met(golden, {"image_a0": load_gan(tmp_path / "zoo.pt").generator(torch.from_numpy(golden.inputs["z"]))})
+    small = small_pro_gan_pytorch()
+    wrapped = [{"conf": {}, "state_dict": state} for state in small]
+    torch.save({"generator": wrapped[0], "discriminator": wrapped[1]}, tmp_path / "pro.pt")
+    gan = load_gan(tmp_path / "pro.pt")
+    assert gan.resolution == 8 and gan.config["generator"]["first_norm"] is False
+    assert gan.discriminator(gan.sample(4)).shape == (4, 1)
+    wrapped[0]["state_dict"]["attention.weight"] = torch.zeros(1)
+    torch.save({"generator": wrapped[0], "discriminator": wrapped[1]}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match=r"no layout .*attention"):
+        load_gan(tmp_path / "other.pt")
+
+
+def small_pro_gan_pytorch():
+    """State dicts of 8 pixels in the layout of pro_gan_pytorch, 4 channels wide."""
+    shapes = {"layers.0.conv_1": (4, 4, 4, 4), "layers.0.conv_2": (4, 4, 3, 3), "layers.1.conv_1": (4, 4, 3, 3), "layers.1.conv_2": (4, 4, 3, 3)}
+    generator = {**shapes, "rgb_converters.0": (3, 4, 1, 1), "rgb_converters.1": (3, 4, 1, 1)}
+    shapes = {"layers.0.conv_1": (4, 4, 3, 3), "layers.0.conv_2": (4, 4, 3, 3), "layers.1.conv_1": (4, 5, 3, 3), "layers.1.conv_2": (4, 4, 4, 4)}
+    discriminator = {**shapes, "layers.1.conv_3": (1, 4, 1, 1), "from_rgb.0.0": (4, 3, 1, 1), "from_rgb.1.0": (4, 3, 1, 1)}
+    rng = torch.Generator().manual_seed(0)
+    found = []
+    for network in (generator, discriminator):
+        weights = {f"{name}.weight": torch.randn(shape, generator=rng) for name, shape in network.items()}
+        found.append({**weights, **{f"{name}.bias": torch.randn(shape[0], generator=rng) for name, shape in network.items()}})
+    return found
+
+
+@pytest.mark.parametrize(("resolution", "channels", "top"), [(8, 1, 3), (32, 3, 5), (128, 1, 2)])
+def test_any_size(resolution, channels, top):
+    generator, discriminator = Generator(resolution, channels, 6, top, 9), Discriminator(resolution, channels, top, 9)
+    features, judged = [], []
+    image = generator(torch.randn(3, 6), features=features)
+    assert image.shape == (3, channels, resolution, resolution) and len(features) == 2 * len(generator.blocks) - 1
+    assert discriminator(image, judged).shape == (3, 1) and len(judged) == 2 * len(discriminator.blocks)
+    sides = [str(2**k) for k in range(2, resolution.bit_length())]
+    assert list(generator.groups()) == sides and list(discriminator.groups()) == sides[::-1]
+    owned = [id(p) for modules in discriminator.groups().values() for module in modules for p in module.parameters()]
+    assert sorted(owned) == sorted(id(p) for p in discriminator.parameters())
+    assert discriminator.patches(image, resolution // 2).shape[2:] == (resolution // 2,) * 2
+
+
+def test_fading_is_a_mixture_of_the_two_resolutions():
+    generator, discriminator = Generator(16, 3, 4, 4, 8), Discriminator(16, 3, 4, 8)
+    z = torch.randn(2, 4)
+    with torch.no_grad():
+        small, large, between = (generator(z, side=s, alpha=a) for s, a in ((8, 1.0), (16, 1.0), (16, 0.25)))
+        up = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        assert torch.allclose(between, 0.25 * large + 0.75 * up, atol=1e-6)
+        halved = torch.nn.functional.avg_pool2d(large, 2)
+        assert torch.allclose(discriminator(large, alpha=0.0), discriminator(halved), atol=1e-5)
+
+
+def test_pixel_norm_and_the_consecutive_deviation():
+    x = torch.randn(2, 5, 3, 3)
+    assert torch.allclose(pixel_norm(x).square().mean(dim=1), torch.ones(2, 3, 3), atol=1e-4)
+    images = torch.tensor([0.0, 0.0, 1.0, 3.0]).view(4, 1, 1, 1)
+    deviation = minibatch_deviation(images, 2, consecutive=True)[:, -1, 0, 0]
+    assert torch.allclose(deviation, torch.tensor([0.0, 0.0, 2**0.5, 2**0.5]), atol=1e-3)
+
+
+def test_there_is_no_truncation():
+    gan = GAN.create({"family": "progan", "generator": {"resolution": 8, "top": 2, "z_dim": 4}, "discriminator": {"resolution": 8, "top": 2}}, "tiny")
+    with pytest.raises(UserError, match="no truncation"):
+        gan.sample(2, truncation=0.7)
