@@ -1,7 +1,7 @@
 """The ledger: one line of JSON per recorded run, only ever appended to.
 
 Several processes may append at once. A line that was cut in half by a crash is skipped with a warning; the next append
-starts on a line of its own, so nothing else is lost.
+starts on a line of its own, so nothing else is lost. Beside the lines lie a few samples of some runs, as small pictures to look at.
 """
 
 import fcntl
@@ -12,7 +12,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from fewshotgan.files import UserError, data_dir
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fewshotgan.files import UserError, atomic_write, data_dir
 
 Entry = dict[str, Any]
 
@@ -62,3 +67,29 @@ def read() -> dict[str, Entry]:
             if line.strip():
                 warnings.warn(f"{path}, line {number} is no whole entry and is skipped (cut by a crash?).", stacklevel=2)
     return entries
+
+
+def save_samples(spec: dict[str, Any], images: Tensor) -> None:
+    """Keep images (N, C, H, W), -1..1, of a run beside the ledger, side by side in one picture, slightly compressed.
+
+    Raises:
+        UserError: if the picture can't be written.
+    """
+    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(2, 0, 3, 1)
+    with atomic_write(_samples_path(spec)) as temporary:
+        Image.fromarray(pixels.flatten(1, 2).contiguous().numpy()).save(temporary, "WEBP", quality=90, method=6)
+
+
+def samples(spec: dict[str, Any]) -> Tensor | None:
+    """Return what was kept of a run: images (N, 3, H, H), -1..1, of the latents of seed 1; None if nothing was."""
+    path = _samples_path(spec)
+    if not path.is_file():
+        return None
+    with Image.open(path) as picture:
+        pixels = torch.from_numpy(np.array(picture.convert("RGB")))
+    side = len(pixels)
+    return pixels.view(side, -1, side, 3).permute(1, 3, 0, 2).float() / 127.5 - 1
+
+
+def _samples_path(spec: dict[str, Any]) -> Path:
+    return ledger_path().parent / "samples" / f"{spec_key(spec)}.webp"

@@ -45,11 +45,14 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def stylegan2_recipe_config(resolution: int, channels: int, top: int, maximum: int, latent: int) -> dict[str, Any]:
-    """Return the configuration of a small StyleGAN2: four mapping layers, no noise inputs (drawings have none)."""
+FAMILY_NAMES = {"stylegan2": "StyleGAN2", "progan": "ProGAN"}
+
+
+def networks(family: str, resolution: int, channels: int, top: int, maximum: int = 128, latent: int = 128) -> dict[str, Any]:
+    """Return the configuration of a small GAN; a StyleGAN2 with four mapping layers and no noise inputs (drawings have none)."""
     sizes = {"resolution": resolution, "channels": channels, "top": top, "maximum": maximum}
-    latents = {"z_dim": latent, "w_dim": latent, "mapping_layers": 4, "noise": False}
-    return {"family": "stylegan2", "generator": {**sizes, **latents}, "discriminator": sizes}
+    mapping = {"w_dim": latent, "mapping_layers": 4, "noise": False} if family == "stylegan2" else {}
+    return {"family": family, "generator": {**sizes, "z_dim": latent, **mapping}, "discriminator": sizes}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -58,14 +61,14 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "avatars-stylegan2",
             "avatars/personas",
-            stylegan2_recipe_config(64, 3, top=16, maximum=128, latent=128),
+            networks("stylegan2", 64, 3, top=16),
             thousands=3000,
             options={"r1_gamma": 0.3},
         ),
         Recipe(
             "fashion-stylegan2",
             "fashion/source",
-            stylegan2_recipe_config(32, 1, top=32, maximum=128, latent=128),
+            networks("stylegan2", 32, 1, top=32),
             thousands=3000,
             options={"r1_gamma": 0.1},
         ),
@@ -140,12 +143,21 @@ def make_loop(
 def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
     """Measure a GAN against its bar and write it with its model card: `<name>.safetensors`, `<name>.md`, `<name>.png`.
 
+    The weights are rounded to half precision, in place, before anything is measured: what is measured is what ships.
+
     Raises:
         UserError: if a file can't be written.
     """
     folder = Path(folder)
-    gan.card["quality"] = quality = proximity.quality(gan, recipe.images)
-    gan.save(folder / f"{gan.name}.safetensors")
+    gan.halve()
+    gan.card["quality"] = proximity.quality(gan, recipe.images)
+    gan.save(folder / f"{gan.name}.safetensors", torch.float16)
+    write_card(gan, folder)
+
+
+def write_card(gan: GAN, folder: Path) -> None:
+    """Write the page and the samples of a GAN that has been measured."""
+    quality = gan.card["quality"]
     save_picture(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution), folder / f"{gan.name}.png")
     verdict = "meets" if quality["meets_bar"] else "**misses**"
     rows = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in gan.card.items() if key not in ("summary", "quality"))
@@ -154,7 +166,7 @@ def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
         f"![samples, seed 0, not chosen]({gan.name}.png)\n\n| | |\n| --- | --- |\n{rows}\n"
         f"| fd_efficientnet to held-out real images | {quality['fd_efficientnet']} |\n"
         f"| closest other domain | {quality['closest']}, {quality['closest_distance']} |\n\n"
-        f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']}.\n"
+        f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']} (evaluation protocol {quality['protocol']}).\n"
     )
     with atomic_write(folder / f"{gan.name}.md") as temporary:
         temporary.write_text(page)
@@ -162,9 +174,10 @@ def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
 
 def card(recipe: Recipe, run: Run, images: Images, seen: int, device: torch.device) -> dict[str, Any]:
     """Return the model card, as it stands before any evaluation."""
+    family = FAMILY_NAMES[recipe.config["family"]]
     size = sum(p.numel() for p in run.gan.generator.parameters()), sum(p.numel() for p in run.gan.discriminator.parameters())
     return {
-        "summary": f"StyleGAN2, {run.gan.resolution} pixels, {images.name}, {seen / 1000:.0f} thousand images seen",
+        "summary": f"{family}, {run.gan.resolution} pixels, {images.name}, {seen / 1000:.0f} thousand images seen",
         "data": {"domain": recipe.images, "training_images": len(images)},
         "images_seen": seen,
         "recipe": {"batch": recipe.batch, "augment": recipe.augment, **run.spec["options"]},

@@ -11,6 +11,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN
 from fewshotgan.images import MIXTURES, Images, domains, load_images
 from fewshotgan.metrics import features, frechet_distance, real_features
+from fewshotgan.metrics.evaluate import VERSION
 
 BAR = 0.25
 IMAGES = 150  # training images of each domain: as many as the smallest has, since the distance depends on the number
@@ -57,7 +58,7 @@ def quality(gan: GAN, source: str) -> dict[str, Any]:
 
     Returns:
         {"fd_efficientnet": to held-out real images, "closest": the nearest other domain, "closest_distance": held-out images of
-        the source to its, "ratio", "bar": 0.25, "meets_bar"}; a good source is four times nearer to its domain than that is.
+        the source to its, "ratio", "bar": 0.25, "meets_bar", "protocol": version of the evaluation's}; a good source is four times nearer to its domain than that is.
     """
     real = real_features(load_images(source, split="held_out"), "efficientnet")
     left_out = MIXTURES.get(source)
@@ -68,7 +69,7 @@ def quality(gan: GAN, source: str) -> dict[str, Any]:
     own = frechet_distance(real, features(gan.sample(1000), "efficientnet"))
     return {
         "fd_efficientnet": round(own, 1), "closest": closest, "closest_distance": round(distance, 1),
-        "ratio": round(own / distance, 3), "bar": BAR, "meets_bar": own <= BAR * distance,
+        "ratio": round(own / distance, 3), "bar": BAR, "meets_bar": own <= BAR * distance, "protocol": VERSION,
     }  # fmt: skip
 
 

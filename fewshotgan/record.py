@@ -31,6 +31,7 @@ SEEDS = (0, 1, 2)
 PROFILE = PROFILES["laptop"]
 BUDGET = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method of every table
 FEW = 10  # images, up to which Intra-LPIPS is measured
+SHOWN = 10  # samples of a run's first seed that are kept to be looked at
 NOT_ADAPTED = "none"  # the control: the source as it is
 
 
@@ -174,6 +175,8 @@ def run_cell(spec: Spec) -> ledger.Entry:
     trained = time.monotonic() - started
     few = images is not None and len(images) <= FEW
     scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images, diversity=few)
+    if spec["seed"] == SEEDS[0]:
+        ledger.save_samples(spec, adapted.sample(SHOWN, seed=1))
     metrics = {name: round(value, 6) for name, value in scores.items() if name != "protocol"}
     return {
         "spec": spec, "profile": PROFILE.name, "metrics": metrics, "protocol": scores["protocol"], "status": status, "reason": reason,

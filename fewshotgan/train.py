@@ -47,6 +47,7 @@ class Run:
         snapshots: [(iteration, images (16, C, H, W), -1..1)] from the same latents each time; the first is the start.
         seconds: wall time of training, over all resumptions.
         finished: False if it was stopped by time or by Ctrl-C.
+        method: what trained, with all that it found out on the way (AdAM's importance of filters).
     """
 
     gan: GAN
@@ -55,6 +56,7 @@ class Run:
     snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
     seconds: float = 0.0
     finished: bool = True
+    method: Method | None = None
 
 
 class CollapseError(UserError):
@@ -324,7 +326,7 @@ class Loop:
         gan = self.gan().copy().to("cpu").refresh()
         gan.generator.requires_grad_(False)
         gan.discriminator.requires_grad_(False)
-        return Run(gan, self.spec, self.history, self.snapshots, self.elapsed(), finished)
+        return Run(gan, self.spec, self.history, self.snapshots, self.elapsed(), finished, self.method)
 
     def elapsed(self) -> float:
         """Seconds of training, earlier tries included."""

@@ -1,5 +1,6 @@
 """A GAN file carries G and D whole, and a bad one is refused in one sentence, never run."""
 
+import importlib
 import pickle
 
 import pytest
@@ -9,6 +10,7 @@ from helpers import tiny_gan
 
 from fewshotgan import gans, load_gan
 from fewshotgan.files import UserError
+from fewshotgan.gans.gan import version
 
 
 def test_save_and_load_give_the_same_samples(tmp_path):
@@ -39,6 +41,16 @@ def test_shipped_gans_load_and_their_cards_say_what_they_are(name):
     assert gan.sample(2).isfinite().all()
     assert {"images_seen", "recipe", "device", "date", "quality", "data"} <= gan.card.keys()
     assert gan.card["quality"]["meets_bar"] == (gan.card["quality"]["ratio"] <= gan.card["quality"]["bar"])
+
+
+def test_a_version_is_that_of_the_weights_and_not_of_the_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("fewshotgan.gans.gan"), "_shipped", lambda: tmp_path)
+    first, other, noted = tiny_gan(), tiny_gan(), tiny_gan()
+    other.discriminator.out.bias.data += 1e-3
+    noted.card = {"quality": {"ratio": 0.2}}
+    for name, gan in (("first", first), ("other", other), ("noted", noted)):
+        gan.save(tmp_path / f"{name}.safetensors")
+    assert version("first") == version("noted") != version("other")
 
 
 def test_official_checkpoints_load(tmp_path):

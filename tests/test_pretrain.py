@@ -32,12 +32,14 @@ def test_it_stops_by_itself_and_resumes_to_the_bit(recipe, tmp_path):
 
 def test_the_card_says_what_was_measured(recipe, tmp_path, monkeypatch):
     run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), thousands=1, progress=False)
-    quality = {"fd_efficientnet": 9.0, "closest": "avatars/shapes", "closest_distance": 12.0, "ratio": 0.75, "bar": 0.25, "meets_bar": False}
+    quality = {"fd_efficientnet": 9.0, "closest": "avatars/shapes", "closest_distance": 12.0, "ratio": 0.75, "bar": 0.25, "meets_bar": False, "protocol": 2}
     monkeypatch.setattr(pretrain.proximity, "quality", lambda gan, source: quality)
     pretrain.publish(run.gan, recipe, tmp_path)
     page = (tmp_path / "tiny.md").read_text()
     assert "**misses** the bar of 0.25" in page and "| images seen | 1000 |" in page and (tmp_path / "tiny.png").is_file()
-    assert load_gan(tmp_path / "tiny.safetensors").card["quality"] == quality
+    shipped = load_gan(tmp_path / "tiny.safetensors")
+    assert shipped.card["quality"] == quality
+    assert torch.equal(shipped.sample(4), run.gan.sample(4)) and shipped.generator.const.dtype == torch.float32
 
 
 def test_recipes_match_the_shipped_gans():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fewshotgan import ledger, record
+from fewshotgan import ledger, load_gan, record
 from fewshotgan.files import UserError
 
 
@@ -130,4 +130,8 @@ def test_a_run_is_a_function_of_its_spec(monkeypatch):
     monkeypatch.setattr(record, "evaluate", evaluate)
     first, second = record.run_cell(spec), record.run_cell(spec)
     assert first["metrics"] == second["metrics"] and first["status"] == "ok"
+    kept, drawn = ledger.samples(spec), load_gan(column.gan).sample(record.SHOWN, seed=1)
+    assert kept.shape == (record.SHOWN, 3, drawn.shape[2], drawn.shape[3])
+    assert (kept - drawn).abs().mean() < 0.2  # two iterations from the source, slightly compressed
+    assert ledger.samples(record.cell_spec(record.Row("scratch"), column, 0)) is None
     assert {"device", "commit", "seconds", "date", "protocol"} <= first.keys()

@@ -150,10 +150,11 @@ class AdAM(TransferGAN):
         return {family: members for family, members in found.items() if members}
 
     def choose(self) -> dict[str, Filters]:
-        """Return which filters are important, by family."""
+        """Return which filters are important, by family; their importance is kept as `scores`."""
         fisher, families = self.information(), self.families()
         rng = torch.Generator().manual_seed(self.task.seed)
-        chosen = {}
+        chosen: dict[str, Filters] = {}
+        self.scores: dict[str, Filters] = {}
         for family, members in families.items():
             network = "discriminator" if family == "discriminator" else "generator"
             scores = {name: filter_importance(fisher[network], name) for name in members}
@@ -161,6 +162,7 @@ class AdAM(TransferGAN):
                 scores = {name: torch.rand(len(value), generator=rng).to(value) for name, value in scores.items()}
             if self.importance == "reversed":
                 scores = {name: -value for name, value in scores.items()}
+            self.scores[family] = scores
             chosen[family] = important(scores, self.quantile)
         return chosen
 
