@@ -13,7 +13,7 @@ from fewshotgan.methods import methods
 from fewshotgan.metrics import evaluate
 from fewshotgan.pretrain import RECIPES, pretrain, publish
 from fewshotgan.record import SEEDS, TABLES, record
-from fewshotgan.show import grid, result_figure, save_film, save_picture
+from fewshotgan.show import domains_picture, grid, result_figure, save_film, save_picture
 from fewshotgan.train import CollapseError, Run, adapt
 
 EXIT_USER, EXIT_STOPPED = 2, 130
@@ -89,11 +89,19 @@ def parser() -> argparse.ArgumentParser:
     new.set_defaults(run=_claims)
     new = commands.add_parser("proximity", help="print how far each domain is from a source domain")
     new.add_argument("source", nargs="?", default="avatars/personas", help="(default: %(default)s)")
-    new.set_defaults(run=lambda options: print(proximity.proximity_table(options.source)))
+    new.add_argument("--picture", type=Path, metavar="FILE", help="also write a PNG with images of each domain, nearest first")
+    new.set_defaults(run=_proximity)
     for name, listing in (("methods", methods), ("gans", gans)):
         new = commands.add_parser(name, help=f"list the {name}")
         new.set_defaults(run=lambda _options, listing=listing: print("\n".join(f"{key:<20} {text}" for key, text in listing().items())))
     return top
+
+
+def _proximity(options: argparse.Namespace) -> None:
+    """Print the distances, and draw the domains."""
+    print(proximity.proximity_table(options.source))
+    if options.picture:
+        save_picture(domains_picture(options.source), options.picture)
 
 
 def _adapt(options: argparse.Namespace) -> int | None:

@@ -53,12 +53,26 @@ def proximity_table(source: str = "avatars/personas") -> str:
     return "\n".join([*rows, "", f"{protocol}\nclose: nearer than the median domain."])
 
 
+def plane(names: list[str]) -> dict[str, np.ndarray]:
+    """Return where images of each domain lie in the plane of the two principal components of all of them, {name: (IMAGES, 2)}.
+
+    The features are those in which distances are measured.
+    """
+    rows = {name: _features(name) for name in names}
+    stacked = np.concatenate(list(rows.values()))
+    centre = stacked.mean(axis=0)
+    axes = np.linalg.svd(stacked - centre, full_matrices=False)[2][:2]
+    axes *= np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[:, None]  # a sign of its own has no component
+    return {name: (value - centre) @ axes.T for name, value in rows.items()}
+
+
 def quality(gan: GAN, source: str) -> dict[str, Any]:
     """Return how well a source GAN knows its domain, for its card.
 
     Returns:
         {"fd_efficientnet": to held-out real images, "closest": the nearest other domain, "closest_distance": held-out images of
-        the source to its, "ratio", "bar": 0.25, "meets_bar", "protocol": version of the evaluation's}; a good source is four times nearer to its domain than that is.
+        the source to its, "ratio", "bar": 0.25, "meets_bar", "protocol": the evaluation's version}; a good source is four times
+        nearer to its domain than that is.
     """
     real = real_features(load_images(source, split="held_out"), "efficientnet")
     left_out = MIXTURES.get(source)

@@ -42,6 +42,10 @@ class Row:
     method: str
     options: tuple[tuple[str, Any], ...] = ()
 
+    def __str__(self) -> str:
+        """Return the method and its options in words."""
+        return " ".join([self.method, *(f"{key}={value}" for key, value in self.options)])
+
 
 @dataclass(frozen=True)
 class Column:
@@ -241,9 +245,8 @@ def _work(
             longest = max(longest, time.monotonic() - started)
             done += 1
             score = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
-            options = " ".join(f"{key}={value}" for key, value in spec.get("options", {}).items())
-            what = f"{spec['method']} {options}".strip()
-            say(f"{what:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}: {score} ({entry['status']})")
+            what = Row(spec["method"], tuple(spec.get("options", {}).items()))
+            say(f"{what!s:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}: {score} ({entry['status']})")
     return done
 
 

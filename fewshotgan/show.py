@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from fewshotgan.files import atomic_write
-from fewshotgan.images import Images
+from fewshotgan.images import Images, load_images
+from fewshotgan.proximity import proximity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,6 +91,14 @@ def result_figure(source: Tensor, target: Images, adapted: Tensor) -> Image.Imag
     return columns({"source GAN": source, f"{len(target)} images of {target.name}": few, "adapted, same latents": adapted})
 
 
+def domains_picture(source: str = "avatars/personas", each: int = 8) -> Image.Image:
+    """Return images of a source domain and of those around it, nearest first, with their distance: what close and distant look like."""
+    rows = {f"{source}, the source": load_images(source, n=each).tensor()}
+    for row in proximity(source):
+        rows[f"{row.domain}: {row.distance:.0f}, {row.verdict}"] = load_images(row.domain, n=each).tensor()
+    return columns(rows, zoom=1)
+
+
 def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: bool = False) -> "Figure":
     """Return a line plot: {label: (xs, ys)}; `log` makes the x axis logarithmic."""
     from matplotlib import pyplot
@@ -117,6 +126,50 @@ def loss_curves(run: "Run") -> "Figure":
     rows = {name: [row for row in run.history if name in row] for name in names}
     series = {name: ([row["iteration"] for row in found], [row[name] for row in found]) for name, found in rows.items()}
     return curves(series, "iteration", "loss")
+
+
+def importance_figure(scores: Mapping[str, Mapping[str, Tensor]], share: float) -> "Figure":
+    """Return a picture of the importance of filters: a strip for each layer, a panel for each adaptation, and beside them who is kept.
+
+    Args:
+        scores: {adaptation: {layer, from latents to image: importance of its filters (out,)}}.
+        share: 0..1, of all filters, that count as important.
+    """
+    from matplotlib import pyplot
+
+    layers = list(next(iter(scores.values())))
+    widths = [2.0] * len(scores) + [1.6]
+    figure, axes = pyplot.subplots(1, len(widths), figsize=(11, 0.24 * len(layers) + 1.2), width_ratios=widths, layout="constrained")
+    kept = {}
+    for panel, (name, found) in zip(axes, scores.items(), strict=False):
+        everyone = np.sort(np.concatenate([found[layer].cpu().numpy() for layer in layers]))
+        rank = {layer: np.searchsorted(everyone, found[layer].cpu().numpy()) / len(everyone) for layer in layers}
+        kept[name] = [float((rank[layer] >= 1 - share).mean()) for layer in layers]
+        for row, layer in enumerate(layers):
+            strip = np.sort(rank[layer])[::-1]
+            panel.imshow(strip[None], aspect="auto", extent=(0, 1, row + 0.45, row - 0.45), vmin=0, vmax=1, cmap="viridis")
+        panel.set(title=name, ylim=(len(layers) - 0.5, -0.5), xlim=(0, 1), xticks=[], xlabel="filters, most important first")
+        panel.set_yticks(range(len(layers)), layers if panel is axes[0] else [""] * len(layers), fontsize=7)
+    for name, shares in kept.items():
+        axes[-1].plot(shares, range(len(layers)), marker="o", markersize=3, label=name)
+    axes[-1].set(title="share that is important", ylim=(len(layers) - 0.5, -0.5), xlim=(0, 1), yticks=[])
+    axes[-1].grid(alpha=0.25)
+    axes[-1].legend(frameon=False, fontsize=8)
+    pyplot.close(figure)
+    return figure
+
+
+def map_figure(points: Mapping[str, np.ndarray]) -> "Figure":
+    """Return a scatter plot: {label: coordinates (N, 2)}, the first in grey beneath the others."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for i, (label, rows) in enumerate(points.items()):
+        axes.scatter(rows[:, 0], rows[:, 1], s=7, alpha=0.55, color="0.55" if i == 0 else None, label=label)
+    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second")
+    axes.legend(frameon=False, fontsize=8, markerscale=2)
+    pyplot.close(figure)
+    return figure
 
 
 def save_picture(picture: Image.Image, path: str | Path) -> None:

@@ -6,8 +6,14 @@ import ipywidgets as widgets
 import torch
 from PIL import Image
 
+from fewshotgan import ledger
+from fewshotgan.gans import load_gan
 from fewshotgan.gans.gan import slerp
-from fewshotgan.show import grid, stack
+from fewshotgan.images import load_images
+from fewshotgan.methods import AdAM
+from fewshotgan.papers import cell_text
+from fewshotgan.record import SEEDS, SHOWN, Column, OwnTable, Row, cell_spec
+from fewshotgan.show import columns, grid, stack
 from fewshotgan.train import Run
 
 
@@ -52,12 +58,62 @@ class AdaptationPanel(widgets.VBox):
 
     def redraw(self, _change: object = None) -> None:
         """Draw the picture of the sliders' values."""
-        picture = panel_picture(self.run, self.moment.value, self.seed.value, self.truncation.value, self.walk.value)
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG")
-        self.picture.value = buffer.getvalue()
+        self.picture.value = _png(panel_picture(self.run, self.moment.value, self.seed.value, self.truncation.value, self.walk.value))
 
     def describe(self) -> str:
         """Return the panel's state in words."""
         iteration = self.run.snapshots[self.moment.value][0]
         return f"moment {self.moment.value}: iteration {iteration}; seed {self.seed.value}; walk {self.walk.value:.2f}"
+
+
+def recorded_picture(row: Row, column: Column) -> Image.Image:
+    """Return what the ledger kept of a cell: the source's samples, the few images, the adapted samples of the same latents, and scores."""
+    kept = ledger.samples(cell_spec(row, column, SEEDS[0]))
+    distance, diversity = (cell_text(row, column, metric) for metric in ("fd_efficientnet", "intra_lpips_efficientnet"))
+    rows = {
+        "source GAN": load_gan(column.gan).sample(SHOWN, seed=1),
+        f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_images(column.images, n=column.n).tensor()[:SHOWN],
+    }
+    title = f"{row}: fd_efficientnet {distance}, intra_lpips_efficientnet {diversity}"
+    return columns({**rows, (title if kept is not None else f"{row}: not run"): rows["source GAN"] * 0 if kept is None else kept})
+
+
+class RecordedPanel(widgets.VBox):
+    """Menus for the method, target, number of shots and AdAM's quantile; shows samples that the ledger kept.
+
+    Args:
+        own: the table whose methods and targets can be chosen.
+        shots, quantiles: what else can be chosen; a run that is not in the ledger says so.
+    """
+
+    def __init__(self, own: OwnTable, shots: tuple[int, ...], quantiles: tuple[int, ...]) -> None:
+        self.rows = own.rows
+        targets = {column.images: column for column in own.columns}
+        self.method = widgets.Dropdown(options=list(own.rows), value=list(own.rows)[1], description="method")
+        self.target = widgets.Dropdown(options=list(targets), description="target")
+        self.shots = widgets.Dropdown(options=shots, value=own.columns[0].n, description="shots")
+        self.quantile = widgets.Dropdown(options=quantiles, value=50, description="quantile")
+        self.gan = own.columns[0].gan
+        self.picture = widgets.Image(format="png")
+        controls = [self.method, self.target, self.shots, self.quantile]
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def chosen(self) -> tuple[Row, Column]:
+        """Return the cell that the menus name; the quantile is AdAM's alone."""
+        row = self.rows[self.method.value]
+        if row.method == "adam" and self.quantile.value != AdAM.quantile:
+            row = Row(row.method, (*row.options, ("quantile", self.quantile.value)))
+        return row, Column("", self.gan, self.target.value, self.shots.value)
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the cell that the menus name."""
+        self.picture.value = _png(recorded_picture(*self.chosen()))
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,9 +1,10 @@
 """Close and distant are measured."""
 
+import numpy as np
 import pytest
 
 from fewshotgan.files import UserError
-from fewshotgan.proximity import proximity, proximity_table
+from fewshotgan.proximity import plane, proximity, proximity_table
 from fewshotgan.record import TARGETS
 
 
@@ -13,6 +14,14 @@ def test_targets_of_the_tables_are_two_close_and_two_distant():
     distances = [row.distance for row in proximity()]
     assert distances == sorted(distances) and distances[0] > 0
     assert "pixel-art" in proximity_table()
+
+
+def test_the_plane_separates_what_the_distances_separate():
+    points = plane(["avatars/personas", *TARGETS])
+    centres = {name: rows.mean(axis=0) for name, rows in points.items()}
+    away = {name: np.linalg.norm(centre - centres["avatars/personas"]) for name, centre in centres.items()}
+    assert points["avatars/personas"].shape == (150, 2)
+    assert max(away[target] for target in TARGETS[:2]) < max(away[target] for target in TARGETS[2:])
 
 
 def test_an_unknown_source_is_refused():

@@ -1,14 +1,33 @@
 """Pictures have the sizes and pixels that they should; panels answer their sliders."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from helpers import noise_images, tiny_gan
 from PIL import Image
 
+from fewshotgan import ledger
 from fewshotgan import show as show_function
-from fewshotgan.show import before_during_after, columns, curves, grid, loss_curves, result_figure, save_film, save_picture, show_source
+from fewshotgan.cli import main
+from fewshotgan.record import TABLES, cell_spec
+from fewshotgan.show import (
+    before_during_after,
+    columns,
+    curves,
+    domains_picture,
+    grid,
+    importance_figure,
+    loss_curves,
+    map_figure,
+    result_figure,
+    save_film,
+    save_picture,
+    show_source,
+)
 from fewshotgan.train import adapt
-from fewshotgan.widgets import AdaptationPanel, panel_picture
+from fewshotgan.widgets import AdaptationPanel, RecordedPanel, panel_picture, recorded_picture
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +57,39 @@ def test_figures(run, tmp_path):
     save_picture(grid(source), tmp_path / "a.png")
     save_film(source, tmp_path / "a.gif")
     assert Image.open(tmp_path / "a.gif").n_frames == 4 and Image.open(tmp_path / "a.png").format == "PNG"
+
+
+def test_importance_and_map_figures():
+    scores = {"a": {"one": torch.tensor([0.1, 0.9]), "two": torch.tensor([0.8, 0.2, 0.3])}, "b": {"one": torch.rand(2), "two": torch.rand(3)}}
+    figure = importance_figure(scores, 0.4)
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "share that is important"]
+    assert figure.axes[-1].lines[0].get_xdata().tolist() == [0.5, 1 / 3]
+    scatter = map_figure({"x": np.zeros((4, 2)), "y": np.ones((3, 2))})
+    assert [len(points.get_offsets()) for points in scatter.axes[0].collections] == [4, 3]
+
+
+def test_the_domains_are_drawn_nearest_first(tmp_path, capsys):
+    assert main(["proximity", "--picture", str(tmp_path / "domains.png")]) == 0
+    assert Image.open(tmp_path / "domains.png").size == domains_picture().size
+    assert "toon-head" in capsys.readouterr().out
+
+
+def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "runs.jsonl"))
+    own = TABLES["adaptation-10-shot"]
+    spec = cell_spec(own.rows["AdAM"], own.columns[2], 0)
+    ledger.append({"spec": spec, "metrics": {"fd_efficientnet": 123.0, "intra_lpips_efficientnet": 0.25}, "status": "ok"})
+    ledger.save_samples(spec, torch.full((10, 3, 64, 64), 0.5))
+    panel = RecordedPanel(own, (5, 10), (50, 75))
+    before = bytes(panel.picture.value)
+    panel.method.value, panel.target.value = "AdAM", own.columns[2].images
+    assert panel.chosen() == (own.rows["AdAM"], replace(own.columns[2], label=""))
+    found = bytes(panel.picture.value)
+    panel.quantile.value = 75
+    assert panel.chosen()[0].options == (("quantile", 75),)
+    assert len({before, found, bytes(panel.picture.value)}) == 3  # not run, recorded, not run with this quantile
+    grey = np.asarray(recorded_picture(own.rows["AdAM"], own.columns[2]))[-40, 40]
+    assert (abs(grey.astype(int) - 191) <= 2).all()
 
 
 def test_the_source_shown_is_the_code_that_runs(capsys):
