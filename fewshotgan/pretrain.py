@@ -72,6 +72,13 @@ RECIPES: dict[str, Recipe] = {
             thousands=3000,
             options={"r1_gamma": 0.1},
         ),
+        Recipe(
+            "avatars-progan",
+            "avatars/personas",
+            networks("progan", 64, 3, top=16),
+            thousands=3000,
+            options={"r1_gamma": 3.0},
+        ),
     )
 }
 

@@ -31,9 +31,10 @@ def test_the_procedure_meets_the_golden():
     assert sum(found.sizes) == 30
 
 
-def test_the_vectors_have_the_distances_of_the_package():
-    golden = fill.load("metric_lpips_vgg")
-    network = lpips.LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False)
+@pytest.mark.parametrize("net", ["vgg", "alex"])
+def test_the_vectors_have_the_distances_of_the_package(net):
+    golden = fill.load(f"metric_lpips_{net}")
+    network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
     state = {key: torch.from_numpy(value) for key, value in golden.params.items()}
     network.load_state_dict(state | {key.replace("lin", "lins.", 1): value for key, value in state.items() if key.startswith("lin")})
     x0 = torch.tanh(torch.from_numpy(golden.inputs["x0"]))

@@ -17,12 +17,16 @@ import torch
 from torch import nn
 
 from fewshotgan import evaluate, load_gan, load_images
+from fewshotgan.fisher import generator_fisher
 from fewshotgan.gans import GAN
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear
 from fewshotgan.gans.stylegan2 import ModulatedConv2d
+from fewshotgan.losses import logistic_generator
 from fewshotgan.methods import METHODS
-from fewshotgan.pretrain import stylegan2_recipe_config
+from fewshotgan.pretrain import networks
 from fewshotgan.train import Loop, make_task
+
+LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2}  # times a step of transfergan
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
@@ -76,12 +80,12 @@ def step_operations(gan: GAN, batch: int) -> float:
 
 
 def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
-    """Return the mean time of `steps` adaptation steps, one lazy R1 among them."""
+    """Return the mean time of `steps` adaptation steps of the last stage, one lazy R1 among them."""
     made = METHODS[method]()
     task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
     made.build(task)
     loop = Loop(made, task, {}, 10**9, 10**9, None)
-    (stage,) = made.stages(10**9)
+    *_, stage = made.stages(10**9)
     loop.begin(stage, 0)
 
     class Silent:
@@ -93,6 +97,21 @@ def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "tran
             loop.step(stage, Silent())  # type: ignore[arg-type]
 
     return seconds(run, 3) / steps
+
+
+def fisher_seconds(gan: GAN, samples: int = 16) -> tuple[float, float]:
+    """Return the time of G's Fisher information as methods compute it, and of a plain loop, one sample and one backward pass at a time."""
+    parameters = dict(gan.generator.named_parameters())
+    z = gan.latents(samples)
+
+    def loop() -> None:
+        total = {name: torch.zeros_like(value) for name, value in parameters.items()}
+        for latent in z:
+            loss = logistic_generator(gan.discriminator(gan.generator(latent[None], noise="const")))
+            for name, gradient in zip(total, torch.autograd.grad(loss, list(parameters.values())), strict=True):
+                total[name] += gradient.square()
+
+    return seconds(lambda: generator_fisher(gan.generator, gan.discriminator, list(parameters), z), 3), seconds(loop, 3)
 
 
 def peak_memory() -> float:
@@ -120,10 +139,13 @@ def main() -> None:
             took, work = step_seconds(gan, pixels, batch, method), step_operations(gan, batch)
             base[method, batch] = took
             share = f"{work / took / rate:>7.2f}" if method == "transfergan" else ""
-            ratio = f"  {took / base.get(('transfergan', batch), took):.2f} x transfergan" if method == "freezed" else ""
+            limit = f", limit {LIMITS[method]}" if method in LIMITS else ""
+            ratio = f"  {took / base['transfergan', batch]:.2f} x transfergan{limit}" if ("transfergan", batch) in base else ""
             print(f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}")
+    batched, one_by_one = fisher_seconds(load_gan("avatars-stylegan2"))
+    print(f"{'Fisher information of G, 16 samples':<52}{batched:>9.3f}{'':>15}  {one_by_one / batched:.2f} x as fast as a loop, goal 3")
     top, maximum = (128, 512) if large else (8, 128)
-    big = GAN.create(stylegan2_recipe_config(256, 3, top, maximum, 128), f"256 pixels, {top} to {maximum} channels")
+    big = GAN.create(networks("stylegan2", 256, 3, top, maximum), f"256 pixels, {top} to {maximum} channels")
     took, work = step_seconds(big, torch.randint(0, 255, (8, 3, 256, 256), dtype=torch.uint8), 4, steps=4), step_operations(big, 4)
     print(f"{f'step, {big.name}, batch 4, transfergan':<52}{took:>9.3f}{work / 1e9:>8.1f}{work / took / rate:>7.2f}")
     print(f"{'sampling 100 images, 64 pixels':<52}{seconds(lambda: gan.sample(100)):>9.3f}")
