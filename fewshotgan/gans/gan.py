@@ -1,7 +1,8 @@
 """A GAN is a generator, a discriminator and their configuration: sample it, save it, load it.
 
 Files are safetensors: tensors under `generator.` and `discriminator.`, the configuration and the model card as JSON in
-the metadata. Every file carries both networks, since nearly every adaptation method needs both.
+the metadata. Every file that we write carries both networks, since nearly every adaptation method needs both; of a public
+release that has the generator alone, the configuration of the discriminator is None.
 """
 
 import copy
@@ -9,6 +10,7 @@ import difflib
 import hashlib
 import json
 import pickle
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,26 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, data_dir
-from fewshotgan.gans import official, progan, stylegan2
+from fewshotgan.gans import mixture, official, progan, sngan, stylegan2
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
+    "sngan": (sngan.Generator, sngan.Discriminator),
 }
+MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
+
+
+class Missing(nn.Module):
+    """The discriminator of a GAN that came without one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Refuse.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("This GAN came without a discriminator, so nothing can be judged by it; load a file that has both networks.")
 
 
 class GAN:
@@ -33,7 +49,7 @@ class GAN:
     Attributes:
         generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1.
         discriminator: maps images to logits (N, 1).
-        config: {"family": ..., "generator": {...}, "discriminator": {...}}, the constructors' arguments.
+        config: {"family": ..., "generator": {...}, "discriminator": {...} or None}, the constructors' arguments.
         name: what to call it in tables and messages.
         card: the model card: where it comes from, measured figures; any JSON values.
     """
@@ -57,13 +73,12 @@ class GAN:
         Raises:
             UserError: if the configuration names an unknown family or impossible sizes.
         """
-        if config.get("family") not in FAMILIES:
+        if config.get("family") not in (*FAMILIES, MIXTURE):
             raise UserError(f"{name} is of the unknown family {config.get('family')!r}; known are: {', '.join(FAMILIES)}.")
-        generator, discriminator = FAMILIES[config["family"]]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                networks = generator(**config["generator"]), discriminator(**config["discriminator"])
+                networks = _networks(config)
             except (TypeError, ValueError, KeyError) as error:
                 raise UserError(f"{name} has a configuration that builds no GAN ({error}).") from error
         layout = [network.to(memory_format=torch.channels_last) for network in networks]  # about a quarter faster on a CPU
@@ -85,6 +100,17 @@ class GAN:
         return self.config["generator"]["z_dim"]
 
     @property
+    def classes(self) -> int:
+        """Number of classes to choose from, 0 for a GAN without, or one whose prior finds the classes itself."""
+        mined = (self.config["generator"].get("prior") or {}).get("kind") == "miner"
+        return 0 if mined else self.config["generator"].get("classes", 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a discriminator."""
+        return self.config["discriminator"] is not None
+
+    @property
     def device(self) -> torch.device:
         """Where the generator's weights lie."""
         return next(self.generator.parameters()).device
@@ -93,27 +119,56 @@ class GAN:
         """Return the n latents (n, z_dim) of a seed, the same on every device."""
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
-    def sample(self, n: int, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
+    def labels(self, n: int, seed: int = 0) -> Tensor | None:
+        """Return the n classes (n,) of a seed, drawn after its latents, or None for a GAN without classes."""
+        if not self.classes:
+            return None
+        rng = torch.Generator().manual_seed(seed)
+        torch.randn(n, self.z_dim, generator=rng)
+        return torch.randint(self.classes, (n,), generator=rng)
+
+    def sample(self, n: int, seed: int = 0, *, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """Return n images (n, C, H, W), float32, -1..1, on the CPU; the same seed gives the same images.
 
         Args:
             n: how many.
-            seed: of the latents.
+            seed: of the latents, and of the classes unless they are given.
+            labels: classes (n,) of a class-conditional GAN.
             truncation: 1 for none, towards 0 for more typical and less diverse images.
         """
-        return self.render(self.latents(n, seed), truncation=truncation)
+        labels = self.labels(n, seed) if labels is None else labels
+        return self.render(self.latents(n, seed), labels=labels, truncation=truncation)
 
     @torch.no_grad()
-    def render(self, z: Tensor, *, truncation: float = 1.0, batch: int = 32) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim)."""
-        images = [self.generator(part.to(self.device), truncation=truncation) for part in z.split(batch)]
+    def render(self, z: Tensor, *, labels: Tensor | None = None, truncation: float = 1.0, batch: int = 32) -> Tensor:
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim), of the classes of seed 0 unless they are given."""
+        labels = self.labels(len(z)) if labels is None else labels
+        images = []
+        for i in range(0, len(z), batch):
+            condition = {} if labels is None else {"labels": labels[i : i + batch].to(self.device)}
+            images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, **condition))
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
 
     def interpolate(self, n_keys: int = 4, steps: int = 12, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
-        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents, along great circles between them."""
-        keys = self.latents(n_keys, seed)
+        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents of one class, along great circles between them."""
+        keys, labels = self.latents(n_keys, seed), self.labels(1, seed)
         walk = [slerp(keys[i], keys[(i + 1) % n_keys], step / steps) for i in range(n_keys) for step in range(steps)]
-        return self.render(torch.stack(walk), truncation=truncation)
+        return self.render(torch.stack(walk), labels=None if labels is None else labels.expand(len(walk)), truncation=truncation)
+
+    def changed(self, seed: int = 0, **arguments: Any) -> "GAN":
+        """Return a copy whose generator, or each of several, has other constructor's arguments, weights kept where both have them.
+
+        Args:
+            seed: of weights that are new.
+            arguments: of the generator, such as `prior`.
+        """
+        config = copy.deepcopy(self.config)
+        for part in config["generator"].get("parts") or [config]:
+            part["generator"].update(arguments)
+        gan = GAN.create(config, self.name, seed).to(self.device)
+        gan.generator.load_state_dict(self.generator.state_dict(), strict=False)
+        gan.discriminator.load_state_dict(self.discriminator.state_dict())
+        return gan
 
     def copy(self) -> "GAN":
         """Return an independent copy."""
@@ -149,6 +204,46 @@ class GAN:
             temporary.write_bytes(safetensors.torch.save(tensors, metadata))
 
 
+def _networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    """Build generator and discriminator; the discriminator beside several generators is of the first one's family."""
+    sizes, family = dict(config["generator"]), config["family"]
+    if family == MIXTURE:
+        members = sizes.pop("parts")
+        parts, family = [FAMILIES[part["family"]][0](**part["generator"]) for part in members], members[0]["family"]
+        generator: nn.Module = mixture.Generator(parts, **sizes)
+    else:
+        generator = FAMILIES[family][0](**sizes)
+    return generator, Missing() if config["discriminator"] is None else FAMILIES[family][1](**config["discriminator"])
+
+
+def combine(gans: Sequence[GAN]) -> GAN:
+    """Return one GAN that samples from all of these with equal probability, with the discriminator of the first.
+
+    Raises:
+        UserError: if there is none, one of them is a mixture itself, or their images differ in size or channels.
+    """
+    if not gans:
+        raise UserError("There is no GAN to adapt in an empty list; hand over at least one.")
+    first = gans[0]
+    for gan in gans:
+        if (gan.resolution, gan.channels) != (first.resolution, first.channels):
+            raise UserError(
+                f"{first.name} makes images of {first.resolution} pixels and {first.channels} channels, {gan.name} of {gan.resolution} "
+                f"and {gan.channels}; GANs that are handed over together must agree."
+            )
+        if gan.config["family"] == MIXTURE:
+            raise UserError(f"{gan.name} is a mixture of GANs already; hand over the GANs themselves.")
+    parts = [{"family": gan.config["family"], "generator": gan.config["generator"]} for gan in gans]
+    z_dim = max(gan.z_dim for gan in gans) + 1
+    sizes = {"resolution": first.resolution, "channels": first.channels, "z_dim": z_dim, "parts": parts}
+    config = copy.deepcopy({"family": MIXTURE, "generator": sizes, "discriminator": first.config["discriminator"]})
+    combined = GAN.create(config, " & ".join(gan.name for gan in gans))
+    for gan, part in zip(gans, combined.generator.parts, strict=True):
+        part.load_state_dict(gan.generator.state_dict())
+    combined.discriminator.load_state_dict(first.discriminator.state_dict())
+    return combined
+
+
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """Interpolate between two latents (z_dim,) along the great circle; t in 0..1."""
     angle = torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-0.9999, 0.9999))
@@ -176,8 +271,8 @@ def load_gan(name_or_path: str | Path) -> GAN:
 
     Args:
         name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
-            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`), AdAM's included, or of ProGAN as pro_gan_pytorch
-            or pytorch_GAN_zoo write it.
+            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`, "d" may be missing), AdAM's included, of ProGAN as
+            pro_gan_pytorch or pytorch_GAN_zoo write it, or a generator of SNGAN or cGAN-PD as mimicry writes it.
 
     Raises:
         UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
@@ -230,7 +325,7 @@ def _load_official(path: Path) -> GAN:
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, ProGAN as pro_gan_pytorch or '
-            f"pytorch_GAN_zoo write it); missing or unknown: {error}."
+            f"pytorch_GAN_zoo write it, SNGAN as mimicry); missing or unknown: {error}."
         ) from error
     gan = GAN.create(config, path.stem)
     prefixed = {f"generator.{key}": value for key, value in generator.items()}
