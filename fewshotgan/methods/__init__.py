@@ -11,12 +11,13 @@ from fewshotgan.methods.ewc import EWC
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.fsgan import FSGAN
 from fewshotgan.methods.method import Method, Penalty, Player, Stage, Task, Terms
+from fewshotgan.methods.minegan import MineGAN, Mining
 from fewshotgan.methods.rick import RICK
 from fewshotgan.methods.scratch import Scratch
 from fewshotgan.methods.transfergan import TransferGAN
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN)
+    method.name: method for method in (Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, Mining, MineGAN)
 }
 
 __all__ = ["METHODS", "Method", "Penalty", "Player", "Stage", "Task", "Terms", "create_method", "methods"]
