@@ -236,6 +236,7 @@ class Loop:
 
     def step(self, stage: Stage, bar: tqdm) -> None:
         """One iteration: each player moves, averages follow, and now and then we look."""
+        self.method.modules.train()  # a look at the samples leaves networks in evaluation mode
         if stage.before:
             stage.before(self.stage_iteration)
         terms = {}

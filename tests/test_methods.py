@@ -4,6 +4,7 @@ import pytest
 import torch
 from helpers import FAMILIES, noise_images, tiny_gan, tiny_progan
 
+from fewshotgan import load_gan
 from fewshotgan.files import UserError
 from fewshotgan.methods import METHODS, methods
 from fewshotgan.train import adapt
@@ -11,9 +12,17 @@ from fewshotgan.train import adapt
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_runs_learns_and_leaves_the_source_alone(method, family):
+def sizes(gan):
+    """What a method may not change in a configuration: all but where the latents come from."""
+    generator = {key: value for key, value in gan.config["generator"].items() if key not in ("prior", "normalise")}
+    return {**gan.config, "generator": generator}
+
+
+PAIRS = [(method, family) for method in METHODS for family in FAMILIES if (method, family) != ("bsa", "progan")]
+
+
+@pytest.mark.parametrize(("method", "family"), PAIRS)
+def test_every_method_runs_learns_and_leaves_the_source_alone(method, family, tmp_path):
     gan = FAMILIES[family]()
     before = {key: value.clone() for key, value in gan.generator.state_dict().items()}
     run = adapt(gan, noise_images(), method, **QUICK)
@@ -23,7 +32,11 @@ def test_every_method_runs_learns_and_leaves_the_source_alone(method, family):
     assert run.spec["method"] == method and run.snapshots[0][0] == 0
     assert torch.equal(run.gan.sample(3), adapt(gan, noise_images(), method, **QUICK).gan.sample(3))
     assert method in methods()
-    assert run.gan.config == gan.config and run.gan.generator.state_dict().keys() == gan.generator.state_dict().keys()
+    assert sizes(run.gan) == sizes(gan)
+    keys = {key for key in run.gan.generator.state_dict() if not key.startswith("prior.")}
+    assert keys == gan.generator.state_dict().keys()
+    run.gan.save(tmp_path / "adapted.safetensors")
+    assert torch.equal(load_gan(tmp_path / "adapted.safetensors").sample(2), run.gan.sample(2))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

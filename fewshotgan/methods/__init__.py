@@ -5,6 +5,7 @@ import difflib
 
 from fewshotgan.files import UserError
 from fewshotgan.methods.adam import AdAM
+from fewshotgan.methods.bsa import BSA
 from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.dcl import DCL
 from fewshotgan.methods.ewc import EWC
@@ -17,7 +18,7 @@ from fewshotgan.methods.scratch import Scratch
 from fewshotgan.methods.transfergan import TransferGAN
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, Mining, MineGAN)
+    method.name: method for method in (Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, BSA, Mining, MineGAN)
 }
 
 __all__ = ["METHODS", "Method", "Penalty", "Player", "Stage", "Task", "Terms", "create_method", "methods"]

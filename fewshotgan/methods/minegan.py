@@ -22,6 +22,7 @@ family with batch norm the generator's running statistics serve while it is mine
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN, MIXTURE
 from fewshotgan.gans.layers import hold_statistics
+from fewshotgan.gans.mixture import Generator as Mixture
 from fewshotgan.losses import logistic_discriminator, logistic_generator
 from fewshotgan.methods.method import Player, Stage, Terms
 from fewshotgan.methods.transfergan import TransferGAN
@@ -39,13 +41,13 @@ MINERS, SELECTORS = ("trained", "random"), ("learned", "uniform")
 
 @dataclass
 class Mining(TransferGAN):
-    """Mining alone: miner and critic train, the generator is fixed. Options as `TransferGAN`, and
+    """Mining alone: miner and critic train, the generator is fixed; options as `TransferGAN`, and these.
 
     Args:
         miner: "trained", or a control: "random" stays as it is drawn.
         selector: of several GANs "learned", or a control: "uniform".
         selector_rate: learning rate of the selector.
-    """  # noqa: D400, D415 - the sentence goes on below
+    """
 
     name = "minegan-noft"
     paper = "Wang et al., CVPR 2020, arXiv 1912.05270"
@@ -83,7 +85,8 @@ class Mining(TransferGAN):
         if self.generator_parameters():
             players.append(self.generator_player())
         if self.combined and self.selector == "learned":
-            players.append(Player("selector", [self.generator.selector], self.selector_terms, self.selector_rate))
+            selector = cast(Mixture, self.generator).selector
+            players.append(Player("selector", [selector], self.selector_terms, self.selector_rate))
         return players
 
     def generators(self) -> list[nn.Module]:
@@ -139,11 +142,11 @@ class Mining(TransferGAN):
 
 @dataclass
 class MineGAN(Mining):
-    """Mining, then fine-tuning of miner, generator and critic; options as `Mining`, and
+    """Mining, then fine-tuning of miner, generator and critic; options as `Mining`, and this one.
 
     Args:
         mining: share of the iterations in which G is fixed (a half on MNIST in the released code).
-    """  # noqa: D400, D415 - the sentence goes on below
+    """
 
     name = "minegan"
     summary = "a miner finds the latents whose images look like the target; then all is fine-tuned; one GAN or several"
