@@ -85,6 +85,7 @@ def test_gradients_of_the_miner_are_cleared_each_step():
         miner = stage.players[1]
         for _ in range(steps):
             method.task.rng.manual_seed(1)
+            stage.before(0)
             loop.move(miner)
         found[steps] = method.generator.prior.latent[0].weight.grad.clone()
     assert found[1].any() and torch.equal(found[1], found[2])
@@ -140,6 +141,7 @@ def test_only_the_highest_scoring_generator_gets_a_gradient():
 
     method.judge = judge
     favourite.blocks["16"].to_image.bias.data += 3
+    method.fixed = False
     method.modules.requires_grad_(True)
     method.generator_terms()["logistic"].backward()
     method.discriminator_terms()

@@ -17,7 +17,8 @@ That version clears the miner's gradients never, so that they pile up; here they
 the one before the mapping network is here, not those that replace the constant or the noise inputs. The selector is a softmax of one
 number for each generator, trained by cross-entropy to predict the highest-scoring one, as a head of the miner is in the released MNIST
 version; its optimum is the frequency with which each generator wins. The critic is the first generator's, not a random one's. In a
-family with batch norm the generator's running statistics serve while it is mined, so that G is fixed to the bit.
+family with batch norm the generator's running statistics serve while it is mined, so that G is fixed to the bit. While it is fixed,
+critic and miner see one batch of generated images, which saves a pass through G.
 """
 
 from collections.abc import Iterator
@@ -76,8 +77,16 @@ class Mining(TransferGAN):
         yield self.mining_stage(iterations)
 
     def mining_stage(self, iterations: int) -> Stage:
-        """Train critic, miners and selector; running statistics stay."""
-        return Stage("mining", iterations, self.players(), before=lambda _iteration: hold_statistics(self.generator))
+        """Train critic, miners and selector."""
+        return Stage("mining", iterations, self.players(), before=self.mine)
+
+    def mine(self, _iteration: int) -> None:
+        """Draw the images of this iteration, for critic and miners; running statistics stay."""
+        hold_statistics(self.generator)
+        self.modules.requires_grad_(False)
+        for parameter in self.generator_parameters():
+            parameter.requires_grad_(True)
+        self.fakes = self.supersamples()
 
     def players(self) -> list[Player]:
         """The critic, what trains of the generators, and the selector, if there is something to select."""
@@ -108,16 +117,17 @@ class Mining(TransferGAN):
     def discriminator_terms(self) -> Terms:
         """Logistic loss of real images and of the best image of each supersample (equation 2, with the maximum)."""
         with torch.no_grad():
-            fakes = self.supersamples()
+            fakes = self.fakes if self.fixed else self.supersamples()
         logits = self.judge(self.task.augmented(self.task.real()))
         self.task.augment.update(logits.detach())
-        best = self.scores(fakes).max(dim=0)
+        best = self.scores([fake.detach() for fake in fakes]).max(dim=0)
         self.winners = best.indices.flatten()
         return {"logistic": logistic_discriminator(logits, best.values)}
 
     def generator_terms(self) -> Terms:
         """Non-saturating loss of the best image of each supersample (equation 3, with the maximum)."""
-        return {"logistic": logistic_generator(self.scores(self.supersamples()).max(dim=0).values)}
+        fakes = self.fakes if self.fixed else self.supersamples()
+        return {"logistic": logistic_generator(self.scores(fakes).max(dim=0).values)}
 
     def selector_terms(self) -> Terms:
         """Cross-entropy of the selector's probabilities with the generators that won, as the critic saw them in its move."""

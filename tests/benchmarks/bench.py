@@ -22,11 +22,12 @@ from fewshotgan.gans import GAN
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear
 from fewshotgan.gans.stylegan2 import ModulatedConv2d
 from fewshotgan.losses import logistic_generator
-from fewshotgan.methods import METHODS
+from fewshotgan.methods import METHODS, Stage
 from fewshotgan.pretrain import networks
 from fewshotgan.train import Loop, make_task
 
-LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2}  # times a step of transfergan
+LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2, "minegan-noft": 0.7}  # times a step of transfergan
+MOVE_LIMIT = 0.7  # of the miner's move, in times the generator's
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
@@ -81,12 +82,7 @@ def step_operations(gan: GAN, batch: int) -> float:
 
 def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
     """Return the mean time of `steps` adaptation steps of the last stage, one lazy R1 among them."""
-    made = METHODS[method]()
-    task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
-    made.build(task)
-    loop = Loop(made, task, {}, 10**9, 10**9, None)
-    *_, stage = made.stages(10**9)
-    loop.begin(stage, 0)
+    loop, stage = ready(gan, pixels, batch, method)
 
     class Silent:
         def update(self, _steps: int = 1) -> None: ...
@@ -97,6 +93,30 @@ def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "tran
             loop.step(stage, Silent())  # type: ignore[arg-type]
 
     return seconds(run, 3) / steps
+
+
+def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop, Stage]:
+    """Return the loop of a method at the beginning of its last stage."""
+    made = METHODS[method]()
+    task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
+    made.build(task)
+    loop = Loop(made, task, {}, 10**9, 10**9, None)
+    *_, stage = made.stages(10**9)
+    loop.begin(stage, 0)
+    return loop, stage
+
+
+def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str, moves: int = 9) -> float:
+    """Return the median time of the generator's move; that of a miner has its images from the critic's move."""
+    loop, stage = ready(gan, pixels, batch, method)
+    times = []
+    for _ in range(moves):
+        if stage.before:
+            stage.before(0)
+        started = time.perf_counter()
+        loop.move(stage.players[1])
+        times.append(time.perf_counter() - started)
+    return sorted(times)[moves // 2]
 
 
 def fisher_seconds(gan: GAN, samples: int = 16) -> tuple[float, float]:
@@ -142,6 +162,8 @@ def main() -> None:
             limit = f", limit {LIMITS[method]}" if method in LIMITS else ""
             ratio = f"  {took / base['transfergan', batch]:.2f} x transfergan{limit}" if ("transfergan", batch) in base else ""
             print(f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}")
+        mining, full = (generator_move_seconds(gan, pixels, batch, method) for method in ("minegan-noft", "transfergan"))
+        print(f"{f'the move of a miner, batch {batch}':<52}{mining:>9.3f}{'':>15}  {mining / full:.2f} x the generator's, limit {MOVE_LIMIT}")
     batched, one_by_one = fisher_seconds(load_gan("avatars-stylegan2"))
     print(f"{'Fisher information of G, 16 samples':<52}{batched:>9.3f}{'':>15}  {one_by_one / batched:.2f} x as fast as a loop, goal 3")
     top, maximum = (128, 512) if large else (8, 128)
