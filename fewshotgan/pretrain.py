@@ -45,7 +45,7 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-FAMILY_NAMES = {"stylegan2": "StyleGAN2", "progan": "ProGAN"}
+FAMILY_NAMES = {"stylegan2": "StyleGAN2", "progan": "ProGAN", "sngan": "SNGAN"}
 
 
 def networks(family: str, resolution: int, channels: int, top: int, maximum: int = 128, latent: int = 128) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def adapt(
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
 
     Args:
-        gan: the pretrained source, or several of one image size, for a method that mines them together.
+        gan: the pretrained source (of its classes the mean, if the method doesn't mine them), or several of one image size to be mined.
         images: the few images, of the GAN's resolution and channels.
         method: a name of `fewshotgan.methods()`.
         iterations: steps of each player, over all stages.
@@ -117,7 +117,7 @@ def adapt(
         "batch": batch, "seed": seed, "augment": augment,
     }  # fmt: skip
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    task = make_task(gan, images.pixels, batch, seed, augment, device)
+    task = make_task(gan if trained.conditional else gan.unconditional(), images.pixels, batch, seed, augment, device)
     trained.build(task)
     spec["options"] = trained.options()
     loop = Loop(trained, task, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
@@ -283,10 +283,8 @@ class Loop:
             for mean, parameter in zip(module.parameters(), live.parameters(), strict=True):
                 mean.lerp_(parameter, 1 - keep)
             for buffer, source in zip(module.buffers(), live.buffers(), strict=True):
-                if buffer.is_floating_point():  # the statistics of averaged weights are closer to the averaged than to the last ones
-                    buffer.lerp_(source, 1 - keep)
-                else:
-                    buffer.copy_(source)
+                # statistics of averaged weights are closer to the averaged than to the last ones
+                buffer.lerp_(source, 1 - keep) if buffer.is_floating_point() else buffer.copy_(source)
 
     # --- looking and judging -----------------------------------------------------------------------------------
 

@@ -177,7 +177,6 @@ def test_bad_input_is_one_sentence():
     for gan, n, options, text in (
         (tiny_gan(), 1, {}, "bsa needs at least 2 images"),
         (tiny_progan(), 10, {}, "this generator has neither"),
-        (tiny_sngan(classes=3), 10, {}, "tiny has 3; mine it with minegan first"),
         (tiny_gan(), 10, {"perceptual": "alexnet"}, "give efficientnet or vgg"),
         (tiny_gan(), 10, {"limit": 0.0}, "limit=0.0 cuts everything off"),
     ):

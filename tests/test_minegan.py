@@ -199,7 +199,10 @@ def test_classes_are_mined_without_labels(tmp_path):
     assert any(name.startswith("condition") for name, _ in run.gan.generator.prior.named_parameters())
     run.gan.save(tmp_path / "mined.safetensors")
     assert torch.equal(load_gan(tmp_path / "mined.safetensors").sample(3), run.gan.sample(3))
-    assert adapt(gan, noise_images(), "transfergan", **QUICK).gan.classes == 4
+    others = adapt(gan, noise_images(), "transfergan", **QUICK)
+    assert others.gan.classes == 0 and torch.equal(others.snapshots[0][1], gan.unconditional().render(gan.latents(16)))
+    with pytest.raises(UserError, match="hand over the GAN that was mined"):
+        adapt(run.gan, noise_images(), "bsa", **QUICK)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

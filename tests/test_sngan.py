@@ -78,7 +78,8 @@ def test_labels_follow_the_seed_unless_they_are_given():
     other = gan.sample(6, seed=3, labels=(labels + 1) % 5)
     assert not torch.allclose(other, gan.sample(6, seed=3))
     assert gan.interpolate(2, 3).shape == (6, 3, 16, 16)
-    assert tiny_sngan().labels(6) is None
+    with pytest.raises(UserError, match="no classes: leave out the labels"):
+        tiny_sngan().sample(2, labels=1)
     with pytest.raises(UserError, match="hand it labels, 0 to 4"):
         gan.generator(torch.randn(2, 8))
 
@@ -89,10 +90,22 @@ def test_weights_of_classes_mix_them():
     assert torch.allclose(of_class(table, torch.tensor([[0.5, 0.0, 0.5]])), (table[0] + table[2])[None] / 2)
     gan = tiny_sngan(classes=3)
     z, labels = gan.latents(4), torch.tensor([0, 2, 1, 1])
-    assert torch.allclose(gan.render(z, labels=labels), gan.render(z, labels=torch.eye(3)[labels]), atol=1e-6)
-    x = gan.sample(4)
+    with torch.no_grad():
+        x, mixed = (gan.generator(z, labels=given) for given in (labels, torch.eye(3)[labels]))
+    assert torch.allclose(x, mixed, atol=1e-6)
     judged = [gan.discriminator(x, labels=given) for given in (labels, torch.eye(3)[labels], None)]
     assert torch.allclose(judged[0], judged[1], atol=1e-5) and not torch.allclose(judged[0], judged[2])
+
+
+@torch.no_grad()
+def test_the_mean_class_has_mean_scales_and_shifts_and_judges_the_image_alone():
+    gan = tiny_sngan(classes=3)
+    mean = gan.unconditional()
+    assert mean.classes == 0 and mean.generator.classes == mean.discriminator.classes == 0
+    z = gan.latents(4)
+    assert torch.allclose(mean.generator(z), gan.generator(z, labels=torch.full((4, 3), 1 / 3)), atol=1e-6)
+    x = gan.sample(4)
+    assert torch.allclose(mean.discriminator(x), gan.discriminator(x), atol=1e-5)
 
 
 def test_the_spectral_norm_finds_the_largest_singular_value_and_its_gradient_leaves_the_vectors_alone():

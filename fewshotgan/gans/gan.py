@@ -47,8 +47,8 @@ class GAN:
     """Generator, discriminator and configuration; made by `load_gan`, `GAN.create` or an adaptation.
 
     Attributes:
-        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1.
-        discriminator: maps images to logits (N, 1).
+        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; of a class-conditional GAN with `labels=` (N,).
+        discriminator: maps images to logits (N, 1); of a class-conditional GAN with `labels=` (N,).
         config: {"family": ..., "generator": {...}, "discriminator": {...} or None}, the constructors' arguments.
         name: what to call it in tables and messages.
         card: the model card: where it comes from, measured figures; any JSON values.
@@ -101,7 +101,7 @@ class GAN:
 
     @property
     def classes(self) -> int:
-        """Number of classes to choose from, 0 for a GAN without, or one whose prior finds the classes itself."""
+        """Number of labels of a class-conditional GAN, 0 of any other, and of one whose prior finds the classes itself."""
         mined = (self.config["generator"].get("prior") or {}).get("kind") == "miner"
         return 0 if mined else self.config["generator"].get("classes", 0)
 
@@ -119,41 +119,57 @@ class GAN:
         """Return the n latents (n, z_dim) of a seed, the same on every device."""
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
-    def labels(self, n: int, seed: int = 0) -> Tensor | None:
-        """Return the n classes (n,) of a seed, drawn after its latents, or None for a GAN without classes."""
-        if not self.classes:
-            return None
+    def labels(self, n: int, seed: int = 0) -> Tensor:
+        """Return the n labels (n,) of a seed, whose stream of random numbers goes on after the latents."""
         rng = torch.Generator().manual_seed(seed)
         torch.randn(n, self.z_dim, generator=rng)
-        return torch.randint(self.classes, (n,), generator=rng)
+        return torch.randint(max(self.classes, 1), (n,), generator=rng)
 
-    def sample(self, n: int, seed: int = 0, *, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+    def sample(self, n: int, seed: int = 0, *, truncation: float = 1.0, labels: int | Tensor | None = None) -> Tensor:
         """Return n images (n, C, H, W), float32, -1..1, on the CPU; the same seed gives the same images.
 
         Args:
             n: how many.
-            seed: of the latents, and of the classes unless they are given.
-            labels: classes (n,) of a class-conditional GAN.
+            seed: of the latents, and of the labels if none are given.
             truncation: 1 for none, towards 0 for more typical and less diverse images.
+            labels: of a class-conditional GAN, one for all images or (n,).
+
+        Raises:
+            UserError: if the GAN has no such labels.
         """
-        labels = self.labels(n, seed) if labels is None else labels
-        return self.render(self.latents(n, seed), labels=labels, truncation=truncation)
+        if labels is None and self.classes:
+            labels = self.labels(n, seed)
+        return self.render(self.latents(n, seed), truncation=truncation, labels=labels)
 
     @torch.no_grad()
-    def render(self, z: Tensor, *, labels: Tensor | None = None, truncation: float = 1.0, batch: int = 32) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim), of the classes of seed 0 unless they are given."""
-        labels = self.labels(len(z)) if labels is None else labels
-        images = []
+    def render(self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32) -> Tensor:
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of seed 0."""
+        y, images = self.given(labels, len(z)), []
         for i in range(0, len(z), batch):
-            condition = {} if labels is None else {"labels": labels[i : i + batch].to(self.device)}
+            condition = {} if y is None else {"labels": y[i : i + batch].to(self.device)}
             images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, **condition))
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
 
+    def given(self, labels: int | Tensor | None, n: int) -> Tensor | None:
+        """Return labels (n,), given or drawn, None without classes.
+
+        Raises:
+            UserError: if the GAN has no such labels.
+        """
+        if not self.classes:
+            if labels is not None:
+                raise UserError(f"{self.name} has no classes: leave out the labels.")
+            return None
+        y = self.labels(n) if labels is None else torch.as_tensor(labels).expand(n)
+        if int(y.min()) < 0 or int(y.max()) >= self.classes:
+            raise UserError(f"{self.name} has the labels 0 to {self.classes - 1}, not {int(y.min())} to {int(y.max())}.")
+        return y
+
     def interpolate(self, n_keys: int = 4, steps: int = 12, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
         """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents of one class, along great circles between them."""
-        keys, labels = self.latents(n_keys, seed), self.labels(1, seed)
+        keys = self.latents(n_keys, seed)
         walk = [slerp(keys[i], keys[(i + 1) % n_keys], step / steps) for i in range(n_keys) for step in range(steps)]
-        return self.render(torch.stack(walk), labels=None if labels is None else labels.expand(len(walk)), truncation=truncation)
+        return self.render(torch.stack(walk), truncation=truncation, labels=int(self.labels(1, seed)) if self.classes else None)
 
     def changed(self, seed: int = 0, **arguments: Any) -> "GAN":
         """Return a copy whose generator, or each of several, has other constructor's arguments, weights kept where both have them.
@@ -173,6 +189,20 @@ class GAN:
     def copy(self) -> "GAN":
         """Return an independent copy."""
         return GAN(*copy.deepcopy((self.generator, self.discriminator, self.config)), self.name, copy.deepcopy(self.card))
+
+    def unconditional(self) -> "GAN":
+        """Return a copy without classes: the networks' own mean over them (`mean_class`), since a few images bring no labels."""
+        if not self.classes:
+            return self.copy()
+        config = copy.deepcopy(self.config)
+        for sizes in filter(None, (config["generator"], config["discriminator"])):
+            sizes["classes"] = 0
+        gan = GAN.create(config, self.name).to(self.device)
+        gan.card = copy.deepcopy(self.card)
+        gan.generator.load_state_dict(self.generator.mean_class())
+        if gan.complete:
+            gan.discriminator.load_state_dict(self.discriminator.mean_class())
+        return gan
 
     def to(self, device: str | torch.device) -> "GAN":
         """Move both networks to a device; returns self."""

@@ -11,6 +11,8 @@ Differs: trained with the losses of the other families (logistic, R1) instead of
 shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.
 """
 
+import re
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -142,6 +144,15 @@ class Generator(nn.Module):
             x = block(x, labels)
             features.append(x)
         return torch.tanh(self.to_image(F.relu(self.norm(x))))
+
+    def mean_class(self) -> dict[str, Tensor]:
+        """Return the state dict of the network without classes whose scales and shifts are the mean of this one's."""
+        state = {}
+        for key, value in self.state_dict().items():
+            path, _, kind = key.rpartition(".")
+            conditional = re.search(r"norm[01]$", path) is not None
+            state[f"{path.removesuffix('.norm')}.{kind}"] = value.mean(dim=0) if conditional else value
+        return state
 
     def refresh(self) -> None:
         """Do nothing: the running statistics of the norms follow from training, not from the weights."""
@@ -285,6 +296,13 @@ class Discriminator(nn.Module):
         if labels is None or self.embedding is None:
             return logits
         return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
+
+    def mean_class(self) -> dict[str, Tensor]:
+        """Return the state dict of the network without classes, which judges the image alone, as this one does without labels."""
+        state = {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
+        weight, u = state["out.weight"], state["out.u"]
+        v = F.normalize(weight.T @ u, dim=0)
+        return {**state, "out.u": F.normalize(weight @ v, dim=0), "out.v": v}
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
         """Return what the blocks above `side` pixels make of images, (N, C, side, side) if every block halves."""

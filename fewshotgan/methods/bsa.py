@@ -32,6 +32,7 @@ from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, att
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import hold_statistics
+from fewshotgan.gans.prior import Miner
 from fewshotgan.gans.stylegan2 import ModulatedConv2d, StyledConv
 from fewshotgan.methods.method import Method, Player, Stage, Task, Terms
 from fewshotgan.metrics.perceptual import BACKBONES, feature_maps
@@ -137,8 +138,8 @@ class BSA(Method):
             raise UserError(f"bsa: perceptual={self.perceptual!r} is unknown: give {' or '.join(BACKBONES)}.")
         if self.limit <= 0:
             raise UserError(f"bsa: limit={self.limit} cuts everything off: give a number above 0.")
-        if source.classes:
-            raise UserError(f"bsa adapts generators without classes, and {source.name} has {source.classes}; mine it with minegan first.")
+        if isinstance(source.generator.prior, Miner):
+            raise UserError(f"bsa looks for latents itself, and {source.name} has a miner before them; hand over the GAN that was mined.")
         if self.perceptual_weight is None:
             self.perceptual_weight = PERCEPTUAL_WEIGHTS[self.perceptual]
 
@@ -163,7 +164,7 @@ class BSA(Method):
     def terms(self) -> Terms:
         """Reconstruction of a batch, and what keeps latents and statistics in place."""
         which = self.task.draw()
-        real, z = self.task.real(which), self.latents[which]
+        real, z = self.task.pick(which), self.latents[which]
         noise, normal = self.task.latents(len(z)), self.task.latents(NORMALS * len(z))
         images = self.generator(z + self.noise * noise, noise="const")
         terms = {

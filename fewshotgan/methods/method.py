@@ -61,29 +61,26 @@ class Task:
     augment: Augment
     seed: int
 
+    def real(self) -> Tensor:
+        """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough."""
+        return self.pick(self.draw())
+
     def draw(self) -> Tensor:
-        """Return which images make a batch, (batch,): without repeats where there are enough."""
+        """Return the numbers of a batch of images, (batch,)."""
         n = len(self.images)
         draw = torch.randint(n, (self.batch,), generator=self.rng, device=self.images.device)
         if n <= 4096 and n >= self.batch:  # a permutation of a large pool costs more than a rare repeat
             draw = torch.randperm(n, generator=self.rng, device=self.images.device)[: self.batch]
         return draw
 
-    def real(self, which: Tensor | None = None) -> Tensor:
-        """Return images (N, C, H, W), float32, -1..1: those of the indices `which` (N,), or a drawn batch."""
-        which = self.draw() if which is None else which
-        return (self.images[which].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    def pick(self, numbers: Tensor) -> Tensor:
+        """Return the images of these numbers as `real` does."""
+        return (self.images[numbers].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
     def latents(self, n: int | None = None) -> Tensor:
         """Return latents (n, z_dim), standard normal; n is the batch size unless given."""
         shape = (n or self.batch, self.source.z_dim)
         return torch.randn(shape, generator=self.rng, device=self.images.device)
-
-    def condition(self) -> dict[str, Tensor]:
-        """Return what a batch of latents needs beside it: {"labels": (batch,)}, drawn anew, for a class-conditional source, or nothing."""
-        if not self.source.classes:
-            return {}
-        return {"labels": torch.randint(self.source.classes, (self.batch,), generator=self.rng, device=self.images.device)}
 
     def augmented(self, x: Tensor) -> Tensor:
         """Return images (N, C, H, W) as the discriminator is to see them."""
@@ -140,6 +137,7 @@ class Method:
         least_images: how many it needs.
         judges: whether it needs the source's discriminator.
         several: whether it can adapt several GANs together.
+        conditional: whether it makes use of the classes of a source; others get the mean class.
         modules: every network that trains or is needed to resume, filled by `build`.
     """
 
@@ -150,6 +148,7 @@ class Method:
     least_images: ClassVar[int] = 1
     judges: ClassVar[bool] = True
     several: ClassVar[bool] = False
+    conditional: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Start without networks."""

@@ -54,6 +54,7 @@ class Mining(TransferGAN):
     paper = "Wang et al., CVPR 2020, arXiv 1912.05270"
     summary = "a miner finds the latents whose images look like the target; G fixed"
     several = True
+    conditional = True
 
     miner: str = "trained"
     selector: str = "learned"
@@ -86,7 +87,7 @@ class Mining(TransferGAN):
         self.modules.requires_grad_(False)
         for parameter in self.generator_parameters():
             parameter.requires_grad_(True)
-        self.fakes = self.supersamples()
+        self.mined = self.supersamples()
 
     def players(self) -> list[Player]:
         """The critic, what trains of the generators, and the selector, if there is something to select."""
@@ -117,7 +118,7 @@ class Mining(TransferGAN):
     def discriminator_terms(self) -> Terms:
         """Logistic loss of real images and of the best image of each supersample (equation 2, with the maximum)."""
         with torch.no_grad():
-            fakes = self.fakes if self.fixed else self.supersamples()
+            fakes = self.mined if self.fixed else self.supersamples()
         logits = self.judge(self.task.augmented(self.task.real()))
         self.task.augment.update(logits.detach())
         best = self.scores([fake.detach() for fake in fakes]).max(dim=0)
@@ -126,7 +127,7 @@ class Mining(TransferGAN):
 
     def generator_terms(self) -> Terms:
         """Non-saturating loss of the best image of each supersample (equation 3, with the maximum)."""
-        fakes = self.fakes if self.fixed else self.supersamples()
+        fakes = self.mined if self.fixed else self.supersamples()
         return {"logistic": logistic_generator(self.scores(fakes).max(dim=0).values)}
 
     def selector_terms(self) -> Terms:
@@ -144,10 +145,6 @@ class Mining(TransferGAN):
     def scores(self, fakes: list[Tensor]) -> Tensor:
         """Return the critic's logits of each generator's images, (generators, batch, 1)."""
         return torch.stack([self.judge(self.task.augmented(fake)) for fake in fakes])
-
-    def condition(self) -> dict[str, Tensor]:
-        """Nothing beside latents: the miner chooses the classes."""
-        return {}
 
 
 @dataclass

@@ -5,8 +5,7 @@ both networks are initialised from the source, neither is frozen.
 
 Differs: the paper fine-tunes a WGAN-GP residual network; here, as in every later comparison ("TGAN" in the tables of
 CDC and AdAM), the network is StyleGAN2 with its own losses: non-saturating logistic loss, lazy R1 (arXiv 1801.04406),
-optional lazy path-length regularisation (arXiv 1912.04958, section 3.2) and style mixing. Of a class-conditional source the classes
-are drawn at random, and D judges images without them, since the few images have no labels.
+optional lazy path-length regularisation (arXiv 1912.04958, section 3.2) and style mixing.
 """
 
 from collections.abc import Iterator
@@ -142,15 +141,11 @@ class TransferGAN(Method):
 
     def generate(self) -> Tensor:
         """Return a batch of images of the generator in training, with style mixing at its probability."""
-        z, condition, rng = self.latents(), self.condition(), self.task.rng
+        z, rng = self.latents(), self.task.rng
         if self.mixing and torch.rand((), generator=rng, device=z.device) < self.mixing:
             cut = int(torch.randint(1, int(self.generator.n_latents), (), generator=rng, device=z.device))
             return self.generator(z, mix=self.task.latents(), mix_from=cut, rng=rng)
-        return self.generator(z, rng=rng, **condition)
-
-    def condition(self) -> dict[str, Tensor]:
-        """Return what the generator needs beside latents: {"labels": ...} or nothing."""
-        return self.task.condition()
+        return self.generator(z, rng=rng)
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return generator and discriminator as they are: nothing was added to them."""
