@@ -87,7 +87,7 @@ def adapt(
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
 
     Args:
-        gan: the pretrained source.
+        gan: the pretrained source; of a class-conditional one, the mean class.
         images: the few images, of the GAN's resolution and channels.
         method: a name of `fewshotgan.methods()`.
         iterations: steps of each player, over all stages.
@@ -116,7 +116,7 @@ def adapt(
         "batch": batch, "seed": seed, "augment": augment,
     }  # fmt: skip
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    task = make_task(gan, images.pixels, batch, seed, augment, device)
+    task = make_task(gan.unconditional(), images.pixels, batch, seed, augment, device)
     trained.build(task)
     spec["options"] = trained.options()
     loop = Loop(trained, task, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
@@ -137,14 +137,14 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int)
 
 
 def make_task(
-    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device
+    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device, labels: Tensor | None = None
 ) -> Task:
-    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W)."""
+    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), with labels (N,) where it has classes."""
     source = gan.copy().to(device)
     source.generator.requires_grad_(False)
     source.discriminator.requires_grad_(False)
     rng = torch.Generator(device).manual_seed(seed)
-    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed)
+    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed, None if labels is None else labels.to(device))
 
 
 class Loop:

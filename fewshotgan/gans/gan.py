@@ -19,11 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, data_dir
-from fewshotgan.gans import official, progan, stylegan2
+from fewshotgan.gans import gp_resnet, official, progan, stylegan2
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
+    "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
 }
 
 
@@ -31,8 +32,8 @@ class GAN:
     """Generator, discriminator and configuration; made by `load_gan`, `GAN.create` or an adaptation.
 
     Attributes:
-        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1.
-        discriminator: maps images to logits (N, 1).
+        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; of a class-conditional GAN with `labels=` (N,).
+        discriminator: maps images to logits (N, 1); of a class-conditional GAN with `labels=` (N,).
         config: {"family": ..., "generator": {...}, "discriminator": {...}}, the constructors' arguments.
         name: what to call it in tables and messages.
         card: the model card: where it comes from, measured figures; any JSON values.
@@ -85,6 +86,11 @@ class GAN:
         return self.config["generator"]["z_dim"]
 
     @property
+    def classes(self) -> int:
+        """Number of labels of a class-conditional GAN, 0 of any other."""
+        return self.config["generator"].get("classes", 0)
+
+    @property
     def device(self) -> torch.device:
         """Where the generator's weights lie."""
         return next(self.generator.parameters()).device
@@ -93,31 +99,73 @@ class GAN:
         """Return the n latents (n, z_dim) of a seed, the same on every device."""
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
-    def sample(self, n: int, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
+    def labels(self, n: int, seed: int = 0) -> Tensor:
+        """Return the n labels (n,) of a seed, whose stream of random numbers goes on after the latents."""
+        rng = torch.Generator().manual_seed(seed)
+        torch.randn(n, self.z_dim, generator=rng)
+        return torch.randint(max(self.classes, 1), (n,), generator=rng)
+
+    def sample(self, n: int, seed: int = 0, *, truncation: float = 1.0, labels: int | Tensor | None = None) -> Tensor:
         """Return n images (n, C, H, W), float32, -1..1, on the CPU; the same seed gives the same images.
 
         Args:
             n: how many.
-            seed: of the latents.
+            seed: of the latents, and of the labels if none are given.
             truncation: 1 for none, towards 0 for more typical and less diverse images.
+            labels: of a class-conditional GAN, one for all images or (n,).
+
+        Raises:
+            UserError: if the GAN has no such labels.
         """
-        return self.render(self.latents(n, seed), truncation=truncation)
+        if labels is None and self.classes:
+            labels = self.labels(n, seed)
+        return self.render(self.latents(n, seed), truncation=truncation, labels=labels)
 
     @torch.no_grad()
-    def render(self, z: Tensor, *, truncation: float = 1.0, batch: int = 32) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim)."""
-        images = [self.generator(part.to(self.device), truncation=truncation) for part in z.split(batch)]
+    def render(self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32) -> Tensor:
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of seed 0."""
+        y, images = self.given(labels, len(z)), []
+        for i in range(0, len(z), batch):
+            condition = {} if y is None else {"labels": y[i : i + batch].to(self.device)}
+            images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, **condition))
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
 
+    def given(self, labels: int | Tensor | None, n: int) -> Tensor | None:
+        """Return labels (n,), given or drawn, None without classes.
+
+        Raises:
+            UserError: if the GAN has no such labels.
+        """
+        if not self.classes:
+            if labels is not None:
+                raise UserError(f"{self.name} has no classes: leave out the labels.")
+            return None
+        y = self.labels(n) if labels is None else torch.as_tensor(labels).expand(n)
+        if int(y.min()) < 0 or int(y.max()) >= self.classes:
+            raise UserError(f"{self.name} has the labels 0 to {self.classes - 1}, not {int(y.min())} to {int(y.max())}.")
+        return y
+
     def interpolate(self, n_keys: int = 4, steps: int = 12, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
-        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents, along great circles between them."""
+        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents of one class, along great circles between them."""
         keys = self.latents(n_keys, seed)
         walk = [slerp(keys[i], keys[(i + 1) % n_keys], step / steps) for i in range(n_keys) for step in range(steps)]
-        return self.render(torch.stack(walk), truncation=truncation)
+        return self.render(torch.stack(walk), truncation=truncation, labels=int(self.labels(1, seed)) if self.classes else None)
 
     def copy(self) -> "GAN":
         """Return an independent copy."""
         return GAN(*copy.deepcopy((self.generator, self.discriminator, self.config)), self.name, copy.deepcopy(self.card))
+
+    def unconditional(self) -> "GAN":
+        """Return a copy without classes: the networks' own mean over them (`mean_class`), since a few images bring no labels."""
+        if not self.classes:
+            return self.copy()
+        config = copy.deepcopy(self.config)
+        config["generator"]["classes"] = config["discriminator"]["classes"] = 0
+        gan = GAN.create(config, self.name).to(self.device)
+        gan.card = copy.deepcopy(self.card)
+        gan.generator.load_state_dict(self.generator.mean_class())
+        gan.discriminator.load_state_dict(self.discriminator.mean_class())
+        return gan
 
     def to(self, device: str | torch.device) -> "GAN":
         """Move both networks to a device; returns self."""
@@ -177,7 +225,7 @@ def load_gan(name_or_path: str | Path) -> GAN:
     Args:
         name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
             of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`), AdAM's included, or of ProGAN as pro_gan_pytorch
-            or pytorch_GAN_zoo write it.
+            or pytorch_GAN_zoo write it, or of GP-GAN as GAN_stability does.
 
     Raises:
         UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
@@ -230,7 +278,7 @@ def _load_official(path: Path) -> GAN:
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, ProGAN as pro_gan_pytorch or '
-            f"pytorch_GAN_zoo write it); missing or unknown: {error}."
+            f"pytorch_GAN_zoo write it, GP-GAN as GAN_stability does); missing or unknown: {error}."
         ) from error
     gan = GAN.create(config, path.stem)
     prefixed = {f"generator.{key}": value for key, value in generator.items()}

@@ -4,6 +4,8 @@
   (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value, but for AdAM's modulations, which are folded in.
 - ProGAN as in pro_gan_pytorch (`{"generator": {"state_dict": ...}, "discriminator": ..., "shadow_generator": ...}`) and as in
   pytorch_GAN_zoo (`{"netG": ..., "netD": ..., "avgG": ...}`). Gains move from the activations' other side (see `_progan`).
+- GP-GAN as in LMescheder/GAN_stability (`{"generator": ..., "discriminator": ..., "generator_test": ...}`, the last one averaged), from
+  whose ImageNet network AdaFM starts. Only names change.
 """
 
 import math
@@ -55,6 +57,9 @@ def convert(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], StateDict, S
         return progan(*(strip_module(network) for network in networks))
     if "generator" in checkpoint:
         networks = checkpoint.get("shadow_generator") or checkpoint["generator"], checkpoint["discriminator"]
+        if "state_dict" not in networks[0]:
+            networks = checkpoint.get("generator_test") or checkpoint["generator"], checkpoint["discriminator"]
+            return gp_resnet(*(strip_module(network) for network in networks))
         return progan(*(strip_module(network["state_dict"]) for network in networks))
     generator = stylegan2_generator(fold_kernel_modulation(checkpoint["g_ema"]))
     discriminator = stylegan2_discriminator(fold_kernel_modulation(checkpoint["d"]))
@@ -276,3 +281,51 @@ def _progan_name(path: str, table: Mapping[str, str], blocks: int) -> str:
             i = int(match[1]) if match.groups() else 0
             return name.format(side=4 << i, upper=8 << i, down=2 << max(blocks - i, 0))
     raise KeyError(path)
+
+
+_GP_RESNET = {"conv_0": "conv0", "conv_1": "conv1", "conv_s": "skip"}
+
+
+def gp_resnet(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> tuple[dict[str, Any], StateDict, StateDict]:
+    """Convert a pair for `gp_resnet.Generator` and `gp_resnet.Discriminator`, from any of the published variants, with their configuration.
+
+    Raises:
+        KeyError: if a key belongs to no layer of a GP-GAN.
+    """
+    numbers = [_gp_resnet_block(key) for key in generator if key.startswith("resnet")]
+    last = max(number for number, _, _ in numbers)
+    resolution, blocks = 4 << last, 1 + max(index for _, index, _ in numbers)
+    converted = [
+        {_gp_resnet_name(key, sides, at_image, dense): value for key, value in state.items()}
+        for state, sides, at_image, dense in (
+            (generator, [4 << i for i in range(last + 1)], "to_image", "dense"),
+            (discriminator, [resolution >> i for i in range(last + 1)], "from_image", "out"),
+        )
+    ]
+    channels, top, kernel, _ = generator["conv_img.weight"].shape
+    classes, embed = generator["embedding.weight"].shape
+    maximum = max(len(value) for key, value in generator.items() if key.endswith("conv_1.bias"))
+    sizes = {"resolution": resolution, "channels": channels, "top": top, "maximum": maximum}
+    sizes |= {"blocks": blocks, "kernel": kernel, "classes": classes}
+    label = {"z_dim": generator["fc.weight"].shape[1] - embed, "embed": embed, "normalise": kernel == 3}  # resnet and resnet2 do
+    return {"family": "gp_resnet", "generator": {**sizes, **label}, "discriminator": sizes}, converted[0], converted[1]
+
+
+def _gp_resnet_block(key: str) -> tuple[int, int, str]:
+    """Return (number of the resolution, number of the block there, name of the tensor) of a residual block's tensor."""
+    if match := re.fullmatch(r"resnet_(\d+)_(\d+)\.(.+)", key):
+        return int(match[1]), int(match[2]), match[3]
+    if match := re.fullmatch(r"resnet\.(\d+)\.(.+)", key):
+        return int(match[1]) // 2, 0, match[2]  # a resampling stands between two blocks
+    raise KeyError(key)
+
+
+def _gp_resnet_name(key: str, sides: list[int], at_image: str, dense: str) -> str:
+    """Return our name of a tensor; `sides` are the resolutions in the order of the network's numbers."""
+    if not key.startswith("resnet"):
+        layer, _, kind = key.rpartition(".")
+        ours = {"conv_img": at_image, "fc": dense, "embedding": "embedding"}
+        return f"{ours[layer]}.{kind}"
+    number, index, tensor = _gp_resnet_block(key)
+    layer, _, kind = tensor.rpartition(".")
+    return f"blocks.{sides[number]}.{index}.{_GP_RESNET[layer]}.{kind}"

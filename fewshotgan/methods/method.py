@@ -52,6 +52,7 @@ class Task:
         rng: the only source of randomness, on the device.
         augment: applied to what the discriminator sees.
         seed: of the run, for fresh weights.
+        labels: int64 (N,), one for each image, where a class-conditional source is trained.
     """
 
     source: GAN
@@ -60,14 +61,23 @@ class Task:
     rng: torch.Generator
     augment: Augment
     seed: int
+    labels: Tensor | None = None
 
     def real(self) -> Tensor:
         """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough."""
+        return self.pick(self.draw())
+
+    def draw(self) -> Tensor:
+        """Return the numbers of a batch of images, (batch,)."""
         n = len(self.images)
         draw = torch.randint(n, (self.batch,), generator=self.rng, device=self.images.device)
         if n <= 4096 and n >= self.batch:  # a permutation of a large pool costs more than a rare repeat
             draw = torch.randperm(n, generator=self.rng, device=self.images.device)[: self.batch]
-        return (self.images[draw].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        return draw
+
+    def pick(self, numbers: Tensor) -> Tensor:
+        """Return the images of these numbers as `real` does."""
+        return (self.images[numbers].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
     def latents(self, n: int | None = None) -> Tensor:
         """Return latents (n, z_dim), standard normal; n is the batch size unless given."""
