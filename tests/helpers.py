@@ -24,7 +24,14 @@ def tiny_progan(seed: int = 0) -> GAN:
     return GAN.create({"family": "progan", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed)
 
 
-FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan}
+def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **generator) -> GAN:
+    """A GP-GAN of a few thousand parameters, 16 pixels unless said otherwise."""
+    sizes = {**SIZES, "resolution": resolution, "classes": classes}
+    config = {"family": "gp_resnet", "generator": {**sizes, "z_dim": 8, "embed": 3, **generator}, "discriminator": sizes}
+    return GAN.create(config, "tiny", seed=seed)
+
+
+FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan, "gp_resnet": tiny_gp_resnet}
 
 
 def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:

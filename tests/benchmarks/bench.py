@@ -23,10 +23,12 @@ from fewshotgan.gans.layers import EqualConv2d, EqualLinear
 from fewshotgan.gans.stylegan2 import ModulatedConv2d
 from fewshotgan.losses import logistic_generator
 from fewshotgan.methods import METHODS
-from fewshotgan.pretrain import networks
+from fewshotgan.methods.layer_transfer import LayerTransfer
+from fewshotgan.pretrain import RECIPES, networks
 from fewshotgan.train import Loop, make_task
 
 LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2}  # times a step of transfergan
+MODULATION_LIMIT = 1.10  # times the same step without AdaFM's modulations
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
@@ -99,6 +101,17 @@ def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "tran
     return seconds(run, 3) / steps
 
 
+def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
+    """Print the steps of the methods that freeze the layers near the image, beside fine-tuning everything, on the recipe's GP-GAN."""
+    gan, took = GAN.create(RECIPES["avatars-gp-resnet"].config, "GP-GAN").unconditional(), {}
+    for method in ("transfergan", *(name for name, made in METHODS.items() if issubclass(made, LayerTransfer))):
+        took[method] = step_seconds(gan, pixels, batch, method)
+        ratio = f"{took[method] / took['transfergan']:.2f} x transfergan"
+        if method == "adafm":
+            ratio += f", {took[method] / took['smallhead']:.2f} x smallhead, limit {MODULATION_LIMIT}"
+        print(f"{f'step, GP-GAN 64 pixels, batch {batch}, {method}':<52}{took[method]:>9.3f}{'':>15}  {ratio}")
+
+
 def fisher_seconds(gan: GAN, samples: int = 16) -> tuple[float, float]:
     """Return the time of G's Fisher information as methods compute it, and of a plain loop, one sample and one backward pass at a time."""
     parameters = dict(gan.generator.named_parameters())
@@ -135,13 +148,14 @@ def main() -> None:
     gan, pixels = load_gan("avatars-stylegan2"), load_images("avatars/thumbs", n=100).pixels
     base = {}
     for batch in (4, 16):
-        for method in METHODS:
+        for method in (name for name, made in METHODS.items() if not issubclass(made, LayerTransfer)):
             took, work = step_seconds(gan, pixels, batch, method), step_operations(gan, batch)
             base[method, batch] = took
             share = f"{work / took / rate:>7.2f}" if method == "transfergan" else ""
             limit = f", limit {LIMITS[method]}" if method in LIMITS else ""
             ratio = f"  {took / base['transfergan', batch]:.2f} x transfergan{limit}" if ("transfergan", batch) in base else ""
             print(f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}")
+        layer_transfer_steps(pixels, batch)
     batched, one_by_one = fisher_seconds(load_gan("avatars-stylegan2"))
     print(f"{'Fisher information of G, 16 samples':<52}{batched:>9.3f}{'':>15}  {one_by_one / batched:.2f} x as fast as a loop, goal 3")
     top, maximum = (128, 512) if large else (8, 128)
