@@ -81,8 +81,8 @@ def step_operations(gan: GAN, batch: int) -> float:
     return (g + 2 * 3 * d + 7 * d / 16) + (3 * g + 2 * d)
 
 
-def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
-    """Return the mean time of `steps` adaptation steps of the last stage, one lazy R1 among them."""
+def stepper(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> Callable[[], None]:
+    """Return what takes one adaptation step of a method's last stage."""
     made = METHODS[method]()
     task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
     made.build(task)
@@ -94,18 +94,37 @@ def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "tran
         def update(self, _steps: int = 1) -> None: ...
         def set_postfix(self, _values: dict) -> None: ...
 
+    return lambda: loop.step(stage, Silent())  # type: ignore[arg-type]
+
+
+def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
+    """Return the mean time of `steps` adaptation steps of the last stage, one lazy R1 among them."""
+    step = stepper(gan, pixels, batch, method)
+
     def run() -> None:
         for _ in range(steps):
-            loop.step(stage, Silent())  # type: ignore[arg-type]
+            step()
 
     return seconds(run, 3) / steps
 
 
+def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int = 20) -> dict[str, float]:
+    """Return the median time of each work, taken in turns: a ratio of a few percent would drown in what else the machine does."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(repeats):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    return {name: sorted(taken)[repeats // 2] for name, taken in times.items()}
+
+
 def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
-    """Print the steps of the methods that freeze the layers near the image, beside fine-tuning everything, on the recipe's GP-GAN."""
-    gan, took = GAN.create(RECIPES["avatars-gp-resnet"].config, "GP-GAN").unconditional(), {}
-    for method in ("transfergan", *(name for name, made in METHODS.items() if issubclass(made, LayerTransfer))):
-        took[method] = step_seconds(gan, pixels, batch, method)
+    """Print the steps (without R1) of the methods that freeze the layers near the image, beside fine-tuning all, on the recipe's GP-GAN."""
+    gan = GAN.create(RECIPES["avatars-gp-resnet"].config, "GP-GAN").unconditional()
+    methods = ("transfergan", *(name for name, made in METHODS.items() if issubclass(made, LayerTransfer)))
+    took = alternating_seconds({method: stepper(gan, pixels, batch, method) for method in methods})
+    for method in methods:
         ratio = f"{took[method] / took['transfergan']:.2f} x transfergan"
         if method == "adafm":
             ratio += f", {took[method] / took['smallhead']:.2f} x smallhead, limit {MODULATION_LIMIT}"
