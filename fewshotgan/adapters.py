@@ -62,6 +62,25 @@ class Shift(nn.Module):
         return value + self.shift
 
 
+class AdaFM(nn.Module):
+    """Adaptive filter modulation, W' = gamma * W + beta, a scale and a shift for each pair of output and input channel (AdaFM,
+    arXiv 2002.11810, section 3.3); gamma is one and beta zero at the start. W is not normalised, as in the released code.
+
+    Args:
+        weight: (out, in, k, k) of a convolution, whose kernels keep their shapes, or (out, in) of a linear layer.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        shape = (*weight.shape[:2], *[1] * (weight.dim() - 2))
+        self.gamma = nn.Parameter(torch.ones(shape).to(weight))
+        self.beta = nn.Parameter(torch.zeros(shape).to(weight))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return W', of the shape of the weight."""
+        return torch.addcmul(self.beta, weight, self.gamma)
+
+
 class SingularValues(nn.Module):
     """W' = W + U diag(s) V^T, with U and V the singular vectors of W; s is zero at the start (FSGAN, arXiv 2010.11943, section 3.1).
 
@@ -150,7 +169,7 @@ def original(module: nn.Module, parameter: str = "weight") -> nn.Parameter:
 
 def adapters(network: nn.Module) -> list[nn.Parameter]:
     """Return every parameter that belongs to an adapter."""
-    kinds = (KernelModulation, Shift, SingularValues, ChannelScale, ChannelShift)
+    kinds = (KernelModulation, Shift, AdaFM, SingularValues, ChannelScale, ChannelShift)
     return [p for module in network.modules() if isinstance(module, kinds) for p in module.parameters(recurse=False)]
 
 

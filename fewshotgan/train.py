@@ -142,14 +142,14 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int)
 
 
 def make_task(
-    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device
+    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device, labels: Tensor | None = None
 ) -> Task:
-    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W)."""
+    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), with labels (N,) where it has classes."""
     source = gan.copy().to(device)
     source.generator.requires_grad_(False)
     source.discriminator.requires_grad_(False)
     rng = torch.Generator(device).manual_seed(seed)
-    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed)
+    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed, None if labels is None else labels.to(device))
 
 
 class Loop:

@@ -36,7 +36,14 @@ def tiny_sngan(seed: int = 0, classes: int = 0) -> GAN:
     return gan
 
 
-FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan, "sngan": tiny_sngan}
+def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **generator) -> GAN:
+    """A GP-GAN of a few thousand parameters, 16 pixels unless said otherwise."""
+    sizes = {**SIZES, "resolution": resolution, "classes": classes}
+    config = {"family": "gp_resnet", "generator": {**sizes, "z_dim": 8, "embed": 3, **generator}, "discriminator": sizes}
+    return GAN.create(config, "tiny", seed=seed)
+
+
+FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan, "sngan": tiny_sngan, "gp_resnet": tiny_gp_resnet}
 
 
 def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from golden import fill
-from helpers import FAMILIES, noise_images, tiny_gan, tiny_sngan
+from helpers import FAMILIES, noise_images, tiny_gan, tiny_gp_resnet, tiny_sngan
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
@@ -190,8 +190,9 @@ def test_a_stopped_run_of_several_gans_goes_on_to_the_bit(tmp_path):
 # --- conditional ----------------------------------------------------------------------------------------------------
 
 
-def test_classes_are_mined_without_labels(tmp_path):
-    gan = tiny_sngan(classes=4)
+@pytest.mark.parametrize(("family", "without"), [(tiny_sngan, "bsa"), (tiny_gp_resnet, "layer_transfer")])
+def test_classes_are_mined_without_labels(family, without, tmp_path):
+    gan = family(classes=4)
     run = adapt(gan, noise_images(), "minegan-noft", **QUICK)
     assert gan.classes == 4 and run.gan.classes == 0
     weights = run.gan.generator.prior.labels(run.gan.latents(6))
@@ -202,7 +203,7 @@ def test_classes_are_mined_without_labels(tmp_path):
     others = adapt(gan, noise_images(), "transfergan", **QUICK)
     assert others.gan.classes == 0 and torch.equal(others.snapshots[0][1], gan.unconditional().render(gan.latents(16)))
     with pytest.raises(UserError, match="hand over the GAN that was mined"):
-        adapt(run.gan, noise_images(), "bsa", **QUICK)
+        adapt(run.gan, noise_images(), without, **QUICK)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

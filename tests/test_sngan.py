@@ -7,7 +7,7 @@ from helpers import tiny_sngan
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.gans import official
+from fewshotgan.gans import official_resnets
 from fewshotgan.gans.sngan import Discriminator, Generator, SpectralConv2d, of_class
 
 
@@ -24,8 +24,8 @@ def agree(golden, got):
 
 def pair(name, size):
     goldens = [fill.load(f"{name}_{network}{size}") for network in "gd"]
-    states = official.sngan_generator(tensors(goldens[0].params)), official.sngan_discriminator(tensors(goldens[1].params))
-    return goldens, states, official.sngan_config(*states)
+    states = official_resnets.sngan_generator(tensors(goldens[0].params)), official_resnets.sngan_discriminator(tensors(goldens[1].params))
+    return goldens, states, official_resnets.sngan_config(*states)
 
 
 @pytest.mark.parametrize(("name", "size"), [("sngan", 32), ("sngan", 64), ("cgan_pd", 32)])

@@ -21,12 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, data_dir
-from fewshotgan.gans import mixture, official, progan, sngan, stylegan2
+from fewshotgan.gans import gp_resnet, mixture, official, progan, sngan, stylegan2
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
     "sngan": (sngan.Generator, sngan.Discriminator),
+    "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
 }
 MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
 
@@ -302,7 +303,8 @@ def load_gan(name_or_path: str | Path) -> GAN:
     Args:
         name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
             of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`, "d" may be missing), AdAM's included, of ProGAN as
-            pro_gan_pytorch or pytorch_GAN_zoo write it, or a generator of SNGAN or cGAN-PD as mimicry writes it.
+            pro_gan_pytorch or pytorch_GAN_zoo write it, of GP-GAN as GAN_stability does, or a generator of SNGAN or cGAN-PD as
+            mimicry writes it.
 
     Raises:
         UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
@@ -355,7 +357,7 @@ def _load_official(path: Path) -> GAN:
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, ProGAN as pro_gan_pytorch or '
-            f"pytorch_GAN_zoo write it, SNGAN as mimicry); missing or unknown: {error}."
+            f"pytorch_GAN_zoo write it, SNGAN as mimicry, GP-GAN as GAN_stability does); missing or unknown: {error}."
         ) from error
     gan = GAN.create(config, path.stem)
     prefixed = {f"generator.{key}": value for key, value in generator.items()}

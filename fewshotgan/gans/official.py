@@ -5,6 +5,8 @@
 - ProGAN as in pro_gan_pytorch (`{"generator": {"state_dict": ...}, "discriminator": ..., "shadow_generator": ...}`) and as in
   pytorch_GAN_zoo (`{"netG": ..., "netD": ..., "avgG": ...}`). Gains move from the activations' other side (see `_progan`).
 - SNGAN and cGAN-PD as in mimicry, which writes each network to a file of its own (`{"model_state_dict": ...}`). Only names change.
+- GP-GAN as in LMescheder/GAN_stability (`{"generator": ..., "discriminator": ..., "generator_test": ...}`, the last one averaged), from
+  whose ImageNet network AdaFM starts. Only names change.
 
 Where a release has the generator alone, the configuration of the discriminator is None.
 """
@@ -17,8 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from fewshotgan.gans.layers import GAIN
-
-StateDict = dict[str, Tensor]
+from fewshotgan.gans.official_resnets import StateDict, gp_resnet, sngan_config, sngan_generator
 
 _STYLED = {
     "conv.weight": "conv.weight",
@@ -58,6 +59,9 @@ def convert(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], StateDict, S
         return progan(*(strip_module(network) for network in networks))
     if "generator" in checkpoint:
         networks = checkpoint.get("shadow_generator") or checkpoint["generator"], checkpoint["discriminator"]
+        if "state_dict" not in networks[0]:
+            networks = checkpoint.get("generator_test") or checkpoint["generator"], checkpoint["discriminator"]
+            return gp_resnet(*(strip_module(network) for network in networks))
         return progan(*(strip_module(network["state_dict"]) for network in networks))
     if "model_state_dict" in checkpoint:
         generator = sngan_generator(strip_module(checkpoint["model_state_dict"]))
@@ -282,70 +286,3 @@ def _progan_name(path: str, table: Mapping[str, str], blocks: int) -> str:
             i = int(match[1]) if match.groups() else 0
             return name.format(side=4 << i, upper=8 << i, down=2 << max(blocks - i, 0))
     raise KeyError(path)
-
-
-_SNGAN_BLOCK = {"c1": "conv0", "c2": "conv1", "c_sc": "skip", "b1": "norm0", "b2": "norm1", "b1.bn": "norm0.norm", "b2.bn": "norm1.norm"}
-_SPECTRAL = {"weight_orig": "weight", "weight_u": "u", "weight_v": "v", "sn_u": "u"}
-
-
-def sngan_generator(state: Mapping[str, Tensor]) -> StateDict:
-    """Convert a generator for `sngan.Generator`; a class-conditional norm's embedding is cut into scale and shift.
-
-    Raises:
-        KeyError: if a key belongs to no layer of SNGAN.
-    """
-    converted: StateDict = {}
-    for key, value in state.items():
-        path, _, kind = key.rpartition(".")
-        if match := re.fullmatch(r"block(\d+)\.(b[12])\.embed", path):
-            name = f"blocks.{4 << (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}"
-            converted[f"{name}.weight"], converted[f"{name}.bias"] = value.chunk(2, dim=1)
-        elif match := re.fullmatch(r"block(\d+)\.(.+)", path):
-            converted[f"blocks.{4 << (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
-        elif match := re.fullmatch(r"([lbc])\d+", path):
-            converted[f"{ {'l': 'dense', 'b': 'norm', 'c': 'to_image'}[match[1]]}.{kind}"] = value
-        else:
-            raise KeyError(key)
-    return converted
-
-
-def sngan_discriminator(state: Mapping[str, Tensor]) -> StateDict:
-    """Convert a discriminator for `sngan.Discriminator`.
-
-    Raises:
-        KeyError: if a key belongs to no layer of SNGAN.
-    """
-    resolution = 2 << len({key.split(".")[0] for key in state if key.startswith("block")})
-    converted: StateDict = {}
-    for key, value in state.items():
-        path, _, kind = key.rpartition(".")
-        if kind == "sn_sigma":  # the last estimate, which is only ever read for plots
-            continue
-        kind = _SPECTRAL.get(kind, kind)
-        value = value.flatten() if kind == "u" else value
-        if match := re.fullmatch(r"block(\d+)\.(c\w+)", path):
-            converted[f"blocks.{resolution >> (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
-        elif re.fullmatch(r"l(\d+|_y)", path):
-            converted[f"{'embedding' if path == 'l_y' else 'out'}.{kind}"] = value
-        else:
-            raise KeyError(key)
-    return converted
-
-
-def sngan_config(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Read the sizes of converted SNGAN state dicts, as `GAN.config` has them; without a discriminator's, its sizes are None."""
-    sides = sorted({int(key.split(".")[1]) for key in generator if key.startswith("blocks.")})
-    width = [generator[f"blocks.{side}.conv1.bias"].shape[0] for side in sides]
-    norm, dense = generator[f"blocks.{sides[0]}.norm0.weight"], generator["dense.weight"]
-    common = {
-        "resolution": sides[-1],
-        "channels": generator["to_image.bias"].shape[0],
-        "classes": len(norm) if norm.dim() == 2 else 0,
-    }
-    sizes = {**common, "z_dim": dense.shape[1], "top": width[-1], "maximum": max(len(dense) // 16, *width)}
-    if not discriminator:
-        return {"family": "sngan", "generator": sizes, "discriminator": None}
-    out = {int(key.split(".")[1]): len(value) for key, value in discriminator.items() if key.endswith("conv1.bias")}
-    halvings = sum(key.endswith("skip.bias") for key in discriminator)
-    judge = {**common, "top": out[sides[-1]], "maximum": max(out.values()), "halvings": halvings}
-    return {"family": "sngan", "generator": sizes, "discriminator": judge}

@@ -52,6 +52,7 @@ class Task:
         rng: the only source of randomness, on the device.
         augment: applied to what the discriminator sees.
         seed: of the run, for fresh weights.
+        labels: int64 (N,), one for each image, where a class-conditional source is trained.
     """
 
     source: GAN
@@ -60,6 +61,7 @@ class Task:
     rng: torch.Generator
     augment: Augment
     seed: int
+    labels: Tensor | None = None
 
     def real(self) -> Tensor:
         """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough."""

@@ -119,7 +119,7 @@ class Mining(TransferGAN):
         """Logistic loss of real images and of the best image of each supersample (equation 2, with the maximum)."""
         with torch.no_grad():
             fakes = self.mined if self.fixed else self.supersamples()
-        logits = self.judge(self.task.augmented(self.task.real()))
+        logits = self.judge(self.task.augmented(self.real()))
         self.task.augment.update(logits.detach())
         best = self.scores([fake.detach() for fake in fakes]).max(dim=0)
         self.winners = best.indices.flatten()
