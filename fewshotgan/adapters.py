@@ -62,6 +62,25 @@ class Shift(nn.Module):
         return value + self.shift
 
 
+class AdaFM(nn.Module):
+    """Adaptive filter modulation, W' = gamma * W + beta, a scale and a shift for each pair of output and input channel (AdaFM,
+    arXiv 2002.11810, section 3.3); gamma is one and beta zero at the start. W is not normalised, as in the released code.
+
+    Args:
+        weight: (out, in, k, k) of a convolution, whose kernels keep their shapes, or (out, in) of a linear layer.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        shape = (*weight.shape[:2], *[1] * (weight.dim() - 2))
+        self.gamma = nn.Parameter(torch.ones(shape).to(weight))
+        self.beta = nn.Parameter(torch.zeros(shape).to(weight))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return W', of the shape of the weight."""
+        return torch.addcmul(self.beta, weight, self.gamma)
+
+
 class SingularValues(nn.Module):
     """W' = W + U diag(s) V^T, with U and V the singular vectors of W; s is zero at the start (FSGAN, arXiv 2010.11943, section 3.1).
 
@@ -83,6 +102,40 @@ class SingularValues(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         """Return W', of the shape of the weight."""
         return weight + ((self.u * self.shift) @ self.vh).view(weight.shape)
+
+
+class ChannelScale(nn.Module):
+    """v' = scale * v, a factor for each channel; the scale is one at the start (BSA, arXiv 1904.01774, section 3).
+
+    Args:
+        channels: of which there are; a value of shape (channels * k, ...) has k consecutive rows for each.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return the scaled value."""
+        return value * _rows(self.scale, value)
+
+
+class ChannelShift(nn.Module):
+    """b' = scale * b + shift, for the bias beside a weight with a `ChannelScale`, whose scale it shares; the shift is zero at the start."""
+
+    def __init__(self, scale: ChannelScale) -> None:
+        super().__init__()
+        self.shared = scale
+        self.shift = nn.Parameter(torch.zeros_like(scale.scale))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return the scaled and shifted value."""
+        return self.shared(value) + _rows(self.shift, value)
+
+
+def _rows(numbers: Tensor, value: Tensor) -> Tensor:
+    """Return a number for each channel (channels,) as a factor for the rows of a value (channels * k, ...)."""
+    return numbers.repeat_interleave(len(value) // len(numbers)).view(-1, *[1] * (value.dim() - 1))
 
 
 def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -116,8 +169,8 @@ def original(module: nn.Module, parameter: str = "weight") -> nn.Parameter:
 
 def adapters(network: nn.Module) -> list[nn.Parameter]:
     """Return every parameter that belongs to an adapter."""
-    kinds = (KernelModulation, Shift, SingularValues)
-    return [parameter for module in network.modules() if isinstance(module, kinds) for parameter in module.parameters()]
+    kinds = (KernelModulation, Shift, AdaFM, SingularValues, ChannelScale, ChannelShift)
+    return [p for module in network.modules() if isinstance(module, kinds) for p in module.parameters(recurse=False)]
 
 
 def folded(gan: GAN) -> GAN:

@@ -4,7 +4,8 @@ Diagonal, empirical (arXiv 2210.16559, section 4.1): F = E[(d loss / d theta)^2]
 public code takes, is another and mostly smaller number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -65,12 +66,26 @@ def both_fisher(
         images: real images, uint8 (M, C, H, W), repeated as often as it takes.
     """
     real = images[torch.arange(len(z), device=images.device) % len(images)].float() / 127.5 - 1
-    with torch.no_grad():
-        fake = torch.cat([generator(part, noise="const") for part in z.split(CHUNK)])
-    return {
-        "generator": generator_fisher(generator, discriminator, names["generator"], z),
-        "discriminator": discriminator_fisher(discriminator, names["discriminator"], real, fake),
-    }
+    with evaluating(generator, discriminator):
+        with torch.no_grad():
+            fake = torch.cat([generator(part, noise="const") for part in z.split(CHUNK)])
+        return {
+            "generator": generator_fisher(generator, discriminator, names["generator"], z),
+            "discriminator": discriminator_fisher(discriminator, names["discriminator"], real, fake),
+        }
+
+
+@contextmanager
+def evaluating(*networks: nn.Module) -> Iterator[None]:
+    """Keep networks in evaluation mode for a while: a sample's gradient must not depend on the batch, nor leave a trace in statistics."""
+    modes = [(module, module.training) for network in networks for module in network.modules()]
+    for network in networks:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _pick(network: nn.Module, names: list[str]) -> Parameters:

@@ -10,7 +10,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +24,10 @@ from fewshotgan.files import UserError, data_dir
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 MOST_PIXELS = 80_000_000  # of one image before it is decoded
 MOST_BYTES = 256 * 2**20  # of one file, packed or unpacked
-MIXTURES = {"fashion/source": ("sandal", "bag")}  # every class of the collection but these, which serve as targets
+MIXTURES = {  # every domain of the collection but these, which serve as targets
+    "avatars/source": ("toon-head", "miniavs", "pixel-art", "thumbs"),
+    "fashion/source": ("sandal", "bag"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,13 @@ class Images:
         pixels: uint8 (N, C, H, W), C 1 or 3.
         name: the shipped domain or the path.
         note: how they were cropped and what was left out, one sentence; empty if they are as they were.
+        labels: int64 (N,), of a mixture: the number of the domain that each comes from; None for others.
     """
 
     pixels: Tensor
     name: str
     note: str = ""
+    labels: Tensor | None = None
 
     def __len__(self) -> int:
         """Return N."""
@@ -94,7 +99,7 @@ def load_images(
         return images
     if not 1 <= n <= len(images):
         raise UserError(f"{source} has {len(images)} images, so n={n} can't be had; choose 1 to {len(images)}.")
-    return Images(images.pixels[:n], images.name, images.note)
+    return replace(images, pixels=images.pixels[:n], labels=None if images.labels is None else images.labels[:n])
 
 
 @cache
@@ -105,7 +110,7 @@ def domains() -> dict[str, str]:
         for name, split in _splits(collection).items():
             found[f"{collection}/{name}"] = f"{split['train']} training and {split['held_out']} held-out images"
     for name, without in MIXTURES.items():
-        found[name] = f"all classes but {' and '.join(without)}, mixed"
+        found[name] = f"all domains but {', '.join(without)}, mixed"
     return found
 
 
@@ -120,9 +125,10 @@ def _shipped(name: str, split: str) -> Images:
     collection, domain = name.split("/")
     if name in MIXTURES:
         parts = [f"{collection}/{other}" for other in _splits(collection) if other not in MIXTURES[name]]
-        pixels = torch.cat([_shipped(part, split).pixels for part in parts])
-        order = np.random.default_rng(0).permutation(len(pixels))
-        return Images(pixels[torch.from_numpy(order)], name)
+        sets = [_shipped(part, split).pixels for part in parts]
+        labels = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(one) for one in sets]))
+        order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
+        return Images(torch.cat(sets)[order], name, labels=labels[order])
     with zipfile.ZipFile(data_dir() / collection / f"{domain}.zip") as archive:
         names = [entry for entry in archive.namelist() if entry.startswith(f"{split}/")]
         arrays = [np.array(Image.open(io.BytesIO(archive.read(entry)))) for entry in names]
@@ -140,7 +146,7 @@ def _convert(images: Images, resolution: int, channels: int) -> Images:
     """Resize and convert a set that is in memory."""
     pictures = [Image.fromarray(p.permute(1, 2, 0).numpy().squeeze()) for p in images.pixels]
     arrays = [_square(picture, resolution, channels) for picture in pictures]
-    return Images(_stack(arrays), images.name, f"resized to {resolution} pixels (Lanczos), {channels} channels")
+    return replace(images, pixels=_stack(arrays), note=f"resized to {resolution} pixels (Lanczos), {channels} channels")
 
 
 def _from_path(path: Path, resolution: int, channels: int) -> Images:

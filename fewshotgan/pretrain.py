@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from fewshotgan import proximity
 from fewshotgan.files import UserError, atomic_write
 from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images, load_images
-from fewshotgan.methods import TransferGAN
+from fewshotgan.methods import Conditional, TransferGAN
 from fewshotgan.show import grid, save_picture
 from fewshotgan.train import Loop, Run, Viewer, make_task
 
@@ -33,7 +32,7 @@ class Recipe:
         config: the networks.
         thousands: of images seen in all.
         batch: images per step.
-        options: of the training, as in `TransferGAN`.
+        options: of the training, as in `TransferGAN`, or `Conditional` where the networks have classes.
     """
 
     name: str
@@ -45,12 +44,15 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-FAMILY_NAMES = {"stylegan2": "StyleGAN2", "progan": "ProGAN"}
+FAMILY_NAMES = {"stylegan2": "StyleGAN2", "progan": "ProGAN", "sngan": "SNGAN", "gp_resnet": "GP-GAN"}
 
 
-def networks(family: str, resolution: int, channels: int, top: int, maximum: int = 128, latent: int = 128) -> dict[str, Any]:
+def networks(
+    family: str, resolution: int, channels: int, top: int, maximum: int = 128, latent: int = 128, classes: int | None = None
+) -> dict[str, Any]:
     """Return the configuration of a small GAN; a StyleGAN2 with four mapping layers and no noise inputs (drawings have none)."""
     sizes = {"resolution": resolution, "channels": channels, "top": top, "maximum": maximum}
+    sizes |= {} if classes is None else {"classes": classes}  # of a family that can be class-conditional
     mapping = {"w_dim": latent, "mapping_layers": 4, "noise": False} if family == "stylegan2" else {}
     return {"family": family, "generator": {**sizes, "z_dim": latent, **mapping}, "discriminator": sizes}
 
@@ -78,6 +80,13 @@ RECIPES: dict[str, Recipe] = {
             networks("progan", 64, 3, top=16),
             thousands=3000,
             options={"r1_gamma": 3.0},
+        ),
+        Recipe(
+            "avatars-gp-resnet",
+            "avatars/source",
+            networks("gp_resnet", 64, 3, top=16, classes=6),
+            thousands=3000,
+            options={"r1_gamma": 5.0, "learning_rate": 0.0005},
         ),
     )
 }
@@ -111,7 +120,7 @@ def pretrain(
         viewer: called with (iteration, images) at each snapshot.
 
     Raises:
-        UserError: if there is no such recipe, or `start` has other networks.
+        UserError: if there is no such recipe, `start` has other networks, or images lack the labels of class-conditional ones.
     """
     if name not in RECIPES:
         raise UserError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
@@ -126,7 +135,7 @@ def pretrain(
     iterations = ((thousands or recipe.thousands) * 1000 - seen) // recipe.batch
     if iterations < 1:
         raise UserError(f"{source.name} has seen {seen} images already; ask for more with --thousands.")
-    loop = make_loop(recipe, source, images.pixels, iterations, seed, place, viewer)
+    loop = make_loop(recipe, source, images, iterations, seed, place, viewer)
     run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
     run.gan.name = recipe.name
     run.gan.card = card(recipe, run, images, seen + loop.iteration * recipe.batch, place)
@@ -137,11 +146,11 @@ def pretrain(
 
 
 def make_loop(
-    recipe: Recipe, source: GAN, pixels: Tensor, iterations: int, seed: int, device: torch.device, viewer: Viewer | None
+    recipe: Recipe, source: GAN, images: Images, iterations: int, seed: int, device: torch.device, viewer: Viewer | None
 ) -> Loop:
     """Return the training loop of a recipe; the budget is not part of its spec, so that it may be extended."""
-    method = TransferGAN(**recipe.options)
-    task = make_task(source, pixels, recipe.batch, seed, recipe.augment, device)
+    method = (Conditional if source.classes else TransferGAN)(**recipe.options)
+    task = make_task(source, images.pixels, recipe.batch, seed, recipe.augment, device, images.labels)
     method.build(task)
     spec = {"recipe": recipe.name, "config": recipe.config, "batch": recipe.batch, "seed": seed, "options": method.options()}
     return Loop(method, task, spec, iterations, 1000, viewer)

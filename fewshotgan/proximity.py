@@ -28,7 +28,7 @@ class Proximity:
 
 @cache
 def proximity(source: str = "avatars/personas") -> tuple[Proximity, ...]:
-    """Return the other domains of the source's collection, nearest first.
+    """Return the other domains of the source's collection, mixtures left out, nearest first.
 
     A domain is close if it is nearer to the source than the median domain, distant otherwise.
 
@@ -38,7 +38,7 @@ def proximity(source: str = "avatars/personas") -> tuple[Proximity, ...]:
     if source not in domains():
         raise UserError(f"There is no shipped domain {source!r}; there are {', '.join(domains())}.")
     collection = source.split("/")[0]
-    others = [name for name in domains() if name.startswith(f"{collection}/") and name != source]
+    others = [name for name in domains() if name.startswith(f"{collection}/") and name not in (source, *MIXTURES)]
     reference = _features(source)
     measured = sorted((frechet_distance(reference, _features(name)), name) for name in others)
     middle = median(distance for distance, _ in measured)

@@ -9,7 +9,7 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from fewshotgan.augment import augmentation
 from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
 from fewshotgan.files import UserError
-from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.gan import GAN, MIXTURE, combine
 from fewshotgan.images import Images
 from fewshotgan.methods import Method, Player, Stage, Task, create_method
 
@@ -68,7 +68,7 @@ class CollapseError(UserError):
 
 
 def adapt(
-    gan: GAN,
+    gan: GAN | Sequence[GAN],
     images: Images,
     method: str = "freezed",
     *,
@@ -87,7 +87,7 @@ def adapt(
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
 
     Args:
-        gan: the pretrained source.
+        gan: the pretrained source (of its classes the mean, if the method doesn't mine them), or several of one image size to be mined.
         images: the few images, of the GAN's resolution and channels.
         method: a name of `fewshotgan.methods()`.
         iterations: steps of each player, over all stages.
@@ -106,17 +106,18 @@ def adapt(
         The `Run`.
 
     Raises:
-        UserError: for images or options that don't fit.
+        UserError: for GANs, images or options that don't fit.
         CollapseError: if a loss is not finite or the samples collapse; its `run` holds the last good state.
     """
     trained = create_method(method, **options)
+    gan = gan if isinstance(gan, GAN) else gan[0] if len(gan) == 1 else combine(gan)
     check(gan, images, trained, iterations, batch)
     spec = {
         "gan": gan.name, "images": images.name, "n": len(images), "method": method, "iterations": iterations,
         "batch": batch, "seed": seed, "augment": augment,
     }  # fmt: skip
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    task = make_task(gan, images.pixels, batch, seed, augment, device)
+    task = make_task(gan if trained.conditional else gan.unconditional(), images.pixels, batch, seed, augment, device)
     trained.build(task)
     spec["options"] = trained.options()
     loop = Loop(trained, task, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
@@ -130,6 +131,10 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int)
             f"{images.name} has images of {images.resolution} pixels and {images.channels} channels, {gan.name} makes "
             f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, channels={gan.channels})."
         )
+    if gan.config["family"] == MIXTURE and not method.several:
+        raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
+    if method.judges and not gan.complete:
+        raise UserError(f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks.")
     if len(images) < method.least_images:
         raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
     if iterations < 1 or batch < 1:
@@ -137,14 +142,14 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int)
 
 
 def make_task(
-    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device
+    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device, labels: Tensor | None = None
 ) -> Task:
-    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W)."""
+    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), with labels (N,) where it has classes."""
     source = gan.copy().to(device)
     source.generator.requires_grad_(False)
     source.discriminator.requires_grad_(False)
     rng = torch.Generator(device).manual_seed(seed)
-    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed)
+    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed, None if labels is None else labels.to(device))
 
 
 class Loop:
@@ -231,6 +236,7 @@ class Loop:
 
     def step(self, stage: Stage, bar: tqdm) -> None:
         """One iteration: each player moves, averages follow, and now and then we look."""
+        self.method.modules.train()  # a look at the samples leaves networks in evaluation mode
         if stage.before:
             stage.before(self.stage_iteration)
         terms = {}
@@ -277,7 +283,8 @@ class Loop:
             for mean, parameter in zip(module.parameters(), live.parameters(), strict=True):
                 mean.lerp_(parameter, 1 - keep)
             for buffer, source in zip(module.buffers(), live.buffers(), strict=True):
-                buffer.copy_(source)
+                # statistics of averaged weights are closer to the averaged than to the last ones
+                buffer.lerp_(source, 1 - keep) if buffer.is_floating_point() else buffer.copy_(source)
 
     # --- looking and judging -----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import torch
 
 from fewshotgan.gans import GAN
+from fewshotgan.gans.sngan import ConditionalNorm
 from fewshotgan.images import Images
 
 SIZES = {"resolution": 16, "channels": 3, "top": 4, "maximum": 8}
@@ -24,7 +25,25 @@ def tiny_progan(seed: int = 0) -> GAN:
     return GAN.create({"family": "progan", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed)
 
 
-FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan}
+def tiny_sngan(seed: int = 0, classes: int = 0) -> GAN:
+    """A 16-pixel SNGAN of a few thousand parameters."""
+    sizes = {**SIZES, "classes": classes}
+    gan = GAN.create({"family": "sngan", "generator": {**sizes, "z_dim": 8}, "discriminator": sizes}, "tiny", seed=seed)
+    rng = torch.Generator().manual_seed(seed)
+    for module in gan.generator.modules():  # fresh classes are all the same
+        if isinstance(module, ConditionalNorm):
+            module.weight.data += 0.3 * torch.randn(module.weight.shape, generator=rng)
+    return gan
+
+
+def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **generator) -> GAN:
+    """A GP-GAN of a few thousand parameters, 16 pixels unless said otherwise."""
+    sizes = {**SIZES, "resolution": resolution, "classes": classes}
+    config = {"family": "gp_resnet", "generator": {**sizes, "z_dim": 8, "embed": 3, **generator}, "discriminator": sizes}
+    return GAN.create(config, "tiny", seed=seed)
+
+
+FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan, "sngan": tiny_sngan, "gp_resnet": tiny_gp_resnet}
 
 
 def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:

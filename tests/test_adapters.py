@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 from golden import fill
-from helpers import tiny_gan
+from helpers import FAMILIES, tiny_gan
 
-from fewshotgan.adapters import KernelModulation, Shift, SingularValues, adapters, attach, folded, layers, original
+from fewshotgan.adapters import AdaFM, KernelModulation, Shift, SingularValues, adapters, attach, folded, layers, original
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear, fir_up
 from fewshotgan.gans.stylegan2 import ModulatedConv2d, ResidualBlock, StyledConv, ToImage
 from fewshotgan.methods.adam import modulate
@@ -36,7 +36,7 @@ def test_official_layout_mixes_filters_and_leaves_linear_layers_alone():
         KernelModulation(weight, "mine")
 
 
-@pytest.mark.parametrize("make", [KernelModulation, SingularValues, Shift])
+@pytest.mark.parametrize("make", [KernelModulation, SingularValues, Shift, AdaFM])
 def test_identity_at_the_start_and_folded_at_the_end(make):
     gan = tiny_gan()
     before = gan.sample(2)
@@ -50,6 +50,32 @@ def test_identity_at_the_start_and_folded_at_the_end(make):
     assert plain.generator.state_dict().keys() == tiny_gan().generator.state_dict().keys()
     assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-6)
     assert torch.equal(original(gan.generator.blocks["8"].conv0.conv), tiny_gan().generator.blocks["8"].conv0.conv.weight)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_filter_modulation_fits_every_family(family):
+    gan = FAMILIES[family]()
+    before = gan.sample(2)
+    for network in (gan.generator, gan.discriminator):
+        for _, layer in list(layers(network)):
+            attach(layer, "weight", AdaFM(layer.weight))
+    assert torch.equal(gan.sample(2), before)
+    for parameter in adapters(gan.generator):
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    plain = folded(gan)
+    assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-5) and not torch.allclose(plain.sample(2), before, atol=1e-3)
+
+
+def test_filter_modulation_is_a_scale_and_a_shift_for_each_pair_of_channels():
+    weight = torch.randn(3, 2, 3, 3)
+    adapter = AdaFM(weight)
+    assert adapter.gamma.shape == adapter.beta.shape == (3, 2, 1, 1) and torch.equal(adapter(weight), weight)
+    adapter.gamma.data.normal_()
+    adapter.beta.data.normal_()
+    bent = adapter(weight)
+    for o in range(3):
+        for i in range(2):
+            assert torch.allclose(bent[o, i], adapter.gamma[o, i, 0, 0] * weight[o, i] + adapter.beta[o, i, 0, 0])
 
 
 def test_singular_vectors_stay():

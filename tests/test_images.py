@@ -114,9 +114,18 @@ def test_shipped_subsets_are_nested_and_held_out_images_are_apart(name):
     assert load_images(name, n=3, resolution=16, channels=1).pixels.shape == (3, 1, 16, 16)
 
 
-def test_the_mixture_leaves_the_targets_out():
-    mixed = {image.numpy().tobytes() for image in load_images("fashion/source").pixels}
-    assert len(load_images("fashion/source")) == 8000
-    for target in ("fashion/sandal", "fashion/bag"):
-        assert not any(image.numpy().tobytes() in mixed for image in load_images(target, n=100).pixels)
-    assert "fashion/source" in domains()
+@pytest.mark.parametrize(("name", "count", "targets"), [
+    ("fashion/source", 8000, ("sandal", "bag")), ("avatars/source", 5600, ("toon-head", "miniavs", "pixel-art", "thumbs"))
+])  # fmt: skip
+def test_a_mixture_leaves_the_targets_out_and_labels_the_others(name, count, targets):
+    images, collection = load_images(name), name.split("/")[0]
+    mixed = {image.numpy().tobytes() for image in images.pixels}
+    assert len(images) == len(images.labels) == count and name in domains()
+    for target in targets:
+        assert not any(image.numpy().tobytes() in mixed for image in load_images(f"{collection}/{target}", n=100).pixels)
+    parts = [other for other in domains() if other.startswith(f"{collection}/") and other.split("/")[1] not in (*targets, "source")]
+    assert sorted(set(images.labels.tolist())) == list(range(len(parts)))
+    third = {image.numpy().tobytes() for image in load_images(parts[2]).pixels}
+    assert all((image.numpy().tobytes() in third) == (label == 2) for image, label in zip(images.pixels[:300], images.labels[:300], strict=True))
+    few = load_images(name, n=7, resolution=16)
+    assert torch.equal(few.labels, images.labels[:7]) and few.note and load_images(f"{collection}/{targets[0]}", n=1).labels is None

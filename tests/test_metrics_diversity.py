@@ -91,7 +91,7 @@ def test_offline_and_bad_requests_are_one_sentence(monkeypatch):
         raise URLError("no route")
 
     monkeypatch.setattr(lpips, "LPIPS", offline)
-    module._lpips_network.cache_clear()
+    module.lpips_network.cache_clear()
     images = load_images("avatars/thumbs", n=5).tensor()
     with pytest.raises(UserError, match="offline use intra_lpips_efficientnet"):
         intra_lpips(images, images, "vgg")

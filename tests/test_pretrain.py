@@ -1,10 +1,12 @@
 """Pretraining stops by itself, resumes to the bit, and writes a GAN with its card."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from helpers import CONFIG, noise_images
+from helpers import CONFIG, noise_images, tiny_gp_resnet
 
-from fewshotgan import load_gan, pretrain
+from fewshotgan import gans, load_gan, load_images, pretrain
 from fewshotgan.files import UserError
 from fewshotgan.pretrain import RECIPES, Recipe
 
@@ -43,11 +45,37 @@ def test_the_card_says_what_was_measured(recipe, tmp_path, monkeypatch):
 
 
 def test_recipes_match_the_shipped_gans():
-    for name, recipe in RECIPES.items():
-        gan = load_gan(name)
+    assert gans()
+    for name in gans():
+        gan, recipe = load_gan(name), RECIPES[name]
         assert gan.config == recipe.config
         assert gan.card["data"]["domain"] == recipe.images
         assert {key: gan.card["recipe"][key] for key in recipe.options} == recipe.options
+
+
+def test_labels_reach_both_networks_of_a_class_conditional_source(monkeypatch, tmp_path):
+    config = tiny_gp_resnet(classes=2).config
+    monkeypatch.setitem(RECIPES, "classes", Recipe("classes", "avatars/thumbs", config, thousands=1, batch=50, options={"learning_rate": 0.01}))
+    bright = torch.arange(60) % 2
+    pixels = (bright.view(-1, 1, 1, 1) * 255).to(torch.uint8).expand(60, 3, 16, 16)  # a class is black, the other white
+    images = replace(noise_images(60), pixels=pixels, labels=bright)
+    whole = pretrain.pretrain("classes", tmp_path / "whole", images=images, thousands=2, progress=False)
+    assert whole.gan.sample(8, labels=1).mean() > whole.gan.sample(8, labels=0).mean() + 0.2
+    pretrain.pretrain("classes", tmp_path / "parts", images=images, thousands=2, minutes=0.0, progress=False)
+    parts = pretrain.pretrain("classes", tmp_path / "parts", images=images, thousands=2, progress=False)
+    assert torch.equal(parts.gan.sample(4), whole.gan.sample(4))
+
+
+def test_a_class_conditional_source_needs_labels(monkeypatch, tmp_path):
+    monkeypatch.setitem(RECIPES, "classes", Recipe("classes", "avatars/thumbs", tiny_gp_resnet(classes=2).config, thousands=1))
+    for labels, found in ((None, "none"), (torch.full((8,), 2), "3 classes")):
+        with pytest.raises(UserError, match=f"labels of 2 classes; these images have {found}"):
+            pretrain.pretrain("classes", tmp_path, images=replace(noise_images(8), labels=labels), progress=False)
+
+
+def test_the_recipe_of_many_styles_has_a_class_for_each():
+    recipe = RECIPES["avatars-gp-resnet"]
+    assert int(load_images(recipe.images).labels.max()) + 1 == recipe.config["generator"]["classes"]
 
 
 def test_an_unknown_recipe_is_refused(tmp_path):

@@ -1,7 +1,8 @@
 """A GAN is a generator, a discriminator and their configuration: sample it, save it, load it.
 
 Files are safetensors: tensors under `generator.` and `discriminator.`, the configuration and the model card as JSON in
-the metadata. Every file carries both networks, since nearly every adaptation method needs both.
+the metadata. Every file that we write carries both networks, since nearly every adaptation method needs both; of a public
+release that has the generator alone, the configuration of the discriminator is None.
 """
 
 import copy
@@ -9,6 +10,7 @@ import difflib
 import hashlib
 import json
 import pickle
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,21 +21,36 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, data_dir
-from fewshotgan.gans import official, progan, stylegan2
+from fewshotgan.gans import gp_resnet, mixture, official, progan, sngan, stylegan2
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
+    "sngan": (sngan.Generator, sngan.Discriminator),
+    "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
 }
+MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
+
+
+class Missing(nn.Module):
+    """The discriminator of a GAN that came without one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Refuse.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("This GAN came without a discriminator, so nothing can be judged by it; load a file that has both networks.")
 
 
 class GAN:
     """Generator, discriminator and configuration; made by `load_gan`, `GAN.create` or an adaptation.
 
     Attributes:
-        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1.
-        discriminator: maps images to logits (N, 1).
-        config: {"family": ..., "generator": {...}, "discriminator": {...}}, the constructors' arguments.
+        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; of a class-conditional GAN with `labels=` (N,).
+        discriminator: maps images to logits (N, 1); of a class-conditional GAN with `labels=` (N,).
+        config: {"family": ..., "generator": {...}, "discriminator": {...} or None}, the constructors' arguments.
         name: what to call it in tables and messages.
         card: the model card: where it comes from, measured figures; any JSON values.
     """
@@ -57,13 +74,12 @@ class GAN:
         Raises:
             UserError: if the configuration names an unknown family or impossible sizes.
         """
-        if config.get("family") not in FAMILIES:
+        if config.get("family") not in (*FAMILIES, MIXTURE):
             raise UserError(f"{name} is of the unknown family {config.get('family')!r}; known are: {', '.join(FAMILIES)}.")
-        generator, discriminator = FAMILIES[config["family"]]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                networks = generator(**config["generator"]), discriminator(**config["discriminator"])
+                networks = _networks(config)
             except (TypeError, ValueError, KeyError) as error:
                 raise UserError(f"{name} has a configuration that builds no GAN ({error}).") from error
         layout = [network.to(memory_format=torch.channels_last) for network in networks]  # about a quarter faster on a CPU
@@ -85,6 +101,17 @@ class GAN:
         return self.config["generator"]["z_dim"]
 
     @property
+    def classes(self) -> int:
+        """Number of labels of a class-conditional GAN, 0 of any other, and of one whose prior finds the classes itself."""
+        mined = (self.config["generator"].get("prior") or {}).get("kind") == "miner"
+        return 0 if mined else self.config["generator"].get("classes", 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a discriminator."""
+        return self.config["discriminator"] is not None
+
+    @property
     def device(self) -> torch.device:
         """Where the generator's weights lie."""
         return next(self.generator.parameters()).device
@@ -93,31 +120,90 @@ class GAN:
         """Return the n latents (n, z_dim) of a seed, the same on every device."""
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
-    def sample(self, n: int, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
+    def labels(self, n: int, seed: int = 0) -> Tensor:
+        """Return the n labels (n,) of a seed, whose stream of random numbers goes on after the latents."""
+        rng = torch.Generator().manual_seed(seed)
+        torch.randn(n, self.z_dim, generator=rng)
+        return torch.randint(max(self.classes, 1), (n,), generator=rng)
+
+    def sample(self, n: int, seed: int = 0, *, truncation: float = 1.0, labels: int | Tensor | None = None) -> Tensor:
         """Return n images (n, C, H, W), float32, -1..1, on the CPU; the same seed gives the same images.
 
         Args:
             n: how many.
-            seed: of the latents.
+            seed: of the latents, and of the labels if none are given.
             truncation: 1 for none, towards 0 for more typical and less diverse images.
+            labels: of a class-conditional GAN, one for all images or (n,).
+
+        Raises:
+            UserError: if the GAN has no such labels.
         """
-        return self.render(self.latents(n, seed), truncation=truncation)
+        if labels is None and self.classes:
+            labels = self.labels(n, seed)
+        return self.render(self.latents(n, seed), truncation=truncation, labels=labels)
 
     @torch.no_grad()
-    def render(self, z: Tensor, *, truncation: float = 1.0, batch: int = 32) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim)."""
-        images = [self.generator(part.to(self.device), truncation=truncation) for part in z.split(batch)]
+    def render(self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32) -> Tensor:
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of seed 0."""
+        y, images = self.given(labels, len(z)), []
+        for i in range(0, len(z), batch):
+            condition = {} if y is None else {"labels": y[i : i + batch].to(self.device)}
+            images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, **condition))
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
 
+    def given(self, labels: int | Tensor | None, n: int) -> Tensor | None:
+        """Return labels (n,), given or drawn, None without classes.
+
+        Raises:
+            UserError: if the GAN has no such labels.
+        """
+        if not self.classes:
+            if labels is not None:
+                raise UserError(f"{self.name} has no classes: leave out the labels.")
+            return None
+        y = self.labels(n) if labels is None else torch.as_tensor(labels).expand(n)
+        if int(y.min()) < 0 or int(y.max()) >= self.classes:
+            raise UserError(f"{self.name} has the labels 0 to {self.classes - 1}, not {int(y.min())} to {int(y.max())}.")
+        return y
+
     def interpolate(self, n_keys: int = 4, steps: int = 12, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
-        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents, along great circles between them."""
+        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents of one class, along great circles between them."""
         keys = self.latents(n_keys, seed)
         walk = [slerp(keys[i], keys[(i + 1) % n_keys], step / steps) for i in range(n_keys) for step in range(steps)]
-        return self.render(torch.stack(walk), truncation=truncation)
+        return self.render(torch.stack(walk), truncation=truncation, labels=int(self.labels(1, seed)) if self.classes else None)
+
+    def changed(self, seed: int = 0, **arguments: Any) -> "GAN":
+        """Return a copy whose generator, or each of several, has other constructor's arguments, weights kept where both have them.
+
+        Args:
+            seed: of weights that are new.
+            arguments: of the generator, such as `prior`.
+        """
+        config = copy.deepcopy(self.config)
+        for part in config["generator"].get("parts") or [config]:
+            part["generator"].update(arguments)
+        gan = GAN.create(config, self.name, seed).to(self.device)
+        gan.generator.load_state_dict(self.generator.state_dict(), strict=False)
+        gan.discriminator.load_state_dict(self.discriminator.state_dict())
+        return gan
 
     def copy(self) -> "GAN":
         """Return an independent copy."""
         return GAN(*copy.deepcopy((self.generator, self.discriminator, self.config)), self.name, copy.deepcopy(self.card))
+
+    def unconditional(self) -> "GAN":
+        """Return a copy without classes: the networks' own mean over them (`mean_class`), since a few images bring no labels."""
+        if not self.classes:
+            return self.copy()
+        config = copy.deepcopy(self.config)
+        for sizes in filter(None, (config["generator"], config["discriminator"])):
+            sizes["classes"] = 0
+        gan = GAN.create(config, self.name).to(self.device)
+        gan.card = copy.deepcopy(self.card)
+        gan.generator.load_state_dict(self.generator.mean_class())
+        if gan.complete:
+            gan.discriminator.load_state_dict(self.discriminator.mean_class())
+        return gan
 
     def to(self, device: str | torch.device) -> "GAN":
         """Move both networks to a device; returns self."""
@@ -149,6 +235,46 @@ class GAN:
             temporary.write_bytes(safetensors.torch.save(tensors, metadata))
 
 
+def _networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    """Build generator and discriminator; the discriminator beside several generators is of the first one's family."""
+    sizes, family = dict(config["generator"]), config["family"]
+    if family == MIXTURE:
+        members = sizes.pop("parts")
+        parts, family = [FAMILIES[part["family"]][0](**part["generator"]) for part in members], members[0]["family"]
+        generator: nn.Module = mixture.Generator(parts, **sizes)
+    else:
+        generator = FAMILIES[family][0](**sizes)
+    return generator, Missing() if config["discriminator"] is None else FAMILIES[family][1](**config["discriminator"])
+
+
+def combine(gans: Sequence[GAN]) -> GAN:
+    """Return one GAN that samples from all of these with equal probability, with the discriminator of the first.
+
+    Raises:
+        UserError: if there is none, one of them is a mixture itself, or their images differ in size or channels.
+    """
+    if not gans:
+        raise UserError("There is no GAN to adapt in an empty list; hand over at least one.")
+    first = gans[0]
+    for gan in gans:
+        if (gan.resolution, gan.channels) != (first.resolution, first.channels):
+            raise UserError(
+                f"{first.name} makes images of {first.resolution} pixels and {first.channels} channels, {gan.name} of {gan.resolution} "
+                f"and {gan.channels}; GANs that are handed over together must agree."
+            )
+        if gan.config["family"] == MIXTURE:
+            raise UserError(f"{gan.name} is a mixture of GANs already; hand over the GANs themselves.")
+    parts = [{"family": gan.config["family"], "generator": gan.config["generator"]} for gan in gans]
+    z_dim = max(gan.z_dim for gan in gans) + 1
+    sizes = {"resolution": first.resolution, "channels": first.channels, "z_dim": z_dim, "parts": parts}
+    config = copy.deepcopy({"family": MIXTURE, "generator": sizes, "discriminator": first.config["discriminator"]})
+    combined = GAN.create(config, " & ".join(gan.name for gan in gans))
+    for gan, part in zip(gans, combined.generator.parts, strict=True):
+        part.load_state_dict(gan.generator.state_dict())
+    combined.discriminator.load_state_dict(first.discriminator.state_dict())
+    return combined
+
+
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """Interpolate between two latents (z_dim,) along the great circle; t in 0..1."""
     angle = torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-0.9999, 0.9999))
@@ -176,8 +302,9 @@ def load_gan(name_or_path: str | Path) -> GAN:
 
     Args:
         name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
-            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`), AdAM's included, or of ProGAN as pro_gan_pytorch
-            or pytorch_GAN_zoo write it.
+            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`, "d" may be missing), AdAM's included, of ProGAN as
+            pro_gan_pytorch or pytorch_GAN_zoo write it, of GP-GAN as GAN_stability does, or a generator of SNGAN or cGAN-PD as
+            mimicry writes it.
 
     Raises:
         UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
@@ -230,7 +357,7 @@ def _load_official(path: Path) -> GAN:
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, ProGAN as pro_gan_pytorch or '
-            f"pytorch_GAN_zoo write it); missing or unknown: {error}."
+            f"pytorch_GAN_zoo write it, SNGAN as mimicry, GP-GAN as GAN_stability does); missing or unknown: {error}."
         ) from error
     gan = GAN.create(config, path.stem)
     prefixed = {f"generator.{key}": value for key, value in generator.items()}

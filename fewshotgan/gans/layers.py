@@ -1,4 +1,4 @@
-"""Layers that the StyleGAN family shares: equalised learning rate, FIR resampling, minibatch deviation.
+"""Layers that the StyleGAN family shares: equalised learning rate, FIR resampling, minibatch deviation; and what all families need.
 
 Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020, arXiv 1912.04958) and
 the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, minibatch deviation).
@@ -130,3 +130,10 @@ def minibatch_deviation(x: Tensor, group: int = 4, consecutive: bool = False) ->
     deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
     each = deviation.repeat_interleave(size) if consecutive else deviation.repeat(size)
     return torch.cat([x, each.view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)
+
+
+def hold_statistics(network: nn.Module) -> None:
+    """Let every batch norm of a network use its running statistics and leave them as they are, until the next `train()`."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()

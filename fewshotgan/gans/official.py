@@ -4,6 +4,11 @@
   (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value, but for AdAM's modulations, which are folded in.
 - ProGAN as in pro_gan_pytorch (`{"generator": {"state_dict": ...}, "discriminator": ..., "shadow_generator": ...}`) and as in
   pytorch_GAN_zoo (`{"netG": ..., "netD": ..., "avgG": ...}`). Gains move from the activations' other side (see `_progan`).
+- SNGAN and cGAN-PD as in mimicry, which writes each network to a file of its own (`{"model_state_dict": ...}`). Only names change.
+- GP-GAN as in LMescheder/GAN_stability (`{"generator": ..., "discriminator": ..., "generator_test": ...}`, the last one averaged), from
+  whose ImageNet network AdaFM starts. Only names change.
+
+Where a release has the generator alone, the configuration of the discriminator is None.
 """
 
 import math
@@ -14,8 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from fewshotgan.gans.layers import GAIN
-
-StateDict = dict[str, Tensor]
+from fewshotgan.gans.official_resnets import StateDict, gp_resnet, sngan_config, sngan_generator
 
 _STYLED = {
     "conv.weight": "conv.weight",
@@ -55,9 +59,15 @@ def convert(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], StateDict, S
         return progan(*(strip_module(network) for network in networks))
     if "generator" in checkpoint:
         networks = checkpoint.get("shadow_generator") or checkpoint["generator"], checkpoint["discriminator"]
+        if "state_dict" not in networks[0]:
+            networks = checkpoint.get("generator_test") or checkpoint["generator"], checkpoint["discriminator"]
+            return gp_resnet(*(strip_module(network) for network in networks))
         return progan(*(strip_module(network["state_dict"]) for network in networks))
+    if "model_state_dict" in checkpoint:
+        generator = sngan_generator(strip_module(checkpoint["model_state_dict"]))
+        return sngan_config(generator, {}), generator, {}
     generator = stylegan2_generator(fold_kernel_modulation(checkpoint["g_ema"]))
-    discriminator = stylegan2_discriminator(fold_kernel_modulation(checkpoint["d"]))
+    discriminator = stylegan2_discriminator(fold_kernel_modulation(checkpoint["d"])) if "d" in checkpoint else {}
     return stylegan2_config(generator, discriminator), generator, discriminator
 
 
@@ -182,7 +192,7 @@ def stylegan2_config(generator: Mapping[str, Any], discriminator: Mapping[str, A
     }
     w_dim, z_dim = generator["mapping.layers.0.weight"].shape
     latent = {"z_dim": z_dim, "w_dim": w_dim, "mapping_layers": layers, "noise": any("noise" in key for key in generator)}
-    return {"family": "stylegan2", "generator": {**common, **latent}, "discriminator": common}
+    return {"family": "stylegan2", "generator": {**common, **latent}, "discriminator": common if discriminator else None}
 
 
 _ZOO_GENERATOR = {

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear, minibatch_deviation, widths
+from fewshotgan.gans.prior import make_prior
 
 
 def pixel_norm(x: Tensor) -> Tensor:
@@ -67,12 +68,21 @@ class Generator(nn.Module):
         top: feature channels at the image; they double with each halving of the resolution.
         maximum: most feature channels at any resolution.
         first_norm: whether pixel norm follows the first, fully connected layer (it doesn't in pro_gan_pytorch).
+        prior: what turns standard normal numbers into latents (`gans/prior.py`).
     """
 
     def __init__(
-        self, resolution: int = 64, channels: int = 3, z_dim: int = 512, top: int = 512, maximum: int = 512, first_norm: bool = True
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        z_dim: int = 512,
+        top: int = 512,
+        maximum: int = 512,
+        first_norm: bool = True,
+        prior: dict | None = None,
     ) -> None:
         super().__init__()
+        self.prior = make_prior(prior, z_dim)
         self.resolution, self.channels, self.z_dim, self.first_norm = resolution, channels, z_dim, first_norm
         width = widths(resolution, top, maximum)
         self.dense = EqualLinear(z_dim, width[4] * 16, activate=True)
@@ -119,7 +129,7 @@ class Generator(nn.Module):
             raise UserError(f"A ProGAN has no truncation, since it normalises its latents: leave out truncation={truncation:g}.")
         side = side or self.resolution
         features = [] if features is None else features
-        x = self.dense(pixel_norm(z)).view(len(z), -1, 4, 4)
+        x = self.dense(pixel_norm(self.prior(z))).view(len(z), -1, 4, 4)
         x = pixel_norm(x) if self.first_norm else x
         image = torch.empty(0)
         for name, block in self.blocks.items():

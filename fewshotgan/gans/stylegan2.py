@@ -15,21 +15,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fewshotgan.gans.layers import GAIN, LEAK, EqualConv2d, EqualLinear, depthwise, fir_kernel, fir_up, minibatch_deviation, widths
+from fewshotgan.gans.prior import make_prior
 
 
 class MappingNetwork(nn.Module):
-    """Map latents z to the intermediate space W (StyleGAN, arXiv 1812.04948, section 2): (N, z_dim) -> (N, w_dim)."""
+    """Map latents z to the intermediate space W (StyleGAN, arXiv 1812.04948, section 2): (N, z_dim) -> (N, w_dim).
 
-    def __init__(self, z_dim: int, w_dim: int, layers: int, lr_mul: float = 0.01) -> None:
+    Without `normalise`, the length of z counts, and not only its direction: zero is then the middle of the latents.
+    """
+
+    def __init__(self, z_dim: int, w_dim: int, layers: int, normalise: bool = True, lr_mul: float = 0.01) -> None:
         super().__init__()
+        self.normalise = normalise
         sizes = [z_dim] + [w_dim] * layers
         self.layers = nn.Sequential(
             *(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes))
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """Normalise z to unit mean square, then apply the layers."""
-        return self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
+        """Normalise z to unit mean square, if so wished, then apply the layers."""
+        return self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt() if self.normalise else z)
 
 
 class ModulatedConv2d(nn.Module):
@@ -131,6 +136,8 @@ class Generator(nn.Module):
         top: feature channels at the image; they double with each halving of the resolution.
         maximum: most feature channels at any resolution.
         noise: whether the convolutions add noise (a network for flat drawings does without).
+        normalise: whether the mapping network normalises the latents.
+        prior: what turns standard normal numbers into latents (`gans/prior.py`).
     """
 
     def __init__(
@@ -143,11 +150,14 @@ class Generator(nn.Module):
         top: int = 512,
         maximum: int = 512,
         noise: bool = True,
+        normalise: bool = True,
+        prior: dict | None = None,
     ) -> None:
         super().__init__()
         self.resolution, self.channels, self.z_dim, self.w_dim = resolution, channels, z_dim, w_dim
         width = widths(resolution, top, maximum)
-        self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers)
+        self.prior = make_prior(prior, z_dim)
+        self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers, normalise)
         self.const = nn.Parameter(torch.randn(width[4], 4, 4))
         self.blocks = nn.ModuleDict()
         before = 0
@@ -202,10 +212,10 @@ class Generator(nn.Module):
 
     def latents(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
         """Map z (N, z_dim) to w (N, n_latents, w_dim), with the layers from `mix_from` on taken from `mix`."""
-        w = self.mapping(z)[:, None].expand(-1, self.n_latents, -1)
+        w = self.mapping(self.prior(z))[:, None].expand(-1, self.n_latents, -1)
         if mix is None:
             return w
-        other = self.mapping(mix)[:, None].expand(-1, self.n_latents, -1)
+        other = self.mapping(self.prior(mix))[:, None].expand(-1, self.n_latents, -1)
         return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
 
     def synthesise(
@@ -230,7 +240,7 @@ class Generator(nn.Module):
     def refresh(self, samples: int = 8192, seed: int = 0) -> None:
         """Set `w_mean`, the centre of truncation, to the mean w of `samples` latents."""
         z = torch.randn(samples, self.z_dim, generator=torch.Generator().manual_seed(seed))
-        self.w_mean.copy_(self.mapping(z.to(self.w_mean.device)).mean(dim=0))
+        self.w_mean.copy_(self.mapping(self.prior(z.to(self.w_mean.device))).mean(dim=0))
 
 
 class ResidualBlock(nn.Module):

@@ -4,22 +4,31 @@ import dataclasses
 import difflib
 
 from fewshotgan.files import UserError
+from fewshotgan.methods.adafm import AdaFM, SmallHead
 from fewshotgan.methods.adam import AdAM
+from fewshotgan.methods.bsa import BSA
 from fewshotgan.methods.cdc import CDC
+from fewshotgan.methods.conditional import Conditional
 from fewshotgan.methods.dcl import DCL
 from fewshotgan.methods.ewc import EWC
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.fsgan import FSGAN
+from fewshotgan.methods.layer_transfer import GPHead, LayerTransfer
 from fewshotgan.methods.method import Method, Penalty, Player, Stage, Task, Terms
+from fewshotgan.methods.minegan import MineGAN, Mining
 from fewshotgan.methods.rick import RICK
 from fewshotgan.methods.scratch import Scratch
 from fewshotgan.methods.transfergan import TransferGAN
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN)
+    method.name: method
+    for method in (
+        *(Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, LayerTransfer, GPHead, SmallHead, AdaFM),
+        *(BSA, Mining, MineGAN),
+    )
 }
 
-__all__ = ["METHODS", "Method", "Penalty", "Player", "Stage", "Task", "Terms", "create_method", "methods"]
+__all__ = ["METHODS", "Conditional", "Method", "Penalty", "Player", "Stage", "Task", "Terms", "TransferGAN", "create_method", "methods"]
 
 
 def methods() -> dict[str, str]:

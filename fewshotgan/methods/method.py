@@ -52,6 +52,7 @@ class Task:
         rng: the only source of randomness, on the device.
         augment: applied to what the discriminator sees.
         seed: of the run, for fresh weights.
+        labels: int64 (N,), one for each image, where a class-conditional source is trained.
     """
 
     source: GAN
@@ -60,14 +61,23 @@ class Task:
     rng: torch.Generator
     augment: Augment
     seed: int
+    labels: Tensor | None = None
 
     def real(self) -> Tensor:
         """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough."""
+        return self.pick(self.draw())
+
+    def draw(self) -> Tensor:
+        """Return the numbers of a batch of images, (batch,)."""
         n = len(self.images)
         draw = torch.randint(n, (self.batch,), generator=self.rng, device=self.images.device)
         if n <= 4096 and n >= self.batch:  # a permutation of a large pool costs more than a rare repeat
             draw = torch.randperm(n, generator=self.rng, device=self.images.device)[: self.batch]
-        return (self.images[draw].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        return draw
+
+    def pick(self, numbers: Tensor) -> Tensor:
+        """Return the images of these numbers as `real` does."""
+        return (self.images[numbers].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
     def latents(self, n: int | None = None) -> Tensor:
         """Return latents (n, z_dim), standard normal; n is the batch size unless given."""
@@ -126,6 +136,10 @@ class Method:
         paper: authors, venue, arXiv number.
         summary: one line.
         averaged: names of the modules whose moving average makes the result.
+        least_images: how many it needs.
+        judges: whether it needs the source's discriminator.
+        several: whether it can adapt several GANs together.
+        conditional: whether it makes use of the classes of a source; others get the mean class.
         modules: every network that trains or is needed to resume, filled by `build`.
     """
 
@@ -134,6 +148,9 @@ class Method:
     summary: ClassVar[str]
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     least_images: ClassVar[int] = 1
+    judges: ClassVar[bool] = True
+    several: ClassVar[bool] = False
+    conditional: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Start without networks."""

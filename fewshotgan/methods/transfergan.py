@@ -61,8 +61,9 @@ class TransferGAN(Method):
         Raises:
             UserError: if the generator has not the layers that an option needs.
         """
-        if (self.path_length or self.mixing) and not hasattr(gan.generator, "mapping"):
-            raise UserError(f"{self.name}: path_length and mixing need a generator with a mapping network; {gan.name} has none.")
+        for option, needed in (("path_length", "synthesise"), ("mixing", "mapping")):
+            if getattr(self, option) and not hasattr(gan.generator, needed):
+                raise UserError(f"{self.name}: {option} needs a generator whose mapping network feeds all its layers; {gan.name} has none.")
         self.config = gan.config
         self.modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
         self.modules.register_buffer("path_average", torch.zeros((), device=gan.device))
@@ -105,16 +106,23 @@ class TransferGAN(Method):
 
     def discriminator_terms(self) -> Terms:
         """Logistic loss of augmented real and generated images."""
-        with torch.no_grad():
-            fake = self.generate()
-        real = self.task.real()
-        logits = self.judge(self.task.augmented(real))
+        fake = self.fakes()
+        logits = self.judge(self.task.augmented(self.real()))
         self.task.augment.update(logits.detach())
         return {"logistic": logistic_discriminator(logits, self.judge(self.task.augmented(fake)))}
 
     def generator_terms(self) -> Terms:
         """Non-saturating loss of augmented generated images."""
         return {"logistic": logistic_generator(self.judge(self.task.augmented(self.generate())))}
+
+    @torch.no_grad()
+    def fakes(self) -> Tensor:
+        """Return a batch of generated images (batch, C, H, W) for the discriminator's terms."""
+        return self.generate()
+
+    def real(self) -> Tensor:
+        """Return a batch of real images (batch, C, H, W) for the adversarial terms."""
+        return self.task.real()
 
     def latents(self) -> Tensor:
         """Return latents (batch, z_dim) for the adversarial terms."""
@@ -126,8 +134,8 @@ class TransferGAN(Method):
 
     def r1(self) -> Terms:
         """R1 of the real images as the discriminator sees them."""
-        real = self.task.augmented(self.task.real()).detach().requires_grad_()
-        return {"r1": r1_penalty(self.discriminator(real), real) * (self.r1_gamma / 2)}
+        real = self.task.augmented(self.real()).detach().requires_grad_()
+        return {"r1": r1_penalty(self.judge(real), real) * (self.r1_gamma / 2)}
 
     def path(self) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
@@ -144,7 +152,7 @@ class TransferGAN(Method):
         z, rng = self.latents(), self.task.rng
         if self.mixing and torch.rand((), generator=rng, device=z.device) < self.mixing:
             cut = int(torch.randint(1, int(self.generator.n_latents), (), generator=rng, device=z.device))
-            return self.generator(z, mix=self.task.latents(), mix_from=cut, rng=rng)
+            return self.generator(z, mix=self.latents(), mix_from=cut, rng=rng)
         return self.generator(z, rng=rng)
 
     def result(self, modules: nn.ModuleDict) -> GAN:

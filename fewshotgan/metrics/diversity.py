@@ -25,7 +25,6 @@ from fewshotgan.metrics.features import SIDES, extractor_network, prepare
 AT_MOST = 50  # images of a cluster whose pairs are compared, as in the released code
 SIDE = 256  # to which VGG's images are resized, as there
 BATCH = 25
-STAGES = (2, 4, 10, 15)  # EfficientNet-Lite0's last block at each stride: 4, 8, 16, 32
 
 Embed = Callable[[Tensor], Tensor]
 """Maps images (N, C, H, W), -1..1, to vectors (N, D) whose squared distances are LPIPS."""
@@ -121,27 +120,19 @@ def embedding(backbone: str) -> Embed:
 def _efficientnet(images: Tensor) -> Tensor:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = extractor_network("efficientnet").to(device)
-    collected: list[Tensor] = []
-    blocks = network.network._blocks
-    hooks = [blocks[i].register_forward_hook(lambda _module, _inputs, output: collected.append(output)) for i in STAGES]
-    try:
-        network(prepare(images, SIDES["efficientnet"]).to(device))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return lpips_vector(collected)
+    return lpips_vector(network.stages(prepare(images, SIDES["efficientnet"]).to(device)))
 
 
 @torch.no_grad()
 def _vgg(images: Tensor) -> Tensor:
-    network = _lpips_network()
+    network = lpips_network()
     images = images.expand(-1, 3, -1, -1).to(next(network.parameters()).device)
     resized = nn.functional.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
     return lpips_vector(list(network.net(network.scaling_layer(resized))), [layer.model[1].weight.flatten() for layer in network.lins])
 
 
 @cache
-def _lpips_network() -> nn.Module:
+def lpips_network() -> nn.Module:
     """Return the package's LPIPS with VGG16, whose backbone torchvision fetches once."""
     import lpips
 
@@ -149,7 +140,7 @@ def _lpips_network() -> nn.Module:
         network = lpips.LPIPS(net="vgg", verbose=False)
     except (URLError, OSError) as error:
         raise UserError(
-            f"The VGG16 of LPIPS could not be fetched ({getattr(error, 'reason', error)}): intra_lpips needs a connection once; "
-            "offline use intra_lpips_efficientnet."
+            f"The VGG16 of LPIPS could not be fetched ({getattr(error, 'reason', error)}): it needs a connection once; "
+            "offline use intra_lpips_efficientnet, or efficientnet features."
         ) from error
     return network.eval().requires_grad_(False).to("cuda" if torch.cuda.is_available() else "cpu")

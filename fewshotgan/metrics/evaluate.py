@@ -13,7 +13,9 @@ from fewshotgan.metrics.diversity import intra_lpips
 from fewshotgan.metrics.features import NOISE, SIDES, features
 from fewshotgan.metrics.frechet import frechet_distance
 from fewshotgan.metrics.kernel import kernel_distance
+from fewshotgan.metrics.kmmd import DEFINITION, kmmd, mean_variance
 from fewshotgan.metrics.neighbours import HELD_OUT_QUANTILE, memorisation, precision_recall
+from fewshotgan.metrics.sharpness import sharpness
 
 VERSION = 2  # of the protocol, to raise whenever a change here moves a number; old caches are then left alone
 NEIGHBOURS = 3
@@ -36,6 +38,7 @@ def evaluate(
     inception: bool = False,
     train: Images | None = None,
     diversity: bool = False,
+    mining: bool = False,
 ) -> dict[str, Any]:
     """Compare generated images with real ones that no training has seen.
 
@@ -47,11 +50,13 @@ def evaluate(
         inception: also compute `fid` and `kid`; needs the Inception file, fetched once.
         train: the few images that were trained on, for `memorisation`.
         diversity: also compute Intra-LPIPS around the images of `train`.
+        mining: also compute the numbers of MineGAN's and BSA's tables (`fewshotgan.metrics.kmmd`), and the sharpness.
 
     Returns:
         {"fd_efficientnet", "kd_efficientnet", "precision", "recall", "memorisation" (given `train`), "intra_lpips_efficientnet" (and
-        "intra_lpips", given `inception`; with `diversity`), "fid" and "kid" (given `inception`), "protocol"}. Distances are better
-        small; precision and recall, in 0..1, large; memorisation, in 0..1, small; Intra-LPIPS large.
+        "intra_lpips", given `inception`; with `diversity`), "kmmd_efficientnet", "mv_efficientnet" and "sharpness" (with `mining`),
+        "fid" and "kid" (given `inception`), "protocol"}. Distances are better small; precision and recall, in 0..1, large; memorisation,
+        in 0..1, small; Intra-LPIPS large; MV and sharpness, which are ratios to real images, near 1.
 
     Raises:
         UserError: if the sizes don't fit, there are fewer than four images of a kind, NaN among them, or no Inception to be had.
@@ -73,13 +78,16 @@ def evaluate(
     scores["precision"], scores["recall"] = precision_recall(a, b, NEIGHBOURS)
     if train is not None:
         scores["memorisation"] = memorisation(b, real_features(train, "efficientnet"), a)
+    if mining:
+        scores |= {"kmmd_efficientnet": kmmd(a, b), "mv_efficientnet": mean_variance(a, b), "sharpness": sharpness(fake, real.tensor())}
     if diversity:
         if train is None:
             raise UserError("Intra-LPIPS is measured around the images that were trained on; hand them over as train.")
         scores["intra_lpips_efficientnet"] = intra_lpips(fake, train.tensor()).value
         if inception:
             scores["intra_lpips"] = intra_lpips(fake, train.tensor(), "vgg").value
-    return {**scores, "protocol": protocol(real, isinstance(domain, str), len(fake), None if fake is gan else seed, inception)}
+    said = protocol(real, isinstance(domain, str), len(fake), None if fake is gan else seed, inception)
+    return {**scores, "protocol": {**said, "kmmd": DEFINITION} if mining else said}
 
 
 def protocol(real: Images, held_out: bool, n_generated: int, seed: int | None, inception: bool) -> dict[str, Any]:

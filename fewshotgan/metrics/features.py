@@ -29,6 +29,7 @@ from fewshotgan.files import UserError, atomic_write, cache_dir, sha256
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 SIDES = {"efficientnet": 128, "inception": 299}
+STAGES = (2, 4, 10, 15)  # EfficientNet-Lite0's last block at each stride: 4, 8, 16, 32
 NOISE = 8.0  # standard deviation, in levels of 255, of the pattern that EfficientNet-Lite0 adds
 BATCH = 50
 
@@ -90,6 +91,18 @@ class _EfficientNet(nn.Module):
         """Map (N, 3, 128, 128), 0..255, to (N, 1280)."""
         x = ((x + self.noise - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         return self.network.extract_features(x).mean(dim=(2, 3))
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Map (N, 3, 128, 128), 0..255, to the last activations (N, C, H, W) at each stride."""
+        collected: list[Tensor] = []
+        blocks = self.network._blocks
+        hooks = [blocks[i].register_forward_hook(lambda _module, _inputs, output: collected.append(output)) for i in STAGES]
+        try:
+            self(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return collected
 
 
 @cache

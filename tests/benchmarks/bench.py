@@ -22,11 +22,14 @@ from fewshotgan.gans import GAN
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear
 from fewshotgan.gans.stylegan2 import ModulatedConv2d
 from fewshotgan.losses import logistic_generator
-from fewshotgan.methods import METHODS
-from fewshotgan.pretrain import networks
+from fewshotgan.methods import METHODS, Stage
+from fewshotgan.methods.layer_transfer import LayerTransfer
+from fewshotgan.pretrain import RECIPES, networks
 from fewshotgan.train import Loop, make_task
 
-LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2}  # times a step of transfergan
+LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2, "minegan-noft": 0.7}  # times a step of transfergan
+MOVE_LIMIT = 0.7  # of the miner's move, in times the generator's
+MODULATION_LIMIT = 1.10  # times the same step without AdaFM's modulations
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
@@ -79,24 +82,73 @@ def step_operations(gan: GAN, batch: int) -> float:
     return (g + 2 * 3 * d + 7 * d / 16) + (3 * g + 2 * d)
 
 
-def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
-    """Return the mean time of `steps` adaptation steps of the last stage, one lazy R1 among them."""
+def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop, Stage]:
+    """Return the loop of a method at the beginning of its last stage."""
     made = METHODS[method]()
     task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
     made.build(task)
     loop = Loop(made, task, {}, 10**9, 10**9, None)
     *_, stage = made.stages(10**9)
     loop.begin(stage, 0)
+    return loop, stage
+
+
+def stepper(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> Callable[[], None]:
+    """Return what takes one adaptation step of a method's last stage."""
+    loop, stage = ready(gan, pixels, batch, method)
 
     class Silent:
         def update(self, _steps: int = 1) -> None: ...
         def set_postfix(self, _values: dict) -> None: ...
 
+    return lambda: loop.step(stage, Silent())  # type: ignore[arg-type]
+
+
+def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
+    """Return the mean time of `steps` adaptation steps of the last stage, one lazy R1 among them."""
+    step = stepper(gan, pixels, batch, method)
+
     def run() -> None:
         for _ in range(steps):
-            loop.step(stage, Silent())  # type: ignore[arg-type]
+            step()
 
     return seconds(run, 3) / steps
+
+
+def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str, moves: int = 9) -> float:
+    """Return the median time of the generator's move; that of a miner has its images from the critic's move."""
+    loop, stage = ready(gan, pixels, batch, method)
+    times = []
+    for _ in range(moves):
+        if stage.before:
+            stage.before(0)
+        started = time.perf_counter()
+        loop.move(stage.players[1])
+        times.append(time.perf_counter() - started)
+    return sorted(times)[moves // 2]
+
+
+def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int = 20) -> dict[str, float]:
+    """Return the median time of each work, taken in turns: a ratio of a few percent would drown in what else the machine does."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(repeats):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - started)
+    return {name: sorted(taken)[repeats // 2] for name, taken in times.items()}
+
+
+def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
+    """Print the steps (without R1) of the methods that freeze the layers near the image, beside fine-tuning all, on the recipe's GP-GAN."""
+    gan = GAN.create(RECIPES["avatars-gp-resnet"].config, "GP-GAN").unconditional()
+    methods = ("transfergan", *(name for name, made in METHODS.items() if issubclass(made, LayerTransfer)))
+    took = alternating_seconds({method: stepper(gan, pixels, batch, method) for method in methods})
+    for method in methods:
+        ratio = f"{took[method] / took['transfergan']:.2f} x transfergan"
+        if method == "adafm":
+            ratio += f", {took[method] / took['smallhead']:.2f} x smallhead, limit {MODULATION_LIMIT}"
+        print(f"{f'step, GP-GAN 64 pixels, batch {batch}, {method}':<52}{took[method]:>9.3f}{'':>15}  {ratio}")
 
 
 def fisher_seconds(gan: GAN, samples: int = 16) -> tuple[float, float]:
@@ -135,13 +187,16 @@ def main() -> None:
     gan, pixels = load_gan("avatars-stylegan2"), load_images("avatars/thumbs", n=100).pixels
     base = {}
     for batch in (4, 16):
-        for method in METHODS:
+        for method in (name for name, made in METHODS.items() if not issubclass(made, LayerTransfer)):
             took, work = step_seconds(gan, pixels, batch, method), step_operations(gan, batch)
             base[method, batch] = took
             share = f"{work / took / rate:>7.2f}" if method == "transfergan" else ""
             limit = f", limit {LIMITS[method]}" if method in LIMITS else ""
             ratio = f"  {took / base['transfergan', batch]:.2f} x transfergan{limit}" if ("transfergan", batch) in base else ""
             print(f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}")
+        mining, full = (generator_move_seconds(gan, pixels, batch, method) for method in ("minegan-noft", "transfergan"))
+        print(f"{f'the move of a miner, batch {batch}':<52}{mining:>9.3f}{'':>15}  {mining / full:.2f} x the generator's, limit {MOVE_LIMIT}")
+        layer_transfer_steps(pixels, batch)
     batched, one_by_one = fisher_seconds(load_gan("avatars-stylegan2"))
     print(f"{'Fisher information of G, 16 samples':<52}{batched:>9.3f}{'':>15}  {one_by_one / batched:.2f} x as fast as a loop, goal 3")
     top, maximum = (128, 512) if large else (8, 128)

@@ -1,0 +1,279 @@
+"""GP-GAN: a residual generator and discriminator without any normalisation, class-conditional or not.
+
+Paper: Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018, arXiv 1801.04406), appendix G: what
+keeps the two together is the gradient penalty alone. The networks come in three published variants, which differ in
+
+- the residual blocks at each resolution: two (ImageNet), or one (LSUN, CelebA). With two the width changes on the image's side of
+  the resampling, with one on the latents' side;
+- the kernel at the image: 7 (CelebA) or 3;
+- the label's embedding: divided by its norm (ImageNet, LSUN), or not (CelebA).
+
+AdaFM (arXiv 2002.11810) counts groups from the image, G1, G2, ... and D1, D2, ...: the convolution at the image is the first one,
+the blocks of each resolution one more; the fully connected layer is in none. `head` puts its tailored head (`gans/small_head.py`)
+in the place of the blocks up to that many pixels.
+
+Differs: the published networks always have labels, of one class if need be; with `classes=0` ours have none.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fewshotgan.files import UserError
+from fewshotgan.gans.layers import LEAK, widths
+from fewshotgan.gans.prior import make_prior
+from fewshotgan.gans.small_head import Mapping, SmallHead
+
+
+class ResidualBlock(nn.Module):
+    """out = shortcut + 0.1 dx, with two 3x3 convolutions, each after a leaky ReLU: (N, in, H, W) -> (N, out, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        hidden = min(in_channels, out_channels)
+        self.conv0 = nn.Conv2d(in_channels, hidden, 3, padding=1)
+        self.conv1 = nn.Conv2d(hidden, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else None
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """Return the sum; `features` collects the output of both convolutions."""
+        first = self.conv0(F.leaky_relu(x, LEAK))
+        second = self.conv1(F.leaky_relu(first, LEAK))
+        if features is not None:
+            features += [first, second]
+        return torch.add(x if self.skip is None else self.skip(x), second, alpha=0.1)
+
+
+class Group(nn.ModuleList):
+    """The residual blocks of one resolution: (N, in, H, W) -> (N, out, H, W)."""
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """Apply one after the other; `features` collects the output of all convolutions."""
+        for block in self:
+            x = block(x, features)
+        return x
+
+
+def ends(width: dict[int, int], blocks: int) -> dict[int, tuple[int, int]]:
+    """Return {resolution: (channels towards the latents, channels towards the image)} of the blocks at each resolution."""
+    if blocks == 2:
+        return {side: (width.get(side // 2, out), out) for side, out in width.items()}
+    if blocks == 1:
+        return {side: (before, width.get(2 * side, before)) for side, before in width.items()}
+    raise ValueError(f"a GP-GAN has 1 or 2 residual blocks at each resolution, not {blocks}")
+
+
+class Generator(nn.Module):
+    """GP-GAN's generator.
+
+    Args:
+        resolution: side of the images, a power of two of at least 8.
+        channels: 1 (grey) or 3 (colour).
+        z_dim: size of the latents z.
+        top: feature channels at the image; they double with each halving of the resolution.
+        maximum: most feature channels at any resolution.
+        blocks: residual blocks at each resolution, 1 or 2.
+        kernel: of the convolution at the image.
+        classes: number of labels, 0 for none.
+        embed: size of a label's embedding.
+        normalise: whether embeddings are divided by their norm.
+        head: side of the features that a small head makes in place of the blocks up to there, 0 for none; without classes only.
+        w_dim: size of the small head's styles.
+        prior: what turns standard normal numbers into latents (`gans/prior.py`).
+    """
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        z_dim: int = 256,
+        top: int = 64,
+        maximum: int = 1024,
+        blocks: int = 2,
+        kernel: int = 3,
+        classes: int = 0,
+        embed: int = 256,
+        normalise: bool = True,
+        head: int = 0,
+        w_dim: int = 256,
+        prior: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.resolution, self.channels, self.z_dim = resolution, channels, z_dim
+        self.classes, self.normalise = classes, normalise
+        sizes = ends(widths(resolution, top, maximum), blocks)
+        if head and (head not in sizes or head < 8 or classes):
+            raise ValueError(f"a small head makes 8 pixels up to {resolution}, a power of two, without classes, not {head} for {classes}")
+        self.prior = make_prior(prior, z_dim, classes)
+        first = sizes[head][1] if head else sizes[4][0]
+        self.dense = nn.Linear(z_dim + (embed if classes else 0), first * 16)
+        self.embedding = nn.Embedding(classes, embed) if classes else None
+        if head:
+            self.mapping = Mapping(z_dim, w_dim)
+        self.head = SmallHead(first, w_dim, head) if head else None
+        self.blocks = nn.ModuleDict()
+        for side, (before, after) in sizes.items():
+            if side > head:
+                self.blocks[str(side)] = Group([ResidualBlock(before, after), *(ResidualBlock(after, after) for _ in range(blocks - 1))])
+        self.to_image = nn.Conv2d(top, channels, kernel, padding=kernel // 2)
+
+    @property
+    def n_latents(self) -> int:
+        """Number of styles that the small head's layers take: two for each of its resolutions."""
+        return self.head.n_latents if self.head is not None else 0
+
+    def counted(self) -> dict[str, list[nn.Module]]:
+        """Return the groups as the paper counts them, from the image: "G1" is the convolution at the image, "G2" the last blocks, ..."""
+        modules = [self.to_image, *list(self.blocks.values())[::-1]]
+        return {f"G{i}": [module] for i, module in enumerate(modules, 1)}
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Return the modules by resolution, from the latents to the image, with a small head "mapping" first: "4", "8", ..."""
+        groups: dict[str, list[nn.Module]] = {"4": [self.dense]}
+        if self.embedding is not None:
+            groups["4"].insert(0, self.embedding)
+        if self.head is not None:
+            groups = {"mapping": [self.mapping], **groups, **self.head.groups()}
+        for side, block in self.blocks.items():
+            groups.setdefault(side, []).append(block)
+        groups[str(self.resolution)].append(self.to_image)
+        return groups
+
+    def forward(
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Generate images.
+
+        Args:
+            z: latents (N, z_dim), standard normal.
+            labels: of a network with classes: numbers (N,), or embeddings in their place (N, embed); the mean of the embeddings by a
+                miner's weights by default, if the prior is one.
+            mix: with a small head, second latents (N, z_dim) for style mixing: they drive the layers from index `mix_from` on.
+            mix_from: first layer that `mix` drives.
+            truncation: only 1, for none: there is no centre to draw the latents to.
+            noise: of a small head: "random" (as in training), "const" (the stored noise) or "none"; the default goes by the
+                module's mode.
+            rng: source of random noise.
+            features: a list to which the output of each convolution but the last is appended (feature taps).
+
+        Returns:
+            Images (N, channels, resolution, resolution), -1..1.
+
+        Raises:
+            UserError: if truncation is not 1, labels are missing, or there is nothing to mix.
+        """
+        if truncation != 1.0:
+            raise UserError(f"A GP-GAN has no truncation, since it has no mean latent: leave out truncation={truncation:g}.")
+        mined = self.prior.labels(z) if labels is None else None
+        labels = labels if mined is None else mined @ self.embedding.weight
+        latent = self.prior(z)
+        x = self.dense(latent if self.embedding is None else torch.cat([latent, self.embedded(labels)], dim=1)).view(len(z), -1, 4, 4)
+        if self.head is not None:
+            x = self.head(x, self.latents(z, mix, mix_from), noise or ("random" if self.training else "const"), rng, features)
+        elif mix is not None:
+            raise UserError("This GP-GAN has no small head, so there are no styles to mix: leave out mix.")
+        for side, group in self.blocks.items():
+            x = group(F.interpolate(x, scale_factor=2) if side != "4" else x, features)
+        return torch.tanh(self.to_image(F.leaky_relu(x, LEAK)))
+
+    def embedded(self, labels: Tensor | None) -> Tensor:
+        """Return embeddings (N, embed) of labels (N,), or of embeddings as they are given, normalised where the network does."""
+        if labels is None:
+            raise UserError(f"This network has {self.classes} classes: give a label for each image.")
+        y = labels if labels.is_floating_point() else F.embedding(labels, self.embedding.weight)
+        return y / y.norm(dim=1, keepdim=True) if self.normalise else y
+
+    def latents(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
+        """Map z (N, z_dim) to the small head's styles (N, n_latents, w_dim), those from `mix_from` on taken from `mix`."""
+        w = self.mapping(self.prior(z))[:, None].expand(-1, self.n_latents, -1)
+        if mix is None:
+            return w
+        other = self.mapping(self.prior(mix))[:, None].expand(-1, self.n_latents, -1)
+        return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
+
+    def mean_class(self) -> dict[str, Tensor]:
+        """Return the state dict of the network without classes that does for all labels what this one does for their mean embedding."""
+        state = {key: value for key, value in self.state_dict().items() if key != "embedding.weight"}
+        mean = self.embedded(torch.arange(self.classes, device=self.dense.weight.device)).mean(dim=0)
+        state["dense.weight"] = self.dense.weight.detach()[:, : self.z_dim]
+        state["dense.bias"] = (self.dense.bias + self.dense.weight[:, self.z_dim :] @ mean).detach()
+        return state
+
+    def refresh(self) -> None:
+        """Do nothing: no number follows from the weights."""
+
+
+class Discriminator(nn.Module):
+    """GP-GAN's discriminator, which mirrors the generator; it halves the size by the mean of each three by three pixels.
+
+    Args: as `Generator`.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        top: int = 64,
+        maximum: int = 1024,
+        blocks: int = 2,
+        kernel: int = 3,
+        classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.resolution, self.channels, self.classes = resolution, channels, classes
+        sizes = ends(widths(resolution, top, maximum), blocks)
+        self.from_image = nn.Conv2d(channels, top, kernel, padding=kernel // 2)
+        self.blocks = nn.ModuleDict()
+        for side in sorted(sizes, reverse=True):
+            after, before = sizes[side]
+            self.blocks[str(side)] = Group([*(ResidualBlock(before, before) for _ in range(blocks - 1)), ResidualBlock(before, after)])
+        self.out = nn.Linear(sizes[4][0] * 16, max(classes, 1))
+
+    def counted(self) -> dict[str, list[nn.Module]]:
+        """Return the groups as the paper counts them, from the image: "D1" is the convolution at the image, "D2" the first blocks, ..."""
+        return {f"D{i}": [module] for i, module in enumerate([self.from_image, *self.blocks.values()], 1)}
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Return the modules by resolution, from the image to the logit: "64" (with the convolution at the image), ..., "4"."""
+        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups[str(self.resolution)].insert(0, self.from_image)
+        groups["4"].append(self.out)
+        return groups
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
+        """Return logits (N, 1) of images (N, channels, H, W), with classes those of the labels (N,), without labels their mean.
+
+        `features` collects the output of each block's convolutions.
+        """
+        logits = self.out(F.leaky_relu(self.trunk(x, 4, features), LEAK).flatten(1))
+        if not self.classes:
+            return logits
+        return logits.mean(dim=1, keepdim=True) if labels is None else logits.gather(1, labels[:, None])
+
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return what the blocks make of images, down to those at 4 pixels or to what enters those at `side`: (N, C, side, side)."""
+        x = self.from_image(x)
+        for name, group in self.blocks.items():
+            if int(name) == side != 4:
+                break
+            x = group(x, features)
+            x = F.avg_pool2d(x, 3, stride=2, padding=1) if name != "4" else x
+        return x
+
+    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), side >= 4."""
+        return self.trunk(x, side, features)
+
+    def mean_class(self) -> dict[str, Tensor]:
+        """Return the state dict of the network without classes, whose logit is the mean of this one's."""
+        state = self.state_dict()
+        return {**state, **{key: state[key].mean(dim=0, keepdim=True) for key in ("out.weight", "out.bias")}}

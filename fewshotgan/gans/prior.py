@@ -1,0 +1,88 @@
+"""What turns standard normal numbers into a generator's latents: nothing, a truncation, or a miner.
+
+Every generator has a prior before its first layer, named in its configuration, so that what a method learned about the latents is
+saved, loaded, sampled and interpolated like any other weight. Whoever samples draws standard normal numbers u, as always.
+
+- none: the latents are u.
+- "truncated": normal numbers cut at +-limit, as BSA samples (arXiv 1904.01774).
+- "miner": the multilayer perceptrons of MineGAN (arXiv 1912.05270): u -> M(u), and the weights of the classes of a class-conditional
+  generator from the same u.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Prior(nn.Module):
+    """The latents are the standard normal numbers themselves."""
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return latents (N, z_dim) of standard normal numbers u (N, z_dim)."""
+        return u
+
+    def labels(self, u: Tensor) -> Tensor | None:
+        """Return the weights of the classes (N, classes), each row of sum 1, or None where the prior says nothing about classes."""
+        return None
+
+
+class Truncated(Prior):
+    """Normal numbers cut at +-limit: each u goes to the number of the same rank, so that near stays near."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return latents (N, z_dim) within +-limit."""
+        low = torch.special.ndtr(torch.tensor(-self.limit, dtype=torch.float64))
+        rank = low + (1 - 2 * low) * torch.special.ndtr(u.double())
+        return torch.special.ndtri(rank).to(u.dtype)
+
+
+class Miner(Prior):
+    """MineGAN's miner, M: u -> z, two linear layers with a ReLU between them, and a second one for the classes, if there are any.
+
+    Differs: the paper starts the miner anyhow; here latents have unit variance at the start, the scale that the generator knows. The
+    released BigGAN version puts out one embedding for all layers, through linear layers without nonlinearity; a generator whose norms
+    have an embedding each has no such vector, so that here the miner mixes the classes, by softmax.
+    """
+
+    def __init__(self, z_dim: int, classes: int = 0) -> None:
+        super().__init__()
+        self.latent = perceptron(z_dim, z_dim)
+        self.condition = perceptron(z_dim, classes) if classes else None
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return mined latents (N, z_dim)."""
+        return self.latent(u)
+
+    def labels(self, u: Tensor) -> Tensor | None:
+        """Return mined weights of the classes (N, classes)."""
+        return None if self.condition is None else self.condition(u).softmax(dim=1)
+
+
+def perceptron(inputs: int, outputs: int) -> nn.Sequential:
+    """Return linear, ReLU, linear; standard normal inputs give outputs of unit variance at the start (arXiv 1502.01852)."""
+    first, second = nn.Linear(inputs, inputs), nn.Linear(inputs, outputs)
+    nn.init.normal_(first.weight, std=inputs**-0.5)
+    nn.init.normal_(second.weight, std=(2 / inputs) ** 0.5)
+    nn.init.zeros_(first.bias)
+    nn.init.zeros_(second.bias)
+    return nn.Sequential(first, nn.ReLU(), second)
+
+
+def make_prior(config: dict[str, Any] | None, z_dim: int, classes: int = 0) -> Prior:
+    """Return the prior of a configuration: None, {"kind": "truncated", "limit": 0.3} or {"kind": "miner"}.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    if config is None:
+        return Prior()
+    if config["kind"] == "truncated":
+        return Truncated(config["limit"])
+    if config["kind"] == "miner":
+        return Miner(z_dim, classes)
+    raise ValueError(f"there is no prior {config['kind']!r}")

@@ -1,0 +1,318 @@
+"""SNGAN: residual networks with batch norm in the generator and spectral norm in the discriminator, class-conditional if wished.
+
+Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018, arXiv 1802.05957), section 2.1 and the
+residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR 2018, arXiv 1802.05637), equation 3,
+with the class-conditional batch norm of Dumoulin et al. (arXiv 1610.07629).
+
+Computes what mimicry's SNGAN and cGAN-PD compute (`gans/official.py` converts them): bilinear upsampling, where the authors' own code
+repeats pixels; a discriminator block rectifies its input for the shortcut too.
+
+Differs: trained with the losses of the other families (logistic, R1) instead of the hinge loss. The 1x1 convolution of a generator's
+shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.
+"""
+
+import re
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fewshotgan.files import UserError
+from fewshotgan.gans.layers import widths
+from fewshotgan.gans.prior import make_prior
+
+GAIN = 2**0.5  # of the initial weights before a ReLU
+
+
+def of_class(table: Tensor, labels: Tensor) -> Tensor:
+    """Return the rows (N, ...) of a table (classes, ...) for labels (N,), or their mixtures for weights (N, classes)."""
+    return labels @ table if labels.is_floating_point() else table[labels]
+
+
+class ConditionalNorm(nn.Module):
+    """Batch norm with a scale and a shift for each class (arXiv 1610.07629, equation 5): (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.weight = nn.Parameter(torch.ones(classes, channels))
+        self.bias = nn.Parameter(torch.zeros(classes, channels))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Normalise, then scale and shift by the class: labels (N,), or weights of the classes (N, classes)."""
+        scale, shift = of_class(self.weight, labels), of_class(self.bias, labels)
+        return self.norm(x) * scale[:, :, None, None] + shift[:, :, None, None]
+
+
+class GeneratorBlock(nn.Module):
+    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution, beside an upsampled shortcut: (N, in, H, W) -> (N, out, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
+        super().__init__()
+        norms = [ConditionalNorm(c, classes) if classes else nn.BatchNorm2d(c) for c in (in_channels, out_channels)]
+        self.norm0, self.norm1 = norms
+        self.conv0 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1)
+        for conv, gain in ((self.conv0, GAIN), (self.conv1, GAIN), (self.skip, 1.0)):
+            nn.init.xavier_uniform_(conv.weight, gain)
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Double the size."""
+        condition = () if labels is None else (labels,)
+        y = self.conv0(upsample(F.relu(self.norm0(x, *condition))))
+        return self.conv1(F.relu(self.norm1(y, *condition))) + upsample(self.skip(x))
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Double the size of (N, C, H, W), bilinearly."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class Generator(nn.Module):
+    """SNGAN's residual generator.
+
+    Args:
+        resolution: side of the images, a power of two of at least 8.
+        channels: 1 (grey) or 3 (colour).
+        z_dim: size of the latents z.
+        top: feature channels at the image; they double with each halving of the resolution.
+        maximum: most feature channels at any resolution.
+        classes: number of classes, 0 for a generator without.
+        prior: what turns standard normal numbers into latents (`gans/prior.py`).
+    """
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        z_dim: int = 128,
+        top: int = 64,
+        maximum: int = 1024,
+        classes: int = 0,
+        prior: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.resolution, self.channels, self.z_dim, self.classes = resolution, channels, z_dim, classes
+        width = widths(resolution, top, maximum)
+        self.prior = make_prior(prior, z_dim, classes)
+        self.dense = nn.Linear(z_dim, width[4] * 16)
+        self.blocks = nn.ModuleDict({str(side): GeneratorBlock(width[side // 2], width[side], classes) for side in width if side > 4})
+        self.norm = nn.BatchNorm2d(width[resolution])
+        self.to_image = nn.Conv2d(width[resolution], channels, 3, padding=1)
+        nn.init.xavier_uniform_(self.dense.weight)
+        nn.init.xavier_uniform_(self.to_image.weight)
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
+        groups: dict[str, list[nn.Module]] = {"4": [self.dense], **{side: [block] for side, block in self.blocks.items()}}
+        groups[str(self.resolution)] += [self.norm, self.to_image]
+        return groups
+
+    def forward(
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Generate images.
+
+        Args:
+            z: latents (N, z_dim), standard normal.
+            labels: classes (N,), or weights of the classes (N, classes); a miner's by default, if the prior is one.
+            truncation: 1 for none; latents are drawn towards zero by this factor.
+            noise, rng: of no effect, as there are no noise inputs.
+            features: a list to which the 4-pixel map and the output of each block are appended (feature taps).
+
+        Returns:
+            Images (N, channels, resolution, resolution), -1..1.
+
+        Raises:
+            UserError: if the generator is class-conditional and knows no labels.
+        """
+        features = [] if features is None else features
+        labels = self.prior.labels(z) if labels is None else labels
+        if self.classes and labels is None:
+            raise UserError(f"This generator is class-conditional: hand it labels, 0 to {self.classes - 1}.")
+        x = self.dense(self.prior(z) * truncation).view(len(z), -1, 4, 4)
+        features.append(x)
+        for block in self.blocks.values():
+            x = block(x, labels)
+            features.append(x)
+        return torch.tanh(self.to_image(F.relu(self.norm(x))))
+
+    def mean_class(self) -> dict[str, Tensor]:
+        """Return the state dict of the network without classes whose scales and shifts are the mean of this one's."""
+        state = {}
+        for key, value in self.state_dict().items():
+            path, _, kind = key.rpartition(".")
+            conditional = re.search(r"norm[01]$", path) is not None
+            state[f"{path.removesuffix('.norm')}.{kind}"] = value.mean(dim=0) if conditional else value
+        return state
+
+    def refresh(self) -> None:
+        """Do nothing: the running statistics of the norms follow from training, not from the weights."""
+
+
+class Spectral(nn.Module):
+    """A weight divided by its largest singular value, estimated by power iteration (arXiv 1802.05957, algorithm 1).
+
+    Each forward pass in training does one iteration and keeps the singular vectors u and v; in evaluation the kept ones serve, or,
+    with `fresh`, one more iteration that is not kept (as in cGAN-PD's fully connected layers).
+
+    Args:
+        shape: (out, ...) of the weight.
+        gain: of its initial values.
+        fresh: whether evaluation iterates too.
+    """
+
+    def __init__(self, shape: tuple[int, ...], gain: float = 1.0, fresh: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(shape), gain))
+        self.fresh = fresh
+        self.u: Tensor
+        self.register_buffer("u", F.normalize(torch.randn(shape[0]), dim=0))
+        if not fresh:
+            self.v: Tensor
+            self.register_buffer("v", F.normalize(self.weight.detach().flatten(1).T @ self.u, dim=0))
+
+    def normalised(self) -> Tensor:
+        """Return the weight with a largest singular value of about one; u and v count as constants in the gradient."""
+        matrix = self.weight.flatten(1)
+        u, v = self.vectors(matrix.detach())
+        return self.weight / (u @ (matrix @ v))
+
+    def vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """Return u (out,) and v (rest,)."""
+        if not (self.training or self.fresh):
+            return self.u, self.v
+        v = F.normalize(matrix.T @ self.u, dim=0, eps=1e-12)
+        u = F.normalize(matrix @ v, dim=0, eps=1e-12)
+        if self.training:
+            self.u.copy_(u)
+            if not self.fresh:
+                self.v.copy_(v)
+        return u, v
+
+
+class SpectralConv2d(Spectral):
+    """Convolution with spectral norm, of the same size: (N, in, H, W) -> (N, out, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, gain: float = GAIN) -> None:
+        super().__init__((out_channels, in_channels, kernel, kernel), gain)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, in, H, W)."""
+        return F.conv2d(x, self.normalised(), self.bias, padding=self.weight.shape[-1] // 2)
+
+
+class SpectralLinear(Spectral):
+    """Linear layer with spectral norm: (N, in) -> (N, out)."""
+
+    def __init__(self, in_features: int, out_features: int, fresh: bool) -> None:
+        super().__init__((out_features, in_features), fresh=fresh)
+        self.bias = nn.Parameter(torch.zeros(out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in) to (N, out)."""
+        return F.linear(x, self.normalised(), self.bias)
+
+
+class SpectralEmbedding(Spectral):
+    """A vector for each class, with spectral norm of them together: labels (N,) or weights (N, classes) -> (N, size)."""
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Look up or mix the classes' vectors."""
+        return of_class(self.normalised(), labels)
+
+
+class DiscriminatorBlock(nn.Module):
+    """ReLU, convolution, ReLU, convolution beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2, W/2).
+
+    The first block sees the image as it is, without a ReLU before it; one that keeps size and width has no convolution in its shortcut.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, first: bool, down: bool) -> None:
+        super().__init__()
+        hidden = out_channels if first else in_channels
+        self.conv0 = SpectralConv2d(in_channels, hidden, 3)
+        self.conv1 = SpectralConv2d(hidden, out_channels, 3)
+        self.skip = SpectralConv2d(in_channels, out_channels, 1, gain=1.0) if down or in_channels != out_channels else None
+        self.first, self.down = first, down
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the shortcut, which reads the rectified input, as in mimicry."""
+        x = x if self.first else F.relu(x)
+        y = self.conv1(F.relu(self.conv0(x)))
+        if not self.down:
+            return y + (x if self.skip is None else self.skip(x))
+        assert self.skip is not None  # a block that halves has one; averaging first is the same and costs a quarter
+        return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
+
+
+class Discriminator(nn.Module):
+    """SNGAN's residual discriminator, with a projection of the class where there are classes.
+
+    Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to 2 pixels).
+    """
+
+    def __init__(
+        self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 1024, classes: int = 0, halvings: int | None = None
+    ) -> None:
+        super().__init__()
+        self.resolution, self.channels, self.classes = resolution, channels, classes
+        width = widths(resolution, top, maximum)
+        sides = sorted(width, reverse=True)
+        halvings = len(sides) if halvings is None else halvings
+        before, self.blocks = channels, nn.ModuleDict()
+        for i, side in enumerate(sides):
+            self.blocks[str(side)] = DiscriminatorBlock(before, width[side], first=i == 0, down=i < halvings)
+            before = width[side]
+        self.out = SpectralLinear(before, 1, fresh=bool(classes))
+        self.embedding = SpectralEmbedding((classes, before), fresh=True) if classes else None
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Return the modules by name, from the image to the logit: "64", "32", ..., "4" (with the last layers).
+
+        A block's name is the side of the map that it reads, if every block halves.
+        """
+        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups["4"] += [self.out] if self.embedding is None else [self.out, self.embedding]
+        return groups
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
+        """Return logits (N, 1) of images (N, channels, H, W).
+
+        `features` collects the output of each block. Of a class-conditional discriminator, `labels` (N,), or weights (N, classes),
+        add the projection of the class (arXiv 1802.05637, equation 3); without them it judges the image alone.
+        """
+        h = F.relu(self.trunk(x, 2, features)).sum(dim=(2, 3))
+        logits = self.out(h)
+        if labels is None or self.embedding is None:
+            return logits
+        return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
+
+    def mean_class(self) -> dict[str, Tensor]:
+        """Return the state dict of the network without classes, which judges the image alone, as this one does without labels."""
+        state = {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
+        weight, u = state["out.weight"], state["out.u"]
+        v = F.normalize(weight.T @ u, dim=0)
+        return {**state, "out.u": F.normalize(weight @ v, dim=0), "out.v": v}
+
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return what the blocks above `side` pixels make of images, (N, C, side, side) if every block halves."""
+        for name, block in self.blocks.items():
+            if int(name) > side:
+                x = block(x)
+                if features is not None:
+                    features.append(x)
+        return x
+
+    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), side >= 4."""
+        return self.trunk(x, side, features)

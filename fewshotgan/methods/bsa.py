@@ -1,0 +1,193 @@
+"""BSA: bend the statistics of each channel, find a latent for each training image, and compare the images; no discriminator.
+
+Paper: Noguchi and Harada, "Image Generation From Small Datasets via Batch Statistics Adaptation" (ICCV 2019, arXiv 1904.01774),
+sections 3 and 4. What trains is a scale and a shift for each channel and one latent z_i for each training image x_i; the batch norms
+keep their running statistics. With noise e, the loss of a batch is
+
+    mean |G(z + e) - x|  +  perceptual: weight * sum over layers of mean |F_l(G(z + e)) - F_l(x)|
+    + latent weight * EMD(z, normal)  +  statistics weight * sum over layers of (mean (scale - 1)^2 + mean shift^2)
+
+where EMD stands for the surrogate of the released code (`latent_distance`). Latents start at zero. Afterwards z is drawn from a
+truncated normal distribution, which the adapted GAN carries as its prior.
+
+Scale and shift follow the SNGAN version of the released code: on the 4-pixel map after the first linear layer, and after every batch
+norm but the last, on top of its own. StyleGAN2 has no batch norm: its styles are the channels' scales, so that the scale multiplies
+them (all, those of the image projections included), and the shift is added to the biases of its convolutions.
+
+Differs: the first linear layer's weight, which trains at a rate of 1e-7 there, stays. Perceptual features are EfficientNet-Lite0's by
+default, with a weight that makes their term about as large as the L1 term between two images; VGG16's with the paper's weight, but
+with torchvision's weights and means instead of Caffe's, taken after the ReLUs. In StyleGAN2 the mapping network does without its
+normalisation of z, so that zero is the middle of the latents, and truncation has an effect; the noise inputs are the stored ones.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, attach, folded
+from fewshotgan.files import UserError
+from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.layers import hold_statistics
+from fewshotgan.gans.prior import Miner
+from fewshotgan.gans.stylegan2 import ModulatedConv2d, StyledConv
+from fewshotgan.methods.method import Method, Player, Stage, Task, Terms
+from fewshotgan.metrics.perceptual import BACKBONES, feature_maps
+
+PERCEPTUAL_WEIGHTS = {"efficientnet": 0.02, "vgg": 0.001}
+SPANS, DECAY = (0.0, 0.3, 0.6, 0.9, 1.0), 0.2  # the rate falls by this after 3,000, 6,000 and 9,000 of 10,000 iterations
+NORMALS = 10  # normal numbers for each latent of the batch
+
+
+def latent_distance(z: Tensor, normal: Tensor) -> Tensor:
+    """Return how far latents (N, d) are from a sample (M, d), a scalar: mean over M of the least squared distance, and over N."""
+    squared = (z[:, None] - normal[None]).square().sum(dim=2)
+    return squared.min(dim=0).values.mean() + squared.min(dim=1).values.mean()
+
+
+def statistics_penalty(network: nn.Module) -> Tensor:
+    """Return the sum over adapters of mean (scale - 1)^2 and mean shift^2, a scalar; zero at the start."""
+    terms = [(module.scale - 1).square().mean() for module in network.modules() if isinstance(module, ChannelScale)]
+    terms += [module.shift.square().mean() for module in network.modules() if isinstance(module, ChannelShift | Shift)]
+    return torch.stack(terms).sum()
+
+
+def adapt_statistics(generator: nn.Module) -> None:
+    """Put a scale and a shift for each channel into a generator with batch norm, or into a StyleGAN2 (see the module's docstring).
+
+    Raises:
+        UserError: for any other.
+    """
+    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]
+    if norms:
+        for layer, channels in [(generator.dense, generator.dense.out_features // 16), *((n, n.num_features) for n in norms[:-1])]:
+            scale = ChannelScale(channels)
+            attach(layer, "weight", scale)
+            attach(layer, "bias", ChannelShift(scale))
+        return
+    modules = list(generator.modules())
+    if not any(isinstance(module, ModulatedConv2d) for module in modules):
+        raise UserError("bsa bends the statistics of batch norms or of StyleGAN2's styles, and this generator has neither.")
+    for module in modules:
+        if isinstance(module, ModulatedConv2d):
+            scale = ChannelScale(module.affine.weight.shape[0])
+            attach(module.affine, "weight", scale)
+            attach(module.affine, "bias", scale)
+        elif isinstance(module, StyledConv):
+            attach(module, "bias", Shift(module.bias))
+
+
+class Latents(nn.Module):
+    """A latent for each training image, zero at the start: (n, z_dim)."""
+
+    def __init__(self, n: int, z_dim: int) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(n, z_dim))
+
+
+@dataclass
+class BSA(Method):
+    """Statistics and latents, by reconstruction.
+
+    Args:
+        learning_rate: of scales, shifts and latents; it falls in four spans.
+        perceptual: network of the perceptual term, "efficientnet" or "vgg" (fetched once).
+        perceptual_weight: 0.02 with efficientnet and 0.001 with vgg by default, 0 for none.
+        latent_weight: of the distance between latents and normal numbers.
+        statistics_weight: of the squared deviations of scales and shifts.
+        noise: standard deviation of what is added to the latents.
+        limit: at which normal numbers are cut to sample the result.
+    """
+
+    name = "bsa"
+    paper = "Noguchi and Harada, ICCV 2019, arXiv 1904.01774"
+    summary = "train scale and shift of each channel and a latent for each image, by reconstruction; no discriminator"
+    least_images = 2
+    judges = False
+
+    learning_rate: float = 0.03
+    perceptual: str = "efficientnet"
+    perceptual_weight: float | None = None
+    latent_weight: float = 0.1
+    statistics_weight: float = 0.02
+    noise: float = 0.01
+    limit: float = 0.3
+
+    def build(self, task: Task) -> None:
+        """Adapt a copy of the generator; latents are zero.
+
+        Raises:
+            UserError: for a source or options that don't fit.
+        """
+        self.check(task.source)
+        self.task = task
+        changes = {"normalise": False} if hasattr(task.source.generator, "mapping") else {}
+        gan = task.source.changed(prior=None, **changes)
+        adapt_statistics(gan.generator)
+        prior = {"kind": "truncated", "limit": self.limit}
+        self.config = {**gan.config, "generator": {**gan.config["generator"], "prior": prior}}
+        latents = Latents(len(task.images), gan.z_dim).to(gan.device)
+        self.modules = nn.ModuleDict({"generator": gan.generator, "latents": latents})
+
+    def check(self, source: GAN) -> None:
+        """Raise one sentence for a source or an option that can't be."""
+        if self.perceptual not in BACKBONES:
+            raise UserError(f"bsa: perceptual={self.perceptual!r} is unknown: give {' or '.join(BACKBONES)}.")
+        if self.limit <= 0:
+            raise UserError(f"bsa: limit={self.limit} cuts everything off: give a number above 0.")
+        if isinstance(source.generator.prior, Miner):
+            raise UserError(f"bsa looks for latents itself, and {source.name} has a miner before them; hand over the GAN that was mined.")
+        if self.perceptual_weight is None:
+            self.perceptual_weight = PERCEPTUAL_WEIGHTS[self.perceptual]
+
+    @property
+    def generator(self) -> nn.Module:
+        """The generator in training, which takes latents as they are."""
+        return self.modules["generator"]
+
+    @property
+    def latents(self) -> nn.Parameter:
+        """The latent of each training image, (n, z_dim)."""
+        return cast(Latents, self.modules["latents"]).values
+
+    def stages(self, iterations: int) -> Iterator[Stage]:
+        """Spans of falling rate; running statistics stay."""
+        parameters = [*adapters(self.generator), self.latents]
+        for k, (first, last) in enumerate(pairwise(round(iterations * share) for share in SPANS)):
+            if last > first:
+                player = Player("statistics", parameters, self.terms, self.learning_rate * DECAY**k, betas=(0.9, 0.999))
+                yield Stage("reconstruction", last - first, [player], before=lambda _iteration: hold_statistics(self.generator))
+
+    def terms(self) -> Terms:
+        """Reconstruction of a batch, and what keeps latents and statistics in place."""
+        which = self.task.draw()
+        real, z = self.task.pick(which), self.latents[which]
+        noise, normal = self.task.latents(len(z)), self.task.latents(NORMALS * len(z))
+        images = self.generator(z + self.noise * noise, noise="const")
+        terms = {
+            "l1": (images - real).abs().mean(),
+            "latent": self.latent_weight * latent_distance(z, normal),
+            "statistics": self.statistics_weight * statistics_penalty(self.generator),
+        }
+        return {**terms, "perceptual": self.perceptual_weight * self.distance(images, real)} if self.perceptual_weight else terms
+
+    def distance(self, images: Tensor, real: Tensor) -> Tensor:
+        """Return the sum over feature maps of the mean absolute difference, a scalar."""
+        with torch.no_grad():
+            wanted = feature_maps(real, self.perceptual)
+        found = feature_maps(images, self.perceptual)
+        return torch.stack([(a - b).abs().mean() for a, b in zip(found, wanted, strict=True)]).sum()
+
+    @torch.no_grad()
+    def reconstruct(self) -> Tensor:
+        """Return what the generator makes of each training image's latent, (n, C, H, W), -1..1, on the CPU."""
+        hold_statistics(self.generator)
+        return torch.cat([self.generator(z, noise="const") for z in self.latents.split(32)]).clamp(-1, 1).cpu()
+
+    def result(self, modules: nn.ModuleDict) -> GAN:
+        """Return the plain generator, statistics folded in, with its prior, beside the source's discriminator."""
+        name = f"{self.task.source.name}+{self.name}"
+        return folded(GAN(modules["generator"], self.task.source.discriminator, self.config, name))

@@ -1,0 +1,230 @@
+"""MineGAN: the released miner, G fixed to the bit while it is mined, several GANs, a learned selector, mined classes."""
+
+import pytest
+import torch
+from golden import fill
+from helpers import FAMILIES, noise_images, tiny_gan, tiny_gp_resnet, tiny_sngan
+
+from fewshotgan import load_gan
+from fewshotgan.files import UserError
+from fewshotgan.gans import GAN
+from fewshotgan.gans.gan import combine
+from fewshotgan.gans.prior import Miner, Truncated, make_prior
+from fewshotgan.images import Images
+from fewshotgan.methods.minegan import MineGAN, Mining
+from fewshotgan.train import Loop, adapt, make_task
+
+QUICK = {"iterations": 8, "batch": 4, "progress": False}
+
+
+def built(method, gan):
+    task = make_task(gan, noise_images().pixels, 4, 0, None, torch.device("cpu"))
+    method.build(task)
+    return method
+
+
+def test_the_miner_meets_the_golden():
+    golden = fill.load("minegan_miners")
+    miner = Miner(golden.spec["constructor"]["code_dim"])
+    for ours, theirs in (("0", "0"), ("2", "2")):
+        for kind in ("weight", "bias"):
+            value = golden.params[f"miner.transform.{theirs}.{kind}"]
+            miner.latent.get_submodule(ours).get_parameter(kind).data = torch.from_numpy(value)
+    with torch.no_grad():
+        error, limit = golden.compare({"miner": miner(torch.from_numpy(golden.inputs["z"])).numpy()})["miner"]
+    assert error <= limit
+
+
+def test_a_fresh_miner_gives_latents_of_the_scale_that_the_generator_knows():
+    latents = Miner(256)(torch.randn(200, 256, generator=torch.Generator().manual_seed(0)))
+    assert latents.std().item() == pytest.approx(1, abs=0.1)
+    assert Miner(8).labels(torch.randn(2, 8)) is None
+    assert torch.allclose(Miner(8, classes=3).labels(torch.randn(2, 8)).sum(dim=1), torch.ones(2))
+    with pytest.raises(ValueError, match="no prior 'other'"):
+        make_prior({"kind": "other"}, 8)
+
+
+def test_the_truncated_prior_is_a_truncated_normal_distribution():
+    u = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+    plain = u[u.abs() < 0.8]
+    z = Truncated(0.8)(u)
+    assert z.abs().max() <= 0.8
+    assert torch.allclose(z.quantile(torch.tensor([0.1, 0.3, 0.5, 0.9])), plain.quantile(torch.tensor([0.1, 0.3, 0.5, 0.9])), atol=0.01)
+    assert (z[u.argsort()].diff() >= 0).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_mining_leaves_the_generator_to_the_bit_and_computes_no_gradient_for_it(family):
+    gan = FAMILIES[family]()
+    run = adapt(gan, noise_images(), "minegan-noft", **QUICK)
+    after = run.gan.generator.state_dict()
+    for key, value in gan.generator.state_dict().items():
+        if key != "w_mean":  # the centre of truncation follows the miner
+            assert torch.equal(value, after[key]), key
+    for key, parameter in run.method.generator.named_parameters():
+        assert (parameter.grad is None) != key.startswith("prior."), key
+    assert not torch.equal(run.method.generator.prior.latent[0].weight, Miner(8).latent[0].weight)
+
+
+def test_fine_tuning_follows_and_moves_all():
+    gan = tiny_sngan()
+    run = adapt(gan, noise_images(), "minegan", iterations=40, batch=4, progress=False, mining=0.25)
+    assert [row["stage"] for row in run.history] == ["mining", *["fine-tuning"] * 3]
+    before, after = gan.generator.state_dict(), run.gan.generator.state_dict()
+    assert not any(torch.equal(value, after[key]) for key, value in before.items() if value.is_floating_point())
+
+
+def test_gradients_of_the_miner_are_cleared_each_step():
+    """After a second step the miner holds the gradient of that step alone, not of both as in the released StyleGAN2 version."""
+    found = {}
+    for steps in (1, 2):
+        method = built(Mining(learning_rate=0.0), tiny_gan(noise=False))
+        loop = Loop(method, method.task, {}, 10, 10, None)
+        (stage,) = method.stages(10)
+        loop.begin(stage, 0)
+        miner = stage.players[1]
+        for _ in range(steps):
+            method.task.rng.manual_seed(1)
+            stage.before(0)
+            loop.move(miner)
+        found[steps] = method.generator.prior.latent[0].weight.grad.clone()
+    assert found[1].any() and torch.equal(found[1], found[2])
+
+
+def test_the_random_miner_never_moves():
+    gan = tiny_gan()
+    start = built(MineGAN(), gan).generator.prior.state_dict()
+    for method in ("minegan", "minegan-noft"):
+        run = adapt(gan, noise_images(), method, miner="random", **QUICK)
+        assert all(torch.equal(value, start[key]) for key, value in run.gan.generator.prior.state_dict().items())
+    mined = adapt(gan, noise_images(), "minegan", **QUICK).gan.generator.prior.state_dict()
+    assert not any(torch.equal(value, start[key]) for key, value in mined.items())
+
+
+# --- several GANs ---------------------------------------------------------------------------------------------------
+
+
+def test_several_gans_become_one_that_samples_from_all_and_saves_and_loads(tmp_path):
+    sources = [tiny_gan(seed=1), tiny_sngan(seed=2), tiny_gan(seed=3, z_dim=5)]
+    before = [{key: value.clone() for key, value in gan.generator.state_dict().items()} for gan in sources]
+    run = adapt(sources, noise_images(), "minegan", **QUICK)
+    for gan, state in zip(sources, before, strict=True):
+        assert all(torch.equal(state[key], value) for key, value in gan.generator.state_dict().items())
+    assert run.spec["gan"] == "tiny & tiny & tiny" and len(run.gan.generator.parts) == 3
+    run.gan.save(tmp_path / "mixture.safetensors")
+    again = load_gan(tmp_path / "mixture.safetensors")
+    assert torch.equal(again.sample(12, seed=2), run.gan.sample(12, seed=2))
+    assert torch.equal(again.generator.probabilities(), run.gan.generator.probabilities())
+    assert torch.equal(adapt(sources, noise_images(), "minegan", **QUICK).gan.sample(5), run.gan.sample(5))
+    with pytest.raises(UserError, match="adapts one GAN at a time"):
+        adapt(again, noise_images(), "transfergan", **QUICK)
+
+
+def test_a_mixture_uses_each_generator_with_its_probability_and_never_blends():
+    mixture = combine([tiny_gan(seed=1), tiny_gan(seed=2)])
+    mixture.generator.selector.data = torch.tensor([0.0, 3.0]).log_softmax(dim=0)
+    z = mixture.latents(4000)
+    chosen = mixture.generator.choose(z)
+    assert chosen.float().mean() == pytest.approx(mixture.generator.probabilities()[1].item(), abs=0.02)
+    images = mixture.render(z[:40])
+    for i, gan in enumerate((tiny_gan(seed=1), tiny_gan(seed=2))):
+        rows = chosen[:40] == i
+        assert rows.any() and torch.allclose(images[rows], gan.render(z[:40][rows][:, :8]), atol=1e-6)
+
+
+def test_only_the_highest_scoring_generator_gets_a_gradient():
+    method = built(MineGAN(), combine([tiny_gan(seed=1), tiny_gan(seed=2)]))
+    favourite, logit = method.generator.parts[1], torch.nn.Linear(1, 1)
+
+    def judge(x):
+        return logit(x.mean(dim=(1, 2, 3))[:, None] * 0) + x.mean(dim=(1, 2, 3))[:, None]
+
+    method.judge = judge
+    favourite.blocks["16"].to_image.bias.data += 3
+    method.fixed = False
+    method.modules.requires_grad_(True)
+    method.generator_terms()["logistic"].backward()
+    method.discriminator_terms()
+    assert (method.winners == 1).all()
+    assert favourite.prior.latent[0].weight.grad is not None and favourite.const.grad.any()
+    other = method.generator.parts[0]
+    assert all(p.grad is None or not p.grad.any() for p in other.parameters())
+
+
+def flat(level: float, seed: int) -> GAN:
+    """An 8-pixel GAN of almost uniform images around a level."""
+    sizes = {"resolution": 8, "channels": 1, "top": 4, "maximum": 4}
+    latent = {"z_dim": 4, "w_dim": 4, "mapping_layers": 1, "noise": False}
+    gan = GAN.create({"family": "stylegan2", "generator": {**sizes, **latent}, "discriminator": sizes}, f"level {level}", seed)
+    for block in gan.generator.blocks.values():
+        block.to_image.conv.weight.data *= 0.05
+    gan.generator.blocks["8"].to_image.bias.data += level
+    return gan
+
+
+def test_the_selector_learns_how_a_target_is_mixed_and_the_uniform_one_does_not():
+    gans = [flat(-0.6, 0), flat(0.6, 1)]
+    learned = []
+    for bright in (20, 80):
+        pixels = torch.cat([gans[1].sample(bright, 7), gans[0].sample(100 - bright, 8)])
+        target = Images(((pixels + 1) * 127.5).round().byte(), f"{bright} % bright")
+        options = {"iterations": 150, "batch": 8, "progress": False, "augment": None, "selector_rate": 0.03}
+        run = adapt(gans, target, "minegan-noft", **options)
+        learned.append(run.gan.generator.probabilities()[1].item())
+        share = (run.gan.sample(400).mean(dim=(1, 2, 3)) > 0).float().mean().item()
+        assert share == pytest.approx(learned[-1], abs=0.08)
+    assert learned[0] < 0.35 and learned[1] > 0.65
+    control = adapt(gans, target, "minegan-noft", selector="uniform", **{**options, "iterations": 20})
+    assert torch.equal(control.gan.generator.probabilities(), torch.tensor([0.5, 0.5]))
+
+
+def test_a_stopped_run_of_several_gans_goes_on_to_the_bit(tmp_path):
+    sources, whole = [tiny_gan(seed=1), tiny_sngan(seed=2)], {"iterations": 12, "batch": 2, "progress": False}
+    straight = adapt(sources, noise_images(), "minegan", **whole)
+    stopped = adapt(sources, noise_images(), "minegan", out=tmp_path, minutes=0.0, **whole)
+    assert not stopped.finished
+    goes_on = adapt(sources, noise_images(), "minegan", out=tmp_path, **whole)
+    assert goes_on.finished and torch.equal(goes_on.gan.sample(4), straight.gan.sample(4))
+
+
+# --- conditional ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("family", "without"), [(tiny_sngan, "bsa"), (tiny_gp_resnet, "layer_transfer")])
+def test_classes_are_mined_without_labels(family, without, tmp_path):
+    gan = family(classes=4)
+    run = adapt(gan, noise_images(), "minegan-noft", **QUICK)
+    assert gan.classes == 4 and run.gan.classes == 0
+    weights = run.gan.generator.prior.labels(run.gan.latents(6))
+    assert weights.shape == (6, 4) and torch.allclose(weights.sum(dim=1), torch.ones(6))
+    assert any(name.startswith("condition") for name, _ in run.gan.generator.prior.named_parameters())
+    run.gan.save(tmp_path / "mined.safetensors")
+    assert torch.equal(load_gan(tmp_path / "mined.safetensors").sample(3), run.gan.sample(3))
+    others = adapt(gan, noise_images(), "transfergan", **QUICK)
+    assert others.gan.classes == 0 and torch.equal(others.snapshots[0][1], gan.unconditional().render(gan.latents(16)))
+    with pytest.raises(UserError, match="hand over the GAN that was mined"):
+        adapt(run.gan, noise_images(), without, **QUICK)
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_is_one_sentence():
+    gan, images = tiny_gan(), noise_images()
+    alone = tiny_gan()
+    alone.config = {**alone.config, "discriminator": None}
+    small = flat(0.0, 0)
+    for sources, method, options, text in (
+        ([gan, small], "minegan", {}, "level 0.0 of 8 and 1; GANs that are handed over together must agree"),
+        ([], "minegan", {}, "empty list"),
+        ([gan, combine([gan, gan])], "minegan", {}, "a mixture of GANs already"),
+        ([gan, gan], "freezed", {}, "freezed adapts one GAN at a time"),
+        (alone, "minegan", {}, "minegan needs a discriminator, and tiny came without one"),
+        (gan, "minegan", {"miner": "lazy"}, "miner='lazy' is unknown: give trained or random"),
+        (gan, "minegan", {"selector": "none"}, "selector='none' is unknown: give learned or uniform"),
+        (gan, "minegan", {"mining": 1.0}, "mining=1.0 is a share"),
+        (gan, "minegan", {"iterations": 1}, "at least 2 iterations"),
+    ):
+        with pytest.raises(UserError, match=text):
+            adapt(sources, images, method, **{**QUICK, **options})
+    assert torch.equal(adapt([gan], images, "scratch", **QUICK).gan.sample(2), adapt(gan, images, "scratch", **QUICK).gan.sample(2))
