@@ -120,7 +120,7 @@ def curves(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str
     axes.set_ylabel(y)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
     pyplot.close(figure)
     return figure
 
