@@ -58,8 +58,10 @@ def test_filter_modulation_fits_every_family(family):
     before = gan.sample(2)
     for network in (gan.generator, gan.discriminator):
         for _, layer in list(layers(network)):
+            weight = layer.weight.detach().clone()
             attach(layer, "weight", AdaFM(layer.weight))
-    assert torch.equal(gan.sample(2), before)
+            assert torch.equal(layer.weight, weight)
+    assert torch.allclose(gan.sample(2), before, atol=1e-5)  # equal weights in another memory layout may round otherwise
     for parameter in adapters(gan.generator):
         parameter.data += 0.1 * torch.randn_like(parameter)
     plain = folded(gan)
