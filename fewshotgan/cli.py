@@ -12,8 +12,10 @@ from fewshotgan.images import Images, domains, load_images
 from fewshotgan.methods import methods
 from fewshotgan.metrics import evaluate
 from fewshotgan.pretrain import RECIPES, pretrain, publish
-from fewshotgan.record import SEEDS, TABLES, record
+from fewshotgan.record import record
 from fewshotgan.show import domains_picture, grid, result_figure, save_film, save_picture
+from fewshotgan.tables import TABLES
+from fewshotgan.tables.table import SEEDS
 from fewshotgan.train import CollapseError, Run, adapt
 
 EXIT_USER, EXIT_STOPPED = 2, 130

@@ -1,7 +1,4 @@
-"""The tables that we fill ourselves: their cells as data, and the command that runs what is missing.
-
-A run is a pure function of its spec. Cells of several tables that have one spec share one run.
-"""
+"""Run what is missing in our tables (`fewshotgan.tables`) and append it to the ledger."""
 
 import datetime
 import fcntl
@@ -10,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,140 +14,16 @@ import torch
 from joblib import Parallel, delayed
 
 from fewshotgan import ledger
-from fewshotgan.files import UserError, cache_dir
-from fewshotgan.gans import load_gan, version
+from fewshotgan.files import cache_dir
+from fewshotgan.gans import load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics import evaluate
-from fewshotgan.metrics.evaluate import VERSION
-from fewshotgan.profiles import PROFILES
+from fewshotgan.tables import table
+from fewshotgan.tables.table import BUDGET, NOT_ADAPTED, PROFILE, SEEDS, Row, Spec, cell_spec
 from fewshotgan.train import CollapseError, adapt
 
-Spec = dict[str, Any]
-SEEDS = (0, 1, 2)
-PROFILE = PROFILES["laptop"]
-BUDGET = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method of every table
 FEW = 10  # images, up to which Intra-LPIPS is measured
 SHOWN = 10  # samples of a run's first seed that are kept to be looked at
-NOT_ADAPTED = "none"  # the control: the source as it is
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row: a method and what of its options is not the default."""
-
-    method: str
-    options: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        """Return the method and its options in words."""
-        return " ".join([self.method, *(f"{key}={value}" for key, value in self.options)])
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: images of a domain that a source is adapted to."""
-
-    label: str
-    gan: str
-    images: str
-    n: int
-
-
-@dataclass(frozen=True)
-class OwnTable:
-    """A table of ours.
-
-    Attributes:
-        name: as typed.
-        caption: one line.
-        paper: key of the paper it mirrors, in data/papers.
-        published: ids of that paper's tables, printed beside ours.
-        rows: {label: row}.
-        columns: what the methods are adapted to.
-        metrics: printed in the cells, a block each.
-    """
-
-    name: str
-    caption: str
-    paper: str
-    published: tuple[str, ...]
-    rows: dict[str, Row]
-    columns: tuple[Column, ...]
-    metrics: tuple[str, ...] = ("fd_efficientnet",)
-
-
-def _columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]:
-    return tuple(Column(f"{images} {n}", gan, images, n) for n in sizes)
-
-
-SIZES = (10, 25, 100, 1000)
-SHOTS = (1, 5, 10, 25, 100)
-QUANTILES = (10, 25, 50, 75, 90)
-TARGETS = ("avatars/toon-head", "avatars/miniavs", "avatars/pixel-art", "avatars/thumbs")  # two close, two distant
-SOURCE = {"source, not adapted": Row(NOT_ADAPTED)}
-ADAM = {
-    "AdAM": Row("adam"),
-    "control: AdAM, random filters": Row("adam", (("importance", "random"),)),
-    "control: AdAM, importance reversed": Row("adam", (("importance", "reversed"),)),
-}
-RIVALS = {"TransferGAN": Row("transfergan"), "FreezeD": Row("freezed"), "EWC": Row("ewc"), "CDC": Row("cdc"), "DCL": Row("dcl")}
-TABLES: dict[str, OwnTable] = {
-    table.name: table
-    for table in (
-        OwnTable(
-            "adaptation-10-shot",
-            "10-shot adaptation of avatars-stylegan2 to two close and two distant targets",
-            "adam",
-            ("close", "distant"),
-            {**SOURCE, "scratch": Row("scratch"), **RIVALS, "RICK": Row("rick"), "FSGAN": Row("fsgan"), **ADAM},
-            tuple(Column(target, "avatars-stylegan2", target, 10) for target in TARGETS),
-            ("fd_efficientnet", "intra_lpips_efficientnet"),
-        ),
-        OwnTable(
-            "transfergan-table2",
-            "TransferGAN's table 2 at our scale: target images from 10 to 1,000",
-            "transfergan",
-            ("table-2",),
-            {**SOURCE, "From scratch": Row("scratch"), "Pre-trained": Row("transfergan")},
-            _columns("avatars-stylegan2", "avatars/miniavs", SIZES) + _columns("fashion-stylegan2", "fashion/sandal", SIZES),
-        ),
-        OwnTable(
-            "adam-quantile",
-            "AdAM by the share of filters that are fine-tuned, 10 images of a close and of a distant target",
-            "adam",
-            (),
-            {f"AdAM, quantile {q}": ADAM["AdAM"] if q == 50 else Row("adam", (("quantile", q),)) for q in QUANTILES},
-            tuple(Column(target, "avatars-stylegan2", target, 10) for target in TARGETS[1:3]),
-        ),
-        OwnTable(
-            "adam-shots",
-            "AdAM and plain fine-tuning by the number of target images, of a close and of a distant target",
-            "adam",
-            (),
-            {"TransferGAN": RIVALS["TransferGAN"], "AdAM": ADAM["AdAM"]},
-            tuple(column for target in TARGETS[1:3] for column in _columns("avatars-stylegan2", target, SHOTS)),
-        ),
-    )
-}
-
-
-def cell_spec(row: Row, column: Column, seed: int) -> Spec:
-    """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old runs don't count."""
-    source = {"gan": column.gan, "gan_sha256": version(column.gan), "protocol": VERSION}
-    spec = {**source, "images": column.images, "method": row.method, "seed": seed}
-    options = {"options": dict(row.options)} if row.options else {}
-    return spec if row.method == NOT_ADAPTED else {**spec, "n": column.n, **BUDGET, **options}
-
-
-def table(name: str) -> OwnTable:
-    """Return a table of ours.
-
-    Raises:
-        UserError: if there is none of that name.
-    """
-    if name not in TABLES:
-        raise UserError(f"There is no table {name!r} to record; there are {', '.join(TABLES)}.")
-    return TABLES[name]
 
 
 def specs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Spec]:

@@ -12,8 +12,9 @@ from fewshotgan.gans.gan import slerp
 from fewshotgan.images import load_images
 from fewshotgan.methods import AdAM
 from fewshotgan.papers import cell_text
-from fewshotgan.record import SEEDS, SHOWN, Column, OwnTable, Row, cell_spec
+from fewshotgan.record import SHOWN
 from fewshotgan.show import columns, grid, stack
+from fewshotgan.tables.table import SEEDS, Column, OwnTable, Row, cell_spec
 from fewshotgan.train import Run
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from fewshotgan import ledger, papers
 from fewshotgan.files import UserError
-from fewshotgan.papers import NOT_RUN, claims, claims_json, judge, published, render_table, tables
-from fewshotgan.record import TABLES, Row, cell_spec
+from fewshotgan.papers import NOT_RUN, claims, claims_json, published, render_table, tables
+from fewshotgan.tables import TABLES
+from fewshotgan.tables.claim import best, judge, scores
+from fewshotgan.tables.table import Row, cell_spec
 
 VALUE = re.compile(r"-|failed|-?\d+(\.\d+)?[KM]?(/-?\d+(\.\d+)?)?|0\.5 9")
 
@@ -76,14 +78,14 @@ def test_best_or_tied_needs_every_rival(empty):
         assert {claim["claim"]: claim["verdict"] for claim in claims()}[name] == "undecided"
         fill(own.name, row, lambda column, seed, i=i: 100 - 10 * i + 3 * seed)
     assert {claim["claim"]: claim["verdict"] for claim in claims()}[name] == "holds"
-    assert papers.best([own.rows[row] for row in rivals[:5]], own.columns[0]) == [60, 63, 66]
+    assert best([own.rows[row] for row in rivals[:5]], own.columns[0]) == [60, 63, 66]
 
 
 def test_failed_runs_are_shown_and_do_not_count(empty):
     column = TABLES["adaptation-10-shot"].columns[0]
     ledger.append({"spec": cell_spec(Row("scratch"), column, 0), "metrics": {"fd_efficientnet": 9}, "status": "failed"})
     assert papers.cell_text(Row("scratch"), column, "fd_efficientnet") == "1 failed"
-    assert papers.scores(Row("scratch"), column) == {}
+    assert scores(Row("scratch"), column) == {}
 
 
 def test_names():

@@ -5,7 +5,7 @@ import pytest
 
 from fewshotgan.files import UserError
 from fewshotgan.proximity import plane, proximity, proximity_table
-from fewshotgan.record import TARGETS
+from fewshotgan.tables.adam import TARGETS
 
 
 def test_targets_of_the_tables_are_two_close_and_two_distant():

@@ -3,11 +3,14 @@
 import multiprocessing
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from fewshotgan import ledger, load_gan, record
 from fewshotgan.files import UserError
+from fewshotgan.tables import TABLES
+from fewshotgan.tables.table import BUDGET, Row, cell_spec
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +37,13 @@ def test_one_seed_of_every_cell_comes_first_and_shared_cells_once():
 
 
 def test_every_method_has_the_same_budget_and_data():
-    budgets = {tuple(spec[key] for key in record.BUDGET) for spec in record.specs("adaptation-10-shot") if spec["method"] != "none"}
+    budgets = {tuple(spec[key] for key in BUDGET) for spec in record.specs("adaptation-10-shot") if spec["method"] != "none"}
     assert len(budgets) == 1
 
 
 def test_an_option_makes_another_cell_and_a_default_does_not():
-    column = record.TABLES["adam-quantile"].columns[0]
-    default, other = (record.cell_spec(row, column, 0) for row in list(record.TABLES["adam-quantile"].rows.values())[2:4])
+    column = TABLES["adam-quantile"].columns[0]
+    default, other = (cell_spec(row, column, 0) for row in list(TABLES["adam-quantile"].rows.values())[2:4])
     assert "options" not in default and other["options"] == {"quantile": 75}
     assert ledger.spec_key(default) != ledger.spec_key(other)
     assert ledger.spec_key(default) in {ledger.spec_key(spec) for spec in record.specs("adaptation-10-shot")}
@@ -119,9 +122,8 @@ def test_an_unwritable_ledger_and_an_unknown_table_are_one_sentence(tmp_path, mo
 
 
 def test_a_run_is_a_function_of_its_spec(monkeypatch):
-    monkeypatch.setattr(record, "BUDGET", {"iterations": 2, "batch": 2, "augment": "diffaugment"})
-    column = record.TABLES["transfergan-table2"].columns[4]
-    spec = record.cell_spec(record.Row("adam", (("quantile", 75),)), column, 0)
+    column = replace(TABLES["transfergan-table2"].columns[4], iterations=2)
+    spec = cell_spec(Row("adam", (("quantile", 75),)), column, 0)
 
     def evaluate(gan, domain, seed, train, diversity):
         assert (domain, len(train), diversity) == (column.images, column.n, column.n <= record.FEW)
@@ -133,5 +135,5 @@ def test_a_run_is_a_function_of_its_spec(monkeypatch):
     kept, drawn = ledger.samples(spec), load_gan(column.gan).sample(record.SHOWN, seed=1)
     assert kept.shape == (record.SHOWN, 3, drawn.shape[2], drawn.shape[3])
     assert (kept - drawn).abs().mean() < 0.2  # two iterations from the source, slightly compressed
-    assert ledger.samples(record.cell_spec(record.Row("scratch"), column, 0)) is None
+    assert ledger.samples(cell_spec(Row("scratch"), column, 0)) is None
     assert {"device", "commit", "seconds", "date", "protocol"} <= first.keys()

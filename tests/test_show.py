@@ -11,7 +11,6 @@ from PIL import Image
 from fewshotgan import ledger
 from fewshotgan import show as show_function
 from fewshotgan.cli import main
-from fewshotgan.record import TABLES, cell_spec
 from fewshotgan.show import (
     before_during_after,
     columns,
@@ -26,6 +25,8 @@ from fewshotgan.show import (
     save_picture,
     show_source,
 )
+from fewshotgan.tables import TABLES
+from fewshotgan.tables.table import cell_spec
 from fewshotgan.train import adapt
 from fewshotgan.widgets import AdaptationPanel, RecordedPanel, panel_picture, recorded_picture
 

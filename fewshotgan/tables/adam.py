@@ -1,0 +1,75 @@
+"""10-shot adaptation: AdAM, the methods that it is measured against, its controls and its sweeps."""
+
+from functools import partial
+
+from fewshotgan.tables.claim import Claim, best, values
+from fewshotgan.tables.table import NOT_ADAPTED, Column, OwnTable, Row, columns
+
+SHOTS = (1, 5, 10, 25, 100)
+QUANTILES = (10, 25, 50, 75, 90)
+TARGETS = ("avatars/toon-head", "avatars/miniavs", "avatars/pixel-art", "avatars/thumbs")  # two close, two distant
+SOURCE = {"source, not adapted": Row(NOT_ADAPTED)}
+ADAM = {
+    "AdAM": Row("adam"),
+    "control: AdAM, random filters": Row("adam", (("importance", "random"),)),
+    "control: AdAM, importance reversed": Row("adam", (("importance", "reversed"),)),
+}
+RIVALS = {"TransferGAN": Row("transfergan"), "FreezeD": Row("freezed"), "EWC": Row("ewc"), "CDC": Row("cdc"), "DCL": Row("dcl")}
+TEN = OwnTable(
+    "adaptation-10-shot",
+    "10-shot adaptation of avatars-stylegan2 to two close and two distant targets",
+    "adam",
+    ("close", "distant"),
+    {**SOURCE, "scratch": Row("scratch"), **RIVALS, "RICK": Row("rick"), "FSGAN": Row("fsgan"), **ADAM},
+    tuple(Column(target, "avatars-stylegan2", target, 10) for target in TARGETS),
+    ("fd_efficientnet", "intra_lpips_efficientnet"),
+)
+QUANTILE = OwnTable(
+    "adam-quantile",
+    "AdAM by the share of filters that are fine-tuned, 10 images of a close and of a distant target",
+    "adam",
+    (),
+    {f"AdAM, quantile {q}": ADAM["AdAM"] if q == 50 else Row("adam", (("quantile", q),)) for q in QUANTILES},
+    tuple(Column(target, "avatars-stylegan2", target, 10) for target in TARGETS[1:3]),
+)
+BY_SHOTS = OwnTable(
+    "adam-shots",
+    "AdAM and plain fine-tuning by the number of target images, of a close and of a distant target",
+    "adam",
+    (),
+    {"TransferGAN": RIVALS["TransferGAN"], "AdAM": ADAM["AdAM"]},
+    tuple(column for target in TARGETS[1:3] for column in columns("avatars-stylegan2", target, SHOTS)),
+)
+
+
+def _claims() -> list[Claim]:
+    """Return what FreezeD and AdAM claim of 10-shot adaptation, controls among them."""
+    rows, found = TEN.rows, []
+
+    def claim(paper: str, text: str, lower: str, higher: str, column: Column, metric: str = "fd_efficientnet") -> None:
+        found.append(Claim(paper, text, TEN.name, values(rows[lower], column, metric), values(rows[higher], column, metric)))
+
+    for column in TEN.columns:
+        close = column.images in TARGETS[:2]
+        where = f"10 images of {column.images} ({'close' if close else 'distant'})"
+        claim("freezed", f"FreezeD beats plain fine-tuning, {where}", "FreezeD", "TransferGAN", column)
+        claim("transfergan", f"control: the source as it is loses to fine-tuning, {where}", "TransferGAN", "source, not adapted", column)
+        if close:
+            for better in ("EWC", "CDC", "DCL", "AdAM"):
+                for worse in ("TransferGAN", "FreezeD"):
+                    claim("adam", f"{better} beats {worse}, {where}", better, worse, column)
+        else:
+            for worse in ("CDC", "DCL"):
+                claim("adam", f"{worse} falls behind plain fine-tuning, {where}", "TransferGAN", worse, column)
+        against = partial(best, list(RIVALS.values()), column)
+        found.append(Claim("adam", f"AdAM is best or tied, {where}", TEN.name, values(rows["AdAM"], column), against, tie=True))
+        for control in ("control: AdAM, random filters", "control: AdAM, importance reversed"):
+            claim("adam", f"{control.replace('AdAM, ', '')} loses to AdAM, {where}", "AdAM", control, column)
+        for diverse in ("CDC", "DCL"):
+            text = f"{diverse} keeps more diversity (Intra-LPIPS) than plain fine-tuning, {where}"
+            claim("adam", text, "TransferGAN", diverse, column, "intra_lpips_efficientnet")
+    return found
+
+
+TABLES = (TEN, QUANTILE, BY_SHOTS)
+CLAIMS = _claims()

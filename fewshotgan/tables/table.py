@@ -1,0 +1,77 @@
+"""What a table of ours is made of: rows (methods), columns (images and a source), and the spec of each cell's runs.
+
+A run is a pure function of its spec. Cells of several tables that have one spec share one run.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fewshotgan.gans import version
+from fewshotgan.metrics.evaluate import VERSION
+from fewshotgan.profiles import PROFILES
+
+Spec = dict[str, Any]
+SEEDS = (0, 1, 2)
+PROFILE = PROFILES["laptop"]
+BUDGET = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method of a column
+NOT_ADAPTED = "none"  # the control: the source as it is
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: a method and what of its options is not the default."""
+
+    method: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        """Return the method and its options in words."""
+        return " ".join([self.method, *(f"{key}={value}" for key, value in self.options)])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: images of a domain that a source is adapted to, and for how long."""
+
+    label: str
+    gan: str
+    images: str
+    n: int
+    iterations: int = PROFILE.iterations
+
+
+@dataclass(frozen=True)
+class OwnTable:
+    """A table of ours.
+
+    Attributes:
+        name: as typed.
+        caption: one line.
+        paper: key of the paper it mirrors, in data/papers.
+        published: ids of that paper's tables, printed beside ours.
+        rows: {label: row}.
+        columns: what the methods are adapted to.
+        metrics: printed in the cells, a block each.
+    """
+
+    name: str
+    caption: str
+    paper: str
+    published: tuple[str, ...]
+    rows: dict[str, Row]
+    columns: tuple[Column, ...]
+    metrics: tuple[str, ...] = ("fd_efficientnet",)
+
+
+def columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]:
+    """Return a column for each number of images."""
+    return tuple(Column(f"{images} {n}", gan, images, n) for n in sizes)
+
+
+def cell_spec(row: Row, column: Column, seed: int) -> Spec:
+    """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old runs don't count."""
+    source = {"gan": column.gan, "gan_sha256": version(column.gan), "protocol": VERSION}
+    spec = {**source, "images": column.images, "method": row.method, "seed": seed}
+    options = {"options": dict(row.options)} if row.options else {}
+    budget = {**BUDGET, "iterations": column.iterations}
+    return spec if row.method == NOT_ADAPTED else {**spec, "n": column.n, **budget, **options}
