@@ -100,8 +100,10 @@ class AdaFM(SmallHead):
         """Put a modulation before each 3x3 convolution of the blocks of G's general part.
 
         Raises:
-            UserError: if `waiting` is no share.
+            UserError: if `waiting` is no share, or the filters would train beside their modulations.
         """
+        if self.general_from == "scratch":
+            raise UserError(f"{self.name} bends filters that stay as they are, and general_from=scratch trains them; use smallhead.")
         if not 0 <= self.waiting < 1:
             raise UserError(f"{self.name}: waiting={self.waiting} is a share of the iterations: give a number from 0 to below 1.")
         super().start(gan)
