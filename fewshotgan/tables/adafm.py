@@ -65,7 +65,7 @@ RIVALS = OwnTable(
     "adafm",
     ("table-2",),
     {  # all at the rate and the penalty of the methods that freeze
-        "TransferGAN": Row("transfergan", (("learning_rate", 0.0005), ("r1_gamma", 1.25))),
+        "TransferGAN": Row("transfergan", (("learning_rate", 0.001), ("r1_gamma", 1.25))),
         "Scratch": SCRATCH,
         "Our": OUR,
     },
