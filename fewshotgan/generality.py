@@ -7,7 +7,7 @@ it make objects. A layer of objects tells classes, or domains, apart; a layer of
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fewshotgan.gans import GAN
 from fewshotgan.images import Images
@@ -42,7 +42,7 @@ def class_shares(gan: GAN, each: int = 32, seed: int = 0) -> dict[str, float]:
     features: list[Tensor] = []
     labels = torch.arange(gan.classes).repeat_interleave(each)
     gan.generator(gan.latents(each, seed).repeat(gan.classes, 1), labels=labels, features=features)
-    return dict(zip(_names("G", len(features))[::-1], (explained(feature, labels) for feature in features), strict=True))
+    return _named(dict(reversed(gan.generator.counted().items())), features, labels)
 
 
 @torch.no_grad()
@@ -60,10 +60,11 @@ def domain_shares(gan: GAN, sets: Sequence[Images], each: int = 100) -> dict[str
     features: list[Tensor] = []
     labels = torch.arange(len(sets)).repeat_interleave(each)
     gan.discriminator(torch.cat([images.tensor()[:each] for images in sets]), features)
-    return dict(zip(_names("D", len(features)), (explained(feature, labels) for feature in features), strict=True))
+    return _named(gan.discriminator.counted(), features, labels)
 
 
-def _names(letter: str, n: int) -> list[str]:
-    """Return the names of n convolutions, two in each group, counted from the image; the convolution at the image is group 1."""
-    order = (1, 0) if letter == "G" else (0, 1)
-    return [f"{letter}{2 + i // 2} conv{order[i % 2]}" for i in range(n)]
+def _named(counted: dict[str, list[nn.Module]], features: list[Tensor], labels: Tensor) -> dict[str, float]:
+    """Return the share of each convolution that was tapped, by its group: all of a group but the one at the image, two in each block."""
+    blocks = {name: len(modules[0]) for name, modules in counted.items() if isinstance(modules[0], nn.ModuleList)}
+    names = [f"{name} conv{i}" for name, count in blocks.items() for i in range(2 * count)]
+    return {name: explained(feature, labels) for name, feature in zip(names, features, strict=True)}

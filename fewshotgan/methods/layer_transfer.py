@@ -10,7 +10,8 @@ source's labels and latents; G moves first, and D then sees the same generated i
 
 Differs: the released code leaves out the half of that equation, so that its weight 10 at 128 pixels is `r1_gamma=20` here, which
 falls with the area of the images; the penalty is lazy, as in all methods here. The learning rate is 1e-4 in the paper's 60,000
-iterations; ours, for budgets of hundreds, is that of the source's own training. A class-conditional source is first replaced by its mean class.
+iterations; ours, for budgets of hundreds, is that of the source's own training. A class-conditional source is first replaced by its
+mean class.
 """
 
 import re

@@ -1,8 +1,9 @@
 """AdaFM's tables at our scale: the grid of general parts, the ablation, the rivals, 1,000 images, and 25."""
 
 from dataclasses import replace
+from statistics import fmean
 
-from fewshotgan.tables.claim import Claim, values
+from fewshotgan.tables.claim import Claim, scores, values
 from fewshotgan.tables.table import Column, OwnTable, Row
 
 SOURCE = "fashion-gp-resnet"
@@ -29,9 +30,9 @@ SCRATCH = Row("smallhead", (("general_from", "scratch"), FRESH))
 RANDOM = "control: G3D2, random"
 
 
-def grid_row(general: str) -> Row:
-    """Return the row of a general part: copied and frozen, the rest fresh."""
-    return Row("layer_transfer", (("general", general), FRESH))
+def grid_row(general: str, rest: str = "fresh") -> Row:
+    """Return the row of a general part, copied and frozen; the rest fresh, or from the "source" too."""
+    return Row("layer_transfer", (("general", general), ("specific_from", rest)))
 
 
 GRID = OwnTable(
@@ -42,6 +43,17 @@ GRID = OwnTable(
     {
         **{f"G{m}D{n}": grid_row(f"G{m}D{n}") for m in GROUPS for n in GROUPS},
         RANDOM: Row("layer_transfer", (("general", CHOICE), ("general_from", "fresh"), FRESH)),
+    },
+    (LARGE,),
+)
+CROSS = OwnTable(
+    "layer-grid-source",
+    "The same, but the rest starts from the source too, as in the released code: a row and a column of the grid",
+    "adafm",
+    (),
+    {
+        general: grid_row(general, "source")
+        for general in dict.fromkeys([*(f"G{m}D2" for m in GROUPS), *(f"G3D{n}" for n in GROUPS), "G0D0", "G5D5"])
     },
     (LARGE,),
 )
@@ -101,6 +113,22 @@ CURVES = OwnTable(
 )
 
 
+def grid_means() -> list[list[float]]:
+    """Return the grid's distances, mean over seeds, a row for each m and a column for each n; NaN where no run is or all collapsed."""
+    found = [[list(scores(GRID.rows[f"G{m}D{n}"], LARGE).values()) for n in GROUPS] for m in GROUPS]
+    return [[fmean(cell) if cell else float("nan") for cell in row] for row in found]
+
+
+def curve_means() -> dict[str, tuple[list[int], list[float]]]:
+    """Return {method: (iterations, mean distance over seeds)} of what is recorded of the curves."""
+    found = {}
+    for label, row in CURVES.rows.items():
+        points = {column.iterations: list(scores(row, column).values()) for column in CURVES.columns}
+        done = {length: fmean(cell) for length, cell in points.items() if cell}
+        found[label] = list(done), list(done.values())
+    return found
+
+
 def _claims() -> list[Claim]:
     """Return what the paper claims, controls among it."""
     found = []
@@ -114,6 +142,8 @@ def _claims() -> list[Claim]:
     claim(GRID, "copying those of D alone helps: G0D2 beats G0D0", "G0D2", "G0D0", LARGE)
     claim(GRID, "copying too many of G hurts: G3D2 beats G5D2", CHOICE, "G5D2", LARGE)
     claim(GRID, "copying too many of D hurts: G3D2 beats G3D5", CHOICE, "G3D5", LARGE)
+    claim(CROSS, "where all starts from the source, freezing helps: G3D2 beats G0D0", CHOICE, "G0D0", LARGE)
+    claim(CROSS, "where all starts from the source, freezing too much of G hurts: G3D2 beats G5D2", CHOICE, "G5D2", LARGE)
     claim(GRID, "control: a random frozen part is worse than none", "G0D0", RANDOM, LARGE)
     for column in ABLATION.columns:
         claim(ABLATION, "copying filters helps: GPHead beats GP-GAN", "(b) GPHead", "(a) GP-GAN", column)
@@ -134,5 +164,5 @@ def _claims() -> list[Claim]:
     return found
 
 
-TABLES = (GRID, ABLATION, RIVALS, LIMITED, TWENTY_FIVE, CURVES)
+TABLES = (GRID, CROSS, ABLATION, RIVALS, LIMITED, TWENTY_FIVE, CURVES)
 CLAIMS = _claims()
