@@ -144,6 +144,7 @@ def _claims() -> list[Claim]:
     claim(GRID, "copying too many of D hurts: G3D2 beats G3D5", CHOICE, "G3D5", LARGE)
     claim(CROSS, "where all starts from the source, freezing helps: G3D2 beats G0D0", CHOICE, "G0D0", LARGE)
     claim(CROSS, "where all starts from the source, freezing too much of G hurts: G3D2 beats G5D2", CHOICE, "G5D2", LARGE)
+    claim(GRID, "control: a random frozen part loses to the copied one", CHOICE, RANDOM, LARGE)
     claim(GRID, "control: a random frozen part is worse than none", "G0D0", RANDOM, LARGE)
     for column in ABLATION.columns:
         claim(ABLATION, "copying filters helps: GPHead beats GP-GAN", "(b) GPHead", "(a) GP-GAN", column)
