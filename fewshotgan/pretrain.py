@@ -54,7 +54,15 @@ def networks(
     sizes = {"resolution": resolution, "channels": channels, "top": top, "maximum": maximum}
     sizes |= {} if classes is None else {"classes": classes}  # of a family that can be class-conditional
     mapping = {"w_dim": latent, "mapping_layers": 4, "noise": False} if family == "stylegan2" else {}
-    return {"family": family, "generator": {**sizes, "z_dim": latent, **mapping}, "discriminator": sizes}
+    return {"family": family, "generator": {**sizes, "z_dim": latent, **mapping}, "discriminator": dict(sizes)}
+
+
+def gp_networks(resolution: int, channels: int, top: int, classes: int) -> dict[str, Any]:
+    """Return the configuration of a small class-conditional GP-GAN: of its published variants that with one block at each resolution."""
+    config = networks("gp_resnet", resolution, channels, top, latent=64, classes=classes)
+    config["generator"] |= {"embed": 16, "blocks": 1}
+    config["discriminator"] |= {"blocks": 1}
+    return config
 
 
 RECIPES: dict[str, Recipe] = {
@@ -80,6 +88,13 @@ RECIPES: dict[str, Recipe] = {
             networks("progan", 64, 3, top=16),
             thousands=3000,
             options={"r1_gamma": 3.0},
+        ),
+        Recipe(
+            "fashion-gp-resnet",
+            "fashion/source",
+            gp_networks(32, 1, top=16, classes=8),
+            thousands=3000,
+            options={"r1_gamma": 1.25, "learning_rate": 0.001},
         ),
         Recipe(
             "avatars-gp-resnet",

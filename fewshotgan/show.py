@@ -164,6 +164,90 @@ def importance_figure(scores: Mapping[str, Mapping[str, Tensor]], share: float) 
     return figure
 
 
+def heat_map(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], x: str, y: str) -> "Figure":
+    """Return a table (rows, columns) as colours, with its numbers; NaN is left white."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(0.9 * len(columns) + 1.6, 0.55 * len(rows) + 1.2), layout="constrained")
+    image = axes.imshow(values, cmap="viridis_r", aspect="auto")
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0.0
+    for (i, j), value in np.ndenumerate(values):
+        text = "-" if np.isnan(value) else f"{value:.0f}"
+        axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if value > middle else "black")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlabel=x, ylabel=y)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes)
+    pyplot.close(figure)
+    return figure
+
+
+def bars(values: Mapping[str, Mapping[str, float]], y: str) -> "Figure":
+    """Return bars, {panel: {label: value}}, a panel each on one scale."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(values), figsize=(10, 3), sharey=True, squeeze=False, layout="constrained")
+    for panel, (title, found) in zip(axes[0], values.items(), strict=True):
+        panel.bar(range(len(found)), list(found.values()), color="tab:blue", alpha=0.8)
+        panel.set_xticks(range(len(found)), list(found), rotation=45, ha="right", fontsize=8)
+        panel.set_title(title, fontsize=10)
+        panel.grid(axis="y", alpha=0.25)
+    axes[0, 0].set_ylabel(y)
+    pyplot.close(figure)
+    return figure
+
+
+def box_plots(series: Mapping[str, Mapping[str, Mapping[str, Tensor]]]) -> "Figure":
+    """Return box plots (quartiles; whiskers at 5 and 95 %), a panel for each quantity: {quantity: {label: {layer: values}}}."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(series), figsize=(11, 3.4), squeeze=False, layout="constrained")
+    for panel, (quantity, found) in zip(axes[0], series.items(), strict=True):
+        for k, (label, layers) in enumerate(found.items()):
+            width = 0.8 / len(found)
+            at = np.arange(len(layers)) + (k - (len(found) - 1) / 2) * width
+            data, colour = [value.flatten().cpu().numpy() for value in layers.values()], f"C{k}"
+            boxes = panel.boxplot(data, positions=at, widths=width * 0.85, whis=(5, 95), showfliers=False, patch_artist=True)
+            for box in boxes["boxes"]:
+                box.set(facecolor=colour, alpha=0.6)
+            panel.plot([], [], color=colour, linewidth=6, alpha=0.6, label=label)
+        names = list(next(iter(found.values())))
+        panel.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
+        panel.set_title(quantity)
+        panel.grid(axis="y", alpha=0.25)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=4)
+    pyplot.close(figure)
+    return figure
+
+
+def kernels_picture(rows: Mapping[str, Tensor], zoom: int = 14) -> Image.Image:
+    """Return labelled rows of kernels (N, k, k) in grey, zero in the middle, all rows on one scale."""
+    most = max(float(kernels.abs().max()) for kernels in rows.values()) or 1.0
+    return columns({label: kernels[:, None] / most for label, kernels in rows.items()}, zoom)
+
+
+FROZEN, TRAINED = (120, 170, 215), (240, 175, 95)
+
+
+def groups_picture(rows: Mapping[str, Sequence[tuple[str, str, bool]]]) -> Image.Image:
+    """Return networks as rows of boxes: {network: [(name, what is in it, whether it is frozen), ...]}, frozen ones blue."""
+    font, small, width, height = ImageFont.load_default(size=14), ImageFont.load_default(size=11), 104, 58
+    canvas = Image.new("RGB", (90 + width * max(map(len, rows.values())), (height + 12) * len(rows) + 24), PAPER)
+    pen = ImageDraw.Draw(canvas)
+    for row, (network, boxes) in enumerate(rows.items()):
+        top = row * (height + 12) + 4
+        pen.text((2, top + height // 2 - 8), network, fill=INK, font=font)
+        for i, (name, content, frozen) in enumerate(boxes):
+            left = 88 + i * width
+            pen.rectangle((left, top, left + width - 8, top + height), fill=FROZEN if frozen else TRAINED, outline=INK)
+            pen.text((left + 6, top + 6), name, fill=INK, font=font)
+            pen.text((left + 6, top + 24), content, fill=INK, font=small)
+            pen.text((left + 6, top + 40), "frozen" if frozen else "trains", fill=INK, font=small)
+    pen.text((88, canvas.height - 18), "blue: the general part, from the source, frozen; orange: the specific part", fill=INK, font=small)
+    return canvas
+
+
 def map_figure(points: Mapping[str, np.ndarray]) -> "Figure":
     """Return a scatter plot: {label: coordinates (N, 2)}, the first in grey beneath the others."""
     from matplotlib import pyplot

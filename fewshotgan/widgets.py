@@ -1,19 +1,22 @@
 """Panels to play with, in the part of ipywidgets that versions 7 and 8 share; each has a static twin for readers without one."""
 
 import io
+from collections.abc import Iterable
 
 import ipywidgets as widgets
 import torch
 from PIL import Image
+from torch import nn
 
 from fewshotgan import ledger
-from fewshotgan.gans import load_gan
+from fewshotgan.gans import GAN, load_gan
 from fewshotgan.gans.gan import slerp
 from fewshotgan.images import load_images
 from fewshotgan.methods import AdAM
+from fewshotgan.methods.adafm import dialled
 from fewshotgan.papers import cell_text
 from fewshotgan.record import SHOWN
-from fewshotgan.show import columns, grid, stack
+from fewshotgan.show import columns, grid, groups_picture, stack
 from fewshotgan.tables.table import SEEDS, Column, OwnTable, Row, cell_spec
 from fewshotgan.train import Run
 
@@ -67,15 +70,15 @@ class AdaptationPanel(widgets.VBox):
         return f"moment {self.moment.value}: iteration {iteration}; seed {self.seed.value}; walk {self.walk.value:.2f}"
 
 
-def recorded_picture(row: Row, column: Column) -> Image.Image:
+def recorded_picture(row: Row, column: Column, metrics: tuple[str, ...] = ("fd_efficientnet", "intra_lpips_efficientnet")) -> Image.Image:
     """Return what the ledger kept of a cell: the source's samples, the few images, the adapted samples of the same latents, and scores."""
     kept = ledger.samples(cell_spec(row, column, SEEDS[0]))
-    distance, diversity = (cell_text(row, column, metric) for metric in ("fd_efficientnet", "intra_lpips_efficientnet"))
+    scores = ", ".join(f"{metric} {cell_text(row, column, metric)}" for metric in metrics)
     rows = {
         "source GAN": load_gan(column.gan).sample(SHOWN, seed=1),
         f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_images(column.images, n=column.n).tensor()[:SHOWN],
     }
-    title = f"{row}: fd_efficientnet {distance}, intra_lpips_efficientnet {diversity}"
+    title = f"{row}: {scores}"
     return columns({**rows, (title if kept is not None else f"{row}: not run"): rows["source GAN"] * 0 if kept is None else kept})
 
 
@@ -112,6 +115,110 @@ class RecordedPanel(widgets.VBox):
     def redraw(self, _change: object = None) -> None:
         """Draw the cell that the menus name."""
         self.picture.value = _png(recorded_picture(*self.chosen()))
+
+
+def general_part_picture(own: OwnTable, m: int, n: int) -> Image.Image:
+    """Return a general part GmDn of the grid: which groups are frozen, the distance, and the samples that the ledger kept.
+
+    Args:
+        own: the grid, with a row "GmDn" for each, of one column.
+        m, n: groups of G and of D, counted from the image.
+    """
+    (column,) = own.columns
+    general = f"G{m}D{n}"
+    diagram = groups_picture(grouped(load_gan(column.gan), m, n))
+    return stack({f"general part {general}": diagram, "": recorded_picture(own.rows[general], column, own.metrics)})
+
+
+def grouped(gan: GAN, m: int, n: int) -> dict[str, list[tuple[str, str, bool]]]:
+    """Return what `groups_picture` draws of a GP-GAN: its groups from the latents to the image, and from the image to the logit."""
+
+    def box(name: str, modules: Iterable[nn.Module], frozen: bool) -> tuple[str, str, bool]:
+        return name, f"{sum(p.numel() for module in modules for p in module.parameters()):,} numbers", frozen
+
+    boxes = {}
+    for letter, network, general in (("G", gan.generator, m), ("D", gan.discriminator, n)):
+        boxes[letter] = [box(name, modules, i < general) for i, (name, modules) in enumerate(network.counted().items())]
+    g = [*boxes["G"], box("dense", [gan.generator.get_submodule("dense")], False)]
+    d = [*boxes["D"], box("dense", [gan.discriminator.get_submodule("out")], False)]
+    return {"z to G": g[::-1], "image to D": d}
+
+
+class GeneralPartPanel(widgets.VBox):
+    """Sliders for the groups of G and D that are copied and frozen; shows what the ledger holds of that general part.
+
+    Args:
+        own: the grid, as `general_part_picture` wants it.
+        m, n: at which they start.
+    """
+
+    def __init__(self, own: OwnTable, m: int = 3, n: int = 2) -> None:
+        self.own = own
+        most = [max(int(label[at]) for label in own.rows if len(label) == 4) for at in (1, 3)]
+        self.m = widgets.IntSlider(value=m, min=0, max=most[0], description="of G")
+        self.n = widgets.IntSlider(value=n, min=0, max=most[1], description="of D")
+        self.picture = widgets.Image(format="png")
+        for control in (self.m, self.n):
+            control.observe(self.redraw, names="value")
+        super().__init__([self.m, self.n, self.picture])
+        self.redraw()
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the sliders' general part."""
+        self.picture.value = _png(general_part_picture(self.own, self.m.value, self.n.value))
+
+    def describe(self) -> str:
+        """Return the panel's state in words."""
+        network = grouped(load_gan(self.own.columns[0].gan), self.m.value, self.n.value)
+        frozen = [name for boxes in network.values() for name, _, is_frozen in boxes if is_frozen]
+        return f"G{self.m.value}D{self.n.value}: {len(frozen)} groups frozen: {', '.join(sorted(frozen))}"
+
+
+@torch.no_grad()
+def style_picture(
+    adapted: GAN, source: GAN, content: int = 1, style: int = 2, mix_from: int = 0, dial: float = 1.0, samples: int = 8
+) -> Image.Image:
+    """Return a mix of styles of a small head, with the source's filters turned towards the target's.
+
+    Args:
+        adapted: made by AdaFM or SmallHead.
+        source: what it was adapted from.
+        content, style: seeds of the latents that drive the layers before `mix_from`, and those from there on.
+        mix_from: the first of the head's styles that the second latents drive; the first layer of all is the content's always.
+        dial: 0 for the source's filters, 1 for the adapted ones.
+        samples: how many.
+    """
+    gan = dialled(adapted, source, dial)
+    a, b = gan.latents(samples, content), gan.latents(samples, style)
+    mixed = gan.generator(a, mix=b, mix_from=mix_from)
+    rows = {f"content: seed {content}": gan.render(a), f"style: seed {style}": gan.render(b)}
+    return columns({**rows, f"mixed from style {mix_from} on, dial {dial:.2f}": mixed})
+
+
+class StylePanel(widgets.VBox):
+    """Sliders for content, style, where they are mixed, and the dial between the source's filters and the adapted ones."""
+
+    def __init__(self, adapted: GAN, source: GAN) -> None:
+        self.adapted, self.source = adapted, source
+        self.content = widgets.IntSlider(value=1, min=0, max=50, description="content")
+        self.style = widgets.IntSlider(value=2, min=0, max=50, description="style")
+        self.mix_from = widgets.IntSlider(value=0, min=0, max=adapted.generator.n_latents - 1, description="mix from")
+        self.dial = widgets.FloatSlider(value=1.0, min=0.0, max=1.5, step=0.05, description="dial")
+        self.picture = widgets.Image(format="png")
+        controls = [self.content, self.style, self.mix_from, self.dial]
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the picture of the sliders' values."""
+        values = (control.value for control in (self.content, self.style, self.mix_from, self.dial))
+        self.picture.value = _png(style_picture(self.adapted, self.source, *values))
+
+    def describe(self) -> str:
+        """Return the panel's state in words."""
+        return f"content {self.content.value}, style {self.style.value} from {self.mix_from.value} on, dial {self.dial.value:.2f}"
 
 
 def _png(picture: Image.Image) -> bytes:

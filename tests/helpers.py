@@ -46,6 +46,19 @@ def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **gene
 FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan, "sngan": tiny_sngan, "gp_resnet": tiny_gp_resnet}
 
 
+def tensors(arrays: dict) -> dict[str, torch.Tensor]:
+    """Arrays of a golden as tensors."""
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
+def assert_met(golden, got: dict[str, torch.Tensor]) -> None:
+    """Every output of a golden is there and within its limit."""
+    compared = golden.compare({key: value.detach().numpy() for key, value in got.items()})
+    assert compared.keys() == golden.spec["outputs"].keys()
+    for name, (error, limit) in compared.items():
+        assert error <= limit, (name, error)
+
+
 def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:
     """Images of random pixels."""
     pixels = torch.randint(0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from golden import fill
-from helpers import noise_images, tiny_gan, tiny_gp_resnet
+from helpers import assert_met, noise_images, tensors, tiny_gan, tiny_gp_resnet
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
@@ -12,17 +12,6 @@ from fewshotgan.gans import GAN, official_resnets
 from fewshotgan.gans.gp_resnet import Discriminator, Generator, ResidualBlock
 from fewshotgan.losses import r1_penalty
 from fewshotgan.train import adapt
-
-
-def tensors(arrays):
-    return {name: torch.from_numpy(value) for name, value in arrays.items()}
-
-
-def assert_met(golden, got):
-    compared = golden.compare({key: value.detach().numpy() for key, value in got.items()})
-    assert compared.keys() == golden.spec["outputs"].keys()
-    for name, (error, limit) in compared.items():
-        assert error <= limit, (name, error)
 
 
 def checkpoint(variant):

@@ -71,6 +71,21 @@ def test_the_random_frozen_control_freezes_its_random_part():
     assert all(map(torch.equal, values([run.gan.generator.blocks["8"]]), values([fresh.generator.blocks["8"]])))
 
 
+@pytest.mark.parametrize("made", [LayerTransfer, SmallHead])
+def test_from_scratch_everything_trains_and_nothing_is_the_sources(made):
+    gan = tiny_gp_resnet(seed=5)
+    method = built(made(general="G2D2", general_from="scratch", specific_from="fresh"), gan)
+    for network in ("generator", "discriminator"):
+        assert len(method.specific(network)) == len(list(method.modules[network].parameters()))
+        theirs = [p for modules in getattr(gan, network).counted().values() for module in modules for p in module.parameters()]
+        assert not any(torch.equal(p, q) for p in method.specific(network) for q in theirs if p.shape == q.shape)
+
+
+def test_gphead_is_layer_transfer_at_its_defaults():
+    plain, named = (adapt(tiny_gp_resnet(), noise_images(), name, **QUICK) for name in ("layer_transfer", "gphead"))
+    assert plain.spec["options"] == named.spec["options"] and torch.equal(plain.gan.sample(2), named.gan.sample(2))
+
+
 @pytest.mark.parametrize(("resolution", "general"), [(8, "G1D2"), (16, "G2D2"), (32, "G3D2"), (64, "G4D2")])
 @pytest.mark.parametrize("method", [LayerTransfer, SmallHead])
 def test_the_default_is_the_papers_choice_or_leaves_eight_pixels(resolution, general, method):
@@ -225,7 +240,7 @@ def test_the_result_is_saved_and_resumes_to_the_bit(method, tmp_path):
     ({"general": "4D2"}, "write it as G4D2"),
     ({"general": "G5D2"}, "general=G5D2 has groups that tiny has not: it has G0 to G4 and D0 to D4"),
     ({"general": "G2D9"}, "it has G0 to G4 and D0 to D4"),
-    ({"general_from": "luck"}, "give source or fresh"),
+    ({"general_from": "luck"}, "give source or fresh or scratch"),
     ({"specific_from": "luck"}, "give source or fresh"),
     ({"penalised": "fake"}, "give real or both"),
     ({"z_dim": 0}, "no size of latents"),
@@ -242,6 +257,7 @@ def test_impossible_options_are_one_sentence(method, options, text):
     ({"general": "G0D2"}, "can be G1 to G2, not G0"),
     ({"general": "G3D2"}, "can be G1 to G2, not G3"),
     ({"waiting": 1.0}, "give a number from 0 to below 1"),
+    ({"general_from": "scratch"}, "bends filters that stay as they are"),
 ])  # fmt: skip
 def test_a_head_that_has_no_room_is_refused(options, text):
     with pytest.raises(UserError, match=text):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from golden import fill
-from helpers import noise_images, tiny_gp_resnet
+from helpers import assert_met, noise_images, tensors, tiny_gp_resnet
 
 from fewshotgan import load_gan
 from fewshotgan.adapters import AdaFM, attach, folded
@@ -19,17 +19,6 @@ STYLE_BLOCK = {
 }  # fmt: skip
 MATCH = {"weight": "scale", "beta": "shift", "norm.weight": "gain", "norm.bias": "offset"}
 RESIDUAL = {"conv_0": "conv0", "conv_1": "conv1", "conv_s": "skip"}
-
-
-def tensors(arrays):
-    return {name: torch.from_numpy(value) for name, value in arrays.items()}
-
-
-def assert_met(golden, got):
-    compared = golden.compare({key: value.detach().numpy() for key, value in got.items()})
-    assert compared.keys() == golden.spec["outputs"].keys()
-    for name, (error, limit) in compared.items():
-        assert error <= limit, (name, error)
 
 
 def put(module, name, value):

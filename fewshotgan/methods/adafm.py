@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fewshotgan import adapters
-from fewshotgan.adapters import attach, folded, layers
+from fewshotgan.adapters import adapter_of, attach, folded, is_adapted, layers
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.layer_transfer import HEAD_AT, LayerTransfer
@@ -40,6 +40,26 @@ def feature_scale(source: GAN, groups: int, seed: int = 0) -> float:
     source.generator(source.latents(SAMPLES, seed).to(source.device), noise="const")
     hook.remove()
     return seen[0]
+
+
+@torch.no_grad()
+def dialled(adapted: GAN, source: GAN, share: float) -> GAN:
+    """Return an adapted GAN whose modulations are turned to a share, 0 for the source's filters, 1 for the target's.
+
+    Equation 1 is linear in gamma and beta, so that 1 + share (gamma - 1) and share * beta make W + share (W' - W): of the folded
+    weights a straight line.
+
+    Args:
+        adapted: made by AdaFM, modulations folded in.
+        source: what it was adapted from.
+        share: usually 0..1.
+    """
+    gan = adapted.copy()
+    weights = dict(source.generator.blocks.named_parameters())
+    for name, value in gan.generator.blocks.named_parameters():
+        if name.endswith(("conv0.weight", "conv1.weight")):
+            value.copy_(torch.lerp(weights[name], value, share))
+    return gan
 
 
 @dataclass
@@ -100,8 +120,10 @@ class AdaFM(SmallHead):
         """Put a modulation before each 3x3 convolution of the blocks of G's general part.
 
         Raises:
-            UserError: if `waiting` is no share.
+            UserError: if `waiting` is no share, or the filters would train beside their modulations.
         """
+        if self.general_from == "scratch":
+            raise UserError(f"{self.name} bends filters that stay as they are, and general_from=scratch trains them; use smallhead.")
         if not 0 <= self.waiting < 1:
             raise UserError(f"{self.name}: waiting={self.waiting} is a share of the iterations: give a number from 0 to below 1.")
         super().start(gan)
@@ -122,6 +144,15 @@ class AdaFM(SmallHead):
     def generator_parameters(self) -> list[nn.Parameter]:
         """What trains of G: the head, and later the modulations of the general part."""
         return [*super().generator_parameters(), *(adapters.adapters(self.generator) if self.bending else [])]
+
+    def modulations(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return (gamma, beta), each (out, in), of each modulated layer as it trains, from the latents to the image."""
+        found = {}
+        for name, layer in layers(self.generator.blocks):
+            if is_adapted(layer, "weight"):
+                bend = adapter_of(layer, "weight")
+                found[name] = bend.gamma.detach()[:, :, 0, 0], bend.beta.detach()[:, :, 0, 0]
+        return found
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return plain networks, modulations folded in."""

@@ -10,7 +10,8 @@ source's labels and latents; G moves first, and D then sees the same generated i
 
 Differs: the released code leaves out the half of that equation, so that its weight 10 at 128 pixels is `r1_gamma=20` here, which
 falls with the area of the images; the penalty is lazy, as in all methods here. The learning rate is 1e-4 in the paper's 60,000
-iterations; ours, for budgets of hundreds, is larger. A class-conditional source is first replaced by its mean class.
+iterations; ours, for budgets of hundreds, is that of the source's own training. A class-conditional source is first replaced by its
+mean class.
 """
 
 import re
@@ -29,6 +30,7 @@ from fewshotgan.methods.method import Stage, Task, Terms
 from fewshotgan.methods.transfergan import TransferGAN
 
 STARTS = ("source", "fresh")
+GENERAL_FROM = (*STARTS, "scratch")
 PENALISED = ("real", "both")
 HEAD_AT = 8  # least side of what precedes G's general part by default; G4, the paper's choice, leaves 16 pixels at 128
 
@@ -39,7 +41,8 @@ class LayerTransfer(TransferGAN):
 
     Args:
         general: "GmDn"; by default G4D2, the paper's choice, or fewer groups of G where the images are smaller than 64 pixels.
-        general_from: "source", or "fresh" for the control: random weights, frozen.
+        general_from: "source"; "fresh" for the control: random weights, frozen; or "scratch": random weights that train with the rest,
+            so that nothing of the general part is transferred, not even frozen (with a fresh specific part, the paper's Scratch).
         specific_from: "source" or "fresh", of all other layers but the fully connected ones, which always start fresh.
         penalised: images whose gradient is penalised: "real", or "both" real and generated.
         z_dim: size of the latents, the source's by default (4 in the paper's setting of 25 images).
@@ -49,7 +52,7 @@ class LayerTransfer(TransferGAN):
     paper = "Zhao et al., ICML 2020, arXiv 2002.11810"
     summary = "freeze the groups of G and D near the image (GmDn), train the others"
 
-    learning_rate: float = 0.0005
+    learning_rate: float = 0.001
     general: str | None = None
     general_from: str = "source"
     specific_from: str = "source"
@@ -69,7 +72,7 @@ class LayerTransfer(TransferGAN):
             raise UserError(f"{self.name} counts the groups of a GP-GAN from the image (family gp_resnet); {source.name} is a {family}.")
         if isinstance(source.generator.prior, Miner):
             raise UserError(f"{self.name} starts with fresh latents, and {source.name} has a miner; hand over the GAN that was mined.")
-        for option, known in (("general_from", STARTS), ("specific_from", STARTS), ("penalised", PENALISED)):
+        for option, known in (("general_from", GENERAL_FROM), ("specific_from", STARTS), ("penalised", PENALISED)):
             if getattr(self, option) not in known:
                 raise UserError(f"{self.name}: {option}={getattr(self, option)!r} is unknown: give {' or '.join(known)}.")
         self.z_dim = source.z_dim if self.z_dim is None else self.z_dim
@@ -115,8 +118,9 @@ class LayerTransfer(TransferGAN):
         return [module for group in groups for module in group]
 
     def specific(self, network: str) -> list[nn.Parameter]:
-        """Return the parameters outside the general part."""
-        frozen = {id(parameter) for module in self.general_part(network) for parameter in module.parameters()}
+        """Return the parameters that train: those outside the general part, all if it is from scratch."""
+        kept = self.general_part(network) if self.general_from != "scratch" else []
+        frozen = {id(parameter) for module in kept for parameter in module.parameters()}
         return [parameter for parameter in self.modules[network].parameters() if id(parameter) not in frozen]
 
     def generator_parameters(self) -> list[nn.Parameter]:
@@ -157,7 +161,10 @@ class LayerTransfer(TransferGAN):
 
 @dataclass
 class GPHead(LayerTransfer):
-    """Layer transfer as the ablation has it (table 1, row b): GP-GAN's own head on the general part; options as `LayerTransfer`."""
+    """The name that the paper's ablation gives to layer transfer (table 1, row b): a preset, `LayerTransfer` at its defaults.
+
+    General part G4D2, GP-GAN's own kind of head on it; options as `LayerTransfer`.
+    """
 
     name = "gphead"
-    summary = "layer transfer at G4D2 with the source's own kind of head (ablation of AdaFM)"
+    summary = "layer_transfer at its defaults, by the name it has in AdaFM's ablation"
