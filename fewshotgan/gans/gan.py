@@ -21,12 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, data_dir
-from fewshotgan.gans import gp_resnet, mixture, official, progan, sngan, stylegan2
+from fewshotgan.gans import gp_resnet, mixture, official, progan, sngan, stylegan2, wgan_resnet
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
     "sngan": (sngan.Generator, sngan.Discriminator),
+    "wgan_resnet": (wgan_resnet.Generator, wgan_resnet.Discriminator),
     "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
 }
 MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
