@@ -92,20 +92,26 @@ RECIPES: dict[str, Recipe] = {
             "fashion-sngan",
             "fashion/source",
             networks("sngan", 32, 1, top=16, maximum=64, latent=64, classes=8),
-            thousands=128,
+            thousands=64,
             batch=32,
             options={"r1_gamma": 0.1, "learning_rate": 0.001},
         ),
         *(
             Recipe(
-                f"fashion-wgan-{name}",
-                f"fashion/{name}",
-                networks("wgan_resnet", 32, 1, top=12, maximum=32, latent=32),
-                thousands=32,
+                name,
+                images,
+                networks("wgan_resnet", 32, 1, top=12, maximum=maximum, latent=32),
+                thousands=thousands,
                 batch=32,
                 options={"r1_gamma": 0.1, "learning_rate": 0.001},
             )
-            for name in ("sneaker", "ankle-boot", "dress", "trouser")
+            for name, images, maximum, thousands in (
+                ("fashion-wgan", "fashion/source", 48, 48),
+                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 24),
+                ("fashion-wgan-dress", "fashion/dress", 24, 24),
+                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 24),
+                ("fashion-wgan-trouser", "fashion/trouser", 24, 24),
+            )
         ),
     )
 }

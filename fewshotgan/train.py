@@ -110,7 +110,7 @@ def adapt(
         CollapseError: if a loss is not finite or the samples collapse; its `run` holds the last good state.
     """
     trained = create_method(method, **options)
-    gan = gan if isinstance(gan, GAN) else gan[0] if len(gan) == 1 else combine(gan)
+    gan = gan if isinstance(gan, GAN) else combine(gan)
     check(gan, images, trained, iterations, batch)
     spec = {
         "gan": gan.name, "images": images.name, "n": len(images), "method": method, "iterations": iterations,

@@ -36,6 +36,11 @@ def tiny_sngan(seed: int = 0, classes: int = 0) -> GAN:
     return gan
 
 
+def tiny_wgan_resnet(seed: int = 0) -> GAN:
+    """A 16-pixel residual WGAN of a few thousand parameters."""
+    return GAN.create({"family": "wgan_resnet", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed)
+
+
 def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **generator) -> GAN:
     """A GP-GAN of a few thousand parameters, 16 pixels unless said otherwise."""
     sizes = {**SIZES, "resolution": resolution, "classes": classes}
@@ -43,7 +48,13 @@ def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **gene
     return GAN.create(config, "tiny", seed=seed)
 
 
-FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan, "sngan": tiny_sngan, "gp_resnet": tiny_gp_resnet}
+FAMILIES = {
+    "stylegan2": tiny_gan,
+    "progan": tiny_progan,
+    "sngan": tiny_sngan,
+    "wgan_resnet": tiny_wgan_resnet,
+    "gp_resnet": tiny_gp_resnet,
+}
 
 
 def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:

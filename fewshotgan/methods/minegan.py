@@ -66,6 +66,7 @@ class Mining(TransferGAN):
         super().start(gan.changed(self.task.seed, prior={"kind": "miner"}))
         self.combined = gan.config["family"] == MIXTURE
         self.fixed = True  # whether G is
+        self.probabilities: list[list[float]] = []  # of the selector after each iteration since the start or the last resumption
 
     def check(self) -> None:
         """Raise one sentence for an option that can't be."""
@@ -96,7 +97,7 @@ class Mining(TransferGAN):
             players.append(self.generator_player())
         if self.combined and self.selector == "learned":
             selector = cast(Mixture, self.generator).selector
-            players.append(Player("selector", [selector], self.selector_terms, self.selector_rate))
+            players.append(Player("selector", [selector], self.selector_terms, self.selector_rate, after_step=self.follow))
         return players
 
     def generators(self) -> list[nn.Module]:
@@ -134,6 +135,10 @@ class Mining(TransferGAN):
         """Cross-entropy of the selector's probabilities with the generators that won, as the critic saw them in its move."""
         logits = self.generator.selector.expand(len(self.winners), -1)
         return {"cross_entropy": F.cross_entropy(logits, self.winners)}
+
+    def follow(self) -> None:
+        """Keep the selector's probabilities, to be looked at."""
+        self.probabilities.append(cast(Mixture, self.generator).probabilities().tolist())
 
     def supersamples(self) -> list[Tensor]:
         """Return a batch of each generator's images of the same u."""

@@ -1,0 +1,164 @@
+"""MineGAN and BSA at our scale: table 1, the sizes, classes mined without labels, two GANs and four.
+
+The target domains: on the manifold is a class that the source has seen, off it one that it has not. The paper's own numbers, KMMD and
+MV, have no released code; ours are defined in `fewshotgan.metrics.kmmd`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from fewshotgan.gans import SEVERAL
+from fewshotgan.tables.claim import Claim, best, scores, values
+from fewshotgan.tables.table import NOT_ADAPTED, Column, OwnTable, Row
+
+GENERATED = 500
+METRICS = ("kmmd_efficientnet", "mv_efficientnet", "sharpness", "fd_efficientnet")
+NOFT, FULL = Row("minegan-noft"), Row("minegan")
+RANDOM, UNIFORM = Row("minegan-noft", (("miner", "random"),)), Row("minegan", (("selector", "uniform"),))
+ROWS = {"TransferGAN": Row("transfergan"), "BSA": Row("bsa"), "MineGAN (w/o FT)": NOFT, "MineGAN": FULL}
+ON, OFF = "fashion/dress", "fashion/sandal"
+SIZES = (25, 100, 1000)
+RATIOS = (10, 30, 50, 70, 90)
+TWO = SEVERAL.join(("fashion-wgan-sneaker", "fashion-wgan-dress"))
+FOUR = SEVERAL.join(f"fashion-wgan-{name}" for name in ("sneaker", "ankle-boot", "dress", "trouser"))  # two are near sandals, two are far
+
+
+def _column(label: str, gan: str, images: str, n: int, iterations: int = 200) -> Column:
+    return Column(label, gan, images, n, iterations, GENERATED)
+
+
+def _sizes(where: str, images: str) -> tuple[Column, ...]:
+    return tuple(_column(f"{where}, {n}", "fashion-wgan", images, n) for n in SIZES)
+
+
+ON_SIZES, OFF_SIZES = _sizes("on manifold", ON), _sizes("off manifold", OFF)
+CONTROLS = {"source, not adapted": Row(NOT_ADAPTED), "control: MineGAN (w/o FT), random miner": RANDOM}
+TABLE1 = OwnTable(
+    "minegan-table1",
+    "MineGAN's table 1 at our scale: 25 images of a class that the source has seen (dress) and of one that it has not (sandal)",
+    "minegan",
+    ("table-1",),
+    {**ROWS, **CONTROLS},
+    (ON_SIZES[0], OFF_SIZES[0]),
+    METRICS,
+)
+AVATARS = OwnTable(
+    "minegan-avatars",
+    "MineGAN's table 1 on avatars: 25 images of the source's own style and of another",
+    "minegan",
+    (),
+    {**ROWS, **CONTROLS},
+    (
+        _column("on manifold, 25", "avatars-stylegan2", "avatars/personas", 25),
+        _column("off manifold, 25", "avatars-stylegan2", "avatars/miniavs", 25),
+    ),
+    METRICS,
+)
+BY_SIZE = OwnTable(
+    "minegan-sizes",
+    "MineGAN's experiment i: target sets of 25 to 1,000 images (figure 2 has 100)",
+    "minegan",
+    (),
+    ROWS,
+    ON_SIZES + OFF_SIZES,
+    METRICS[:3],
+)
+CONDITIONAL = OwnTable(
+    "minegan-conditional",
+    "MineGAN's experiment iii: a class-conditional source and 500 images of a class, no labels",
+    "minegan",
+    (),
+    {"TransferGAN": ROWS["TransferGAN"], "MineGAN (w/o FT)": NOFT, "MineGAN": FULL},
+    (_column("on manifold, 500", "fashion-sngan", ON, 500), _column("off manifold, 500", "fashion-sngan", OFF, 500)),
+    METRICS,
+)
+MIXED = OwnTable(
+    "minegan-two",
+    "MineGAN's experiment iv: two GANs, 200 images of which a part lies on the manifold of each; selector_0 is the weight of the first",
+    "minegan",
+    (),
+    {"MineGAN": FULL, "control: uniform selector": UNIFORM},
+    tuple(_column(f"{r} % sneakers", TWO, f"{r}% fashion/sneaker, {100 - r}% fashion/dress", 200, 300) for r in RATIOS),
+    ("selector_0", "kmmd_efficientnet"),
+)
+OF_FOUR = OwnTable(
+    "minegan-four",
+    "MineGAN's experiment v: four GANs, sneakers (0), ankle boots (1), dresses (2), trousers (3), of which two are far from the target",
+    "minegan",
+    (),
+    {"MineGAN": FULL},
+    (_column("sandals", FOUR, OFF, 200, 300), _column("pullovers", FOUR, "fashion/pullover", 200, 300)),
+    ("selector_0", "selector_1", "selector_2", "selector_3", "kmmd_efficientnet"),
+)
+NEAR = {"sandals": (0, 1), "pullovers": (2, 3)}
+
+
+def weights(column: Column, parts: tuple[int, ...]) -> list[float]:
+    """Return the mean weight of some of four GANs, a seed each."""
+    found = [scores(FULL, column, f"selector_{part}") for part in parts]
+    return [sum(one[seed] for one in found) / len(found) for seed in found[0]]
+
+
+def correlations() -> list[float]:
+    """Return, a seed each, the correlation over the ratios of a GAN's weight and its part of the target images."""
+    by_ratio = [scores(FULL, column, "selector_0") for column in MIXED.columns]
+    shared = set.intersection(*(set(found) for found in by_ratio))
+    return [_correlation([float(r) for r in RATIOS], [found[seed] for found in by_ratio]) for seed in sorted(shared)]
+
+
+def _correlation(a: list[float], b: list[float]) -> float:
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    moment = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
+    spread = sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)
+    return moment / spread**0.5 if spread else 0.0
+
+
+def constant(value: float) -> Callable[[], list[float]]:
+    """Return what reads a number for a claim as if three seeds had it."""
+    return lambda: [value] * 3
+
+
+def _claims() -> list[Claim]:
+    """Return what the papers claim, controls among them."""
+    found: list[Claim] = []
+
+    def claim(paper: str, text: str, own: OwnTable, lower: Callable[[], list[float]], higher: Callable[[], list[float]], tie: bool = False) -> None:
+        found.append(Claim(paper, text, own.name, lower, higher, tie))
+
+    for own in (TABLE1, AVATARS):
+        rivals = [row for label, row in ROWS.items() if label != "MineGAN"]
+        for column in own.columns:
+            kmmd, mv = (partial(values, column=column, metric=metric) for metric in METRICS[:2])
+            where = f"{column.images} ({column.label}, {column.gan})"
+            claim("minegan", f"MineGAN is best or tied in KMMD, {where}", own, kmmd(FULL), partial(best, rivals, column, METRICS[0]), True)
+            most = partial(best, rivals, column, METRICS[1], largest=True)
+            claim("minegan", f"MineGAN is best or tied in MV, {where}", own, most, mv(FULL), True)
+            for label in ("TransferGAN", "BSA"):
+                if column is own.columns[0]:
+                    claim("minegan", f"without fine-tuning MineGAN is on par with {label} or better in KMMD, {where}", own, kmmd(NOFT), kmmd(ROWS[label]), True)
+                else:
+                    claim("minegan", f"without fine-tuning MineGAN falls behind {label} in KMMD, {where}", own, kmmd(ROWS[label]), kmmd(NOFT))
+            claim("minegan", f"control: a random miner loses to a trained one in KMMD, {where}", own, kmmd(NOFT), kmmd(RANDOM))
+            claim("bsa", f"BSA does not collapse: more MV than TransferGAN, {where}", own, mv(ROWS["TransferGAN"]), mv(ROWS["BSA"]))
+            sharp = partial(values, column=column, metric="sharpness")
+            claim("bsa", f"BSA is blurrier than TransferGAN, {where}", own, sharp(ROWS["BSA"]), sharp(ROWS["TransferGAN"]))
+    for column in CONDITIONAL.columns:
+        kmmd = partial(values, column=column, metric=METRICS[0])
+        text = f"mined classes beat the mean class, fine-tuned: MineGAN against TransferGAN in KMMD, {column.images}"
+        claim("minegan", text, CONDITIONAL, kmmd(FULL), kmmd(ROWS["TransferGAN"]))
+    claim("minegan", "two GANs: weights follow the mixture, with a correlation above 0.9", MIXED, constant(0.9), correlations)
+    for column in MIXED.columns:
+        kmmd = partial(values, column=column, metric=METRICS[0])
+        if column is not MIXED.columns[len(RATIOS) // 2]:  # where uniform is right
+            claim("minegan", f"control: a uniform selector loses in KMMD, {column.label}", MIXED, kmmd(FULL), kmmd(UNIFORM))
+    for column in OF_FOUR.columns:
+        near = NEAR[column.label]
+        far = tuple(part for part in range(4) if part not in near)
+        claim("minegan", f"four GANs: the far ones get less weight, {column.label}", OF_FOUR, partial(weights, column, far), partial(weights, column, near))
+        text = f"four GANs: the far ones get some weight, above one percent each, {column.label}"
+        claim("minegan", text, OF_FOUR, constant(0.01), partial(weights, column, far))
+    return found
+
+
+TABLES = (TABLE1, AVATARS, BY_SIZE, CONDITIONAL, MIXED, OF_FOUR)
+CLAIMS = _claims()
