@@ -43,9 +43,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     new = commands.add_parser("adapt", help="adapt a GAN to a folder or zip of images", description=_adapt.__doc__)
-    new.add_argument(
-        "--gan", nargs="+", default=["avatars-stylegan2"], help="a shipped GAN or a file, or several to be mined (default: avatars-stylegan2)"
-    )
+    either = "a shipped GAN or a file; several are mined together (default: avatars-stylegan2)"
+    new.add_argument("--gan", nargs="+", default=["avatars-stylegan2"], help=either)
     new.add_argument("--images", required=True, help="a folder, a zip, or a shipped domain such as avatars/pixel-art")
     new.add_argument("--n", type=int, help="only the first N images (of a shipped domain: the published subset)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")

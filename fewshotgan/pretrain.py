@@ -44,7 +44,13 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-FAMILY_NAMES = {"stylegan2": "StyleGAN2", "progan": "ProGAN", "sngan": "SNGAN", "wgan_resnet": "WGAN-GP's residual GAN", "gp_resnet": "GP-GAN"}
+FAMILY_NAMES = {
+    "stylegan2": "StyleGAN2",
+    "progan": "ProGAN",
+    "sngan": "SNGAN",
+    "wgan_resnet": "WGAN-GP's residual GAN",
+    "gp_resnet": "GP-GAN",
+}
 
 
 def networks(

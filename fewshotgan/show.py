@@ -174,7 +174,8 @@ def maps_figure(maps: Mapping[str, Mapping[str, np.ndarray]], names: tuple[str, 
     from matplotlib import pyplot
 
     wide = len(maps) > 1
-    figure, panels = pyplot.subplots(1, len(maps), figsize=(4.2 * len(maps), 4.4) if wide else (6.4, 4.2), layout="constrained", squeeze=False)
+    size = (4.2 * len(maps), 4.4) if wide else (6.4, 4.2)
+    figure, panels = pyplot.subplots(1, len(maps), figsize=size, layout="constrained", squeeze=False)
     for axes, (title, points) in zip(panels[0], maps.items(), strict=True):
         for i, (label, rows) in enumerate(points.items()):
             axes.scatter(rows[:, 0], rows[:, 1], s=7, alpha=0.55, color="0.7" if i == 0 else None, label=label)

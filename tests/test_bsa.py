@@ -15,9 +15,9 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, sngan
 from fewshotgan.images import Images
 from fewshotgan.methods.bsa import BSA, adapt_statistics, latent_distance, statistics_penalty
-from fewshotgan.metrics.features import SIDES, extractor_network, prepare
 from fewshotgan.metrics import perceptual
 from fewshotgan.metrics.diversity import lpips_network
+from fewshotgan.metrics.features import SIDES, extractor_network, prepare
 from fewshotgan.metrics.perceptual import feature_maps
 from fewshotgan.train import adapt, make_task
 
@@ -204,7 +204,7 @@ def test_vgg_that_cannot_be_fetched_is_one_sentence(monkeypatch):
 
     lpips_network.cache_clear()
     monkeypatch.setattr(lpips, "LPIPS", offline)
-    with pytest.raises(UserError, match="VGG16 .* could not be fetched .*no route.*offline use"):
+    with pytest.raises(UserError, match=r"VGG16 .* could not be fetched .*no route.*offline use"):
         adapt(tiny_sngan(), noise_images(), "bsa", perceptual="vgg", **QUICK)
 
 

@@ -183,7 +183,7 @@ class BSA(Method):
 
     @torch.no_grad()
     def reconstruct(self, latents: Tensor | None = None) -> Tensor:
-        """Return what the generator makes of latents (n, z_dim), by default those of the training images: (n, C, H, W), -1..1, on the CPU."""
+        """Return the images (n, C, H, W), -1..1, on the CPU, of latents (n, z_dim), by default those of the training images."""
         hold_statistics(self.generator)
         latents = self.latents if latents is None else latents
         return torch.cat([self.generator(z, noise="const") for z in latents.split(32)]).clamp(-1, 1).cpu()

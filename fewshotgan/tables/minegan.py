@@ -9,8 +9,9 @@ from functools import partial
 
 from fewshotgan.gans import SEVERAL
 from fewshotgan.tables.claim import Claim, best, scores, values
-from fewshotgan.tables.table import NOT_ADAPTED, Column, OwnTable, Row
+from fewshotgan.tables.table import NOT_ADAPTED, SEEDS, Column, OwnTable, Row
 
+Values = Callable[[], list[float]]
 GENERATED = 500
 METRICS = ("kmmd_efficientnet", "mv_efficientnet", "sharpness", "fd_efficientnet")
 NOFT, FULL = Row("minegan-noft"), Row("minegan")
@@ -113,52 +114,57 @@ def _correlation(a: list[float], b: list[float]) -> float:
     return moment / spread**0.5 if spread else 0.0
 
 
-def constant(value: float) -> Callable[[], list[float]]:
-    """Return what reads a number for a claim as if three seeds had it."""
-    return lambda: [value] * 3
+def _of_table1(own: OwnTable, column: Column) -> list[Claim]:
+    """Return what table 1 claims of a target, on (the first column) or off the manifold."""
+    rivals, found = [row for row in ROWS.values() if row is not FULL], []
+    kmmd, mv, sharp = (partial(values, column=column, metric=metric) for metric in METRICS[:3])
 
+    def claim(paper: str, text: str, lower: Values, higher: Values, tie: bool = False) -> None:
+        found.append(Claim(paper, f"{text}, {column.images} ({column.label}, {column.gan})", own.name, lower, higher, tie))
 
-def _claims() -> list[Claim]:
-    """Return what the papers claim, controls among them."""
-    found: list[Claim] = []
-
-    def claim(paper: str, text: str, own: OwnTable, lower: Callable[[], list[float]], higher: Callable[[], list[float]], tie: bool = False) -> None:
-        found.append(Claim(paper, text, own.name, lower, higher, tie))
-
-    for own in (TABLE1, AVATARS):
-        rivals = [row for label, row in ROWS.items() if label != "MineGAN"]
-        for column in own.columns:
-            kmmd, mv = (partial(values, column=column, metric=metric) for metric in METRICS[:2])
-            where = f"{column.images} ({column.label}, {column.gan})"
-            claim("minegan", f"MineGAN is best or tied in KMMD, {where}", own, kmmd(FULL), partial(best, rivals, column, METRICS[0]), True)
-            most = partial(best, rivals, column, METRICS[1], largest=True)
-            claim("minegan", f"MineGAN is best or tied in MV, {where}", own, most, mv(FULL), True)
-            for label in ("TransferGAN", "BSA"):
-                if column is own.columns[0]:
-                    claim("minegan", f"without fine-tuning MineGAN is on par with {label} or better in KMMD, {where}", own, kmmd(NOFT), kmmd(ROWS[label]), True)
-                else:
-                    claim("minegan", f"without fine-tuning MineGAN falls behind {label} in KMMD, {where}", own, kmmd(ROWS[label]), kmmd(NOFT))
-            claim("minegan", f"control: a random miner loses to a trained one in KMMD, {where}", own, kmmd(NOFT), kmmd(RANDOM))
-            claim("bsa", f"BSA does not collapse: more MV than TransferGAN, {where}", own, mv(ROWS["TransferGAN"]), mv(ROWS["BSA"]))
-            sharp = partial(values, column=column, metric="sharpness")
-            claim("bsa", f"BSA is blurrier than TransferGAN, {where}", own, sharp(ROWS["BSA"]), sharp(ROWS["TransferGAN"]))
-    for column in CONDITIONAL.columns:
-        kmmd = partial(values, column=column, metric=METRICS[0])
-        text = f"mined classes beat the mean class, fine-tuned: MineGAN against TransferGAN in KMMD, {column.images}"
-        claim("minegan", text, CONDITIONAL, kmmd(FULL), kmmd(ROWS["TransferGAN"]))
-    claim("minegan", "two GANs: weights follow the mixture, with a correlation above 0.9", MIXED, constant(0.9), correlations)
-    for column in MIXED.columns:
-        kmmd = partial(values, column=column, metric=METRICS[0])
-        if column is not MIXED.columns[len(RATIOS) // 2]:  # where uniform is right
-            claim("minegan", f"control: a uniform selector loses in KMMD, {column.label}", MIXED, kmmd(FULL), kmmd(UNIFORM))
-    for column in OF_FOUR.columns:
-        near = NEAR[column.label]
-        far = tuple(part for part in range(4) if part not in near)
-        claim("minegan", f"four GANs: the far ones get less weight, {column.label}", OF_FOUR, partial(weights, column, far), partial(weights, column, near))
-        text = f"four GANs: the far ones get some weight, above one percent each, {column.label}"
-        claim("minegan", text, OF_FOUR, constant(0.01), partial(weights, column, far))
+    claim("minegan", "MineGAN is best or tied in KMMD", kmmd(FULL), partial(best, rivals, column, METRICS[0]), True)
+    claim("minegan", "MineGAN is best or tied in MV", partial(best, rivals, column, METRICS[1], largest=True), mv(FULL), True)
+    for label in ("TransferGAN", "BSA"):
+        if column is own.columns[0]:
+            text = f"without fine-tuning MineGAN is on par with {label} or better in KMMD"
+            claim("minegan", text, kmmd(NOFT), kmmd(ROWS[label]), True)
+        else:
+            claim("minegan", f"without fine-tuning MineGAN falls behind {label} in KMMD", kmmd(ROWS[label]), kmmd(NOFT))
+    claim("minegan", "control: a random miner loses to a trained one in KMMD", kmmd(NOFT), kmmd(RANDOM))
+    claim("bsa", "BSA does not collapse: more MV than TransferGAN", mv(ROWS["TransferGAN"]), mv(ROWS["BSA"]))
+    claim("bsa", "BSA is blurrier than TransferGAN", sharp(ROWS["BSA"]), sharp(ROWS["TransferGAN"]))
     return found
 
 
+def _of_several() -> list[Claim]:
+    """Return what is claimed of classes, of two GANs and of four."""
+    found = []
+
+    def claim(text: str, own: OwnTable, lower: Values, higher: Values) -> None:
+        found.append(Claim("minegan", text, own.name, lower, higher))
+
+    for column in CONDITIONAL.columns:
+        kmmd = partial(values, column=column, metric=METRICS[0])
+        text = f"mined classes beat the mean class: MineGAN against TransferGAN in KMMD, {column.images}"
+        claim(text, CONDITIONAL, kmmd(FULL), kmmd(ROWS["TransferGAN"]))
+    claim("two GANs: weights follow the mixture, with a correlation above 0.9", MIXED, _constant(0.9), correlations)
+    for column in MIXED.columns:
+        kmmd = partial(values, column=column, metric=METRICS[0])
+        if column is not MIXED.columns[len(RATIOS) // 2]:  # where uniform is right
+            claim(f"control: a uniform selector loses in KMMD, {column.label}", MIXED, kmmd(FULL), kmmd(UNIFORM))
+    for column in OF_FOUR.columns:
+        near = NEAR[column.label]
+        far = tuple(part for part in range(4) if part not in near)
+        less = partial(weights, column, far)
+        claim(f"four GANs: the far ones get less weight, {column.label}", OF_FOUR, less, partial(weights, column, near))
+        claim(f"four GANs: the far ones get some weight, above one percent each, {column.label}", OF_FOUR, _constant(0.01), less)
+    return found
+
+
+def _constant(value: float) -> Values:
+    """Return what reads a bar for a claim, as if three seeds had it."""
+    return lambda: [value] * len(SEEDS)
+
+
 TABLES = (TABLE1, AVATARS, BY_SIZE, CONDITIONAL, MIXED, OF_FOUR)
-CLAIMS = _claims()
+CLAIMS = [claim for own in (TABLE1, AVATARS) for column in own.columns for claim in _of_table1(own, column)] + _of_several()
