@@ -61,3 +61,12 @@ def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images
     """Images of random pixels."""
     pixels = torch.randint(0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)
     return Images(pixels, "noise")
+
+
+def check_groups(generator: torch.nn.Module, discriminator: torch.nn.Module) -> None:
+    """Assert that groups are named by each resolution, in the order of the pass, and that every parameter is in one of them."""
+    sides = [str(2**k) for k in range(2, generator.resolution.bit_length())]
+    assert list(generator.groups()) == sides and list(discriminator.groups()) == sides[::-1]
+    for network in (generator, discriminator):
+        owned = [id(p) for modules in network.groups().values() for module in modules for p in module.parameters()]
+        assert sorted(owned) == sorted(id(p) for p in network.parameters())

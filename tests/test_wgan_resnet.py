@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import tiny_wgan_resnet
+from helpers import check_groups, tiny_wgan_resnet
 
 from fewshotgan.gans.wgan_resnet import Discriminator, DiscriminatorBlock, Generator, GeneratorBlock
 
@@ -66,9 +66,5 @@ def test_any_size(resolution, channels, top):
     image = generator(torch.randn(3, 6), features=features)
     assert image.shape == (3, channels, resolution, resolution) and len(features) == 1 + len(generator.blocks)
     assert critic(image, judged).shape == (3, 1) and len(judged) == len(critic.blocks)
-    sides = [str(2**k) for k in range(2, resolution.bit_length())]
-    assert list(generator.groups()) == sides and list(critic.groups()) == sides[::-1]
-    for network in (generator, critic):
-        owned = [id(p) for modules in network.groups().values() for module in modules for p in module.parameters()]
-        assert sorted(owned) == sorted(id(p) for p in network.parameters())
+    check_groups(generator, critic)
     assert critic.patches(image, resolution // 2).shape[2:] == (resolution // 2,) * 2
