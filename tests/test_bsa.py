@@ -19,7 +19,7 @@ from fewshotgan.metrics import perceptual
 from fewshotgan.metrics.diversity import lpips_network
 from fewshotgan.metrics.features import SIDES, extractor_network, prepare
 from fewshotgan.metrics.perceptual import feature_maps
-from fewshotgan.train import adapt, make_task
+from fewshotgan.train import CollapseError, adapt, make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 NETWORKS = {"stylegan2": tiny_gan, "sngan": tiny_sngan, "wgan_resnet": tiny_wgan_resnet}
@@ -144,6 +144,20 @@ def test_it_learns_to_reconstruct_and_the_rate_falls():
     assert rates == pytest.approx([0.03, 0.006, 0.0012, 0.00024])
     assert [stage.iterations for stage in built(BSA(), tiny_gan()).stages(100)] == [30, 30, 30, 10]
     assert sum(stage.iterations for stage in built(BSA(), tiny_gan()).stages(2)) == 2
+
+
+def test_samples_that_become_alike_on_the_way_stop_an_adversarial_game_and_no_reconstruction(monkeypatch):
+    looks = []
+
+    def render(self, z, **_options):
+        looks.append(z)
+        return noise_images(len(z)).tensor() * (len(looks) == 1)
+
+    monkeypatch.setattr(GAN, "render", render)
+    assert adapt(tiny_gan(), noise_images(), "bsa", perceptual_weight=0.0, **QUICK).finished
+    looks.clear()
+    with pytest.raises(CollapseError, match="the same image"):
+        adapt(tiny_gan(), noise_images(), "transfergan", **QUICK)
 
 
 def test_the_result_carries_its_prior(tmp_path):
