@@ -170,12 +170,12 @@ def map_figure(points: Mapping[str, np.ndarray]) -> "Figure":
 
 
 def maps_figure(maps: Mapping[str, Mapping[str, np.ndarray]], names: tuple[str, str] = ("first principal component", "second")) -> "Figure":
-    """Return scatter plots beside each other, each as `map_figure`: {title: {label: coordinates (N, 2)}}; `names` of the axes."""
+    """Return scatter plots of one scale beside each other, each as `map_figure`: {title: {label: coordinates (N, 2)}}; `names` of axes."""
     from matplotlib import pyplot
 
     wide = len(maps) > 1
     size = (4.2 * len(maps), 4.4) if wide else (6.4, 4.2)
-    figure, panels = pyplot.subplots(1, len(maps), figsize=size, layout="constrained", squeeze=False)
+    figure, panels = pyplot.subplots(1, len(maps), figsize=size, layout="constrained", squeeze=False, sharex=True, sharey=True)
     for axes, (title, points) in zip(panels[0], maps.items(), strict=True):
         for i, (label, rows) in enumerate(points.items()):
             axes.scatter(rows[:, 0], rows[:, 1], s=7, alpha=0.55, color="0.7" if i == 0 else None, label=label)
