@@ -6,6 +6,10 @@ MV, have no released code; ours are defined in `fewshotgan.metrics.kmmd`.
 The rate of the adversarial methods on the small residual sources, whose weights are not equalised, is 0.0005, half of that of their own
 training, for all of them: at StyleGAN2's 0.002, and at 0.001, fine-tuning broke the generator within fifty iterations. This was seen in
 samples of one training run (25 dresses, seed 0); no held-out image was looked at.
+
+BSA's latent term, a sum over the latent's numbers, is of another order than the others at its published weight; within our budget latents
+then follow it and not the images (reconstructions of 25 training sandals: mean absolute error 0.20, at weight 0.001 0.13, of their mean
+0.23). A row of its own has the smaller weight.
 """
 
 from collections.abc import Callable
@@ -38,6 +42,7 @@ def _sizes(where: str, images: str) -> tuple[Column, ...]:
 
 
 ON_SIZES, OFF_SIZES = _sizes("on manifold", ON), _sizes("off manifold", OFF)
+LOOSE = {"BSA, latent weight 0.001": Row("bsa", (("latent_weight", 0.001),))}
 CONTROLS = {"source, not adapted": Row(NOT_ADAPTED), "control: MineGAN (w/o FT), random miner": RANDOM}
 
 
@@ -51,7 +56,7 @@ TABLE1 = OwnTable(
     "MineGAN's table 1 at our scale: 25 images of a class that the source has seen (dress) and of one that it has not (sandal)",
     "minegan",
     ("table-1",),
-    {**ROWS, **CONTROLS},
+    {**ROWS, **LOOSE, **CONTROLS},
     (ON_SIZES[0], OFF_SIZES[0]),
     METRICS,
 )
@@ -128,8 +133,8 @@ def _correlation(a: list[float], b: list[float]) -> float:
 
 def _of_table1(own: OwnTable, column: Column) -> list[Claim]:
     """Return what table 1 claims of a target, on (the first column) or off the manifold."""
-    transfer, bsa, mined, full, _, random = own.rows.values()
-    found = []
+    transfer, bsa, mined, full = (own.rows[label] for label in ROWS)
+    random, found = own.rows["control: MineGAN (w/o FT), random miner"], []
     kmmd, mv, sharp = (partial(values, column=column, metric=metric) for metric in METRICS[:3])
 
     def claim(paper: str, text: str, lower: Values, higher: Values, tie: bool = False) -> None:
