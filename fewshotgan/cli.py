@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fewshotgan import papers, proximity
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.gans import GAN, gans, load_gan
+from fewshotgan.gans import GAN, combine, gans, load_gan
 from fewshotgan.images import Images, domains, load_images
 from fewshotgan.methods import methods
 from fewshotgan.metrics import evaluate
@@ -43,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     new = commands.add_parser("adapt", help="adapt a GAN to a folder or zip of images", description=_adapt.__doc__)
-    new.add_argument("--gan", default="avatars-stylegan2", help="a shipped GAN or a file (default: %(default)s)")
+    either = "a shipped GAN or a file; several are mined together (default: avatars-stylegan2)"
+    new.add_argument("--gan", nargs="+", default=["avatars-stylegan2"], help=either)
     new.add_argument("--images", required=True, help="a folder, a zip, or a shipped domain such as avatars/pixel-art")
     new.add_argument("--n", type=int, help="only the first N images (of a shipped domain: the published subset)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")
@@ -107,8 +108,8 @@ def _proximity(options: argparse.Namespace) -> None:
 
 
 def _adapt(options: argparse.Namespace) -> int | None:
-    """Adapt a GAN to images and write the GAN, a sample sheet, a metrics file and an interpolation GIF."""
-    gan = load_gan(options.gan)
+    """Adapt a GAN, or several together, to images and write the GAN, a sample sheet, a metrics file and an interpolation GIF."""
+    gan = combine([load_gan(name) for name in options.gan])
     images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels)
     if images.note:
         print(images.note)

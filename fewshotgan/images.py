@@ -7,6 +7,7 @@ held-out images are for evaluation only and come with `split="held_out"` alone.
 import difflib
 import io
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -73,10 +74,10 @@ def load_images(
     resolution: int | None = None,
     channels: int | None = None,
 ) -> Images:
-    """Load a shipped domain, a folder, a dataset zip or one image file.
+    """Load a shipped domain, a blend of several, a folder, a dataset zip or one image file.
 
     Args:
-        source: "avatars/pixel-art", or a path.
+        source: "avatars/pixel-art", "30% fashion/sneaker, 70% fashion/dress", or a path.
         n: the first n; of a shipped domain the published few-shot subset (1, 5, 10, 25, 100, 1000 are nested).
         split: "train", or "held_out" (shipped domains only, for evaluation).
         resolution: side to resize to; by default a shipped domain's own, 64 for others.
@@ -87,6 +88,8 @@ def load_images(
     """
     if split not in ("train", "held_out"):
         raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
+    if shares := _shares(str(source)):
+        return _blended(str(source), shares, n, split)
     if str(source) in domains():
         images = _shipped(str(source), split)
         if resolution or channels:
@@ -140,6 +143,31 @@ def _shipped(name: str, split: str) -> Images:
         rest = sorted(set(range(len(pixels))) - set(first))
         pixels = pixels[torch.tensor(first + rest)]
     return Images(pixels, name)
+
+
+def _shares(source: str) -> dict[str, int]:
+    """Return the percentage of each domain of a blend such as "30% fashion/sneaker, 70% fashion/dress"; empty if it is none."""
+    parts = [re.fullmatch(r"([1-9]\d*)% (\S+)", part) for part in source.split(", ")]
+    return {part[2]: int(part[1]) for part in parts if part} if all(parts) else {}
+
+
+def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Images:
+    """Return n images (by default as many as there are) of shipped domains in these proportions, labels telling which.
+
+    Raises:
+        UserError: if the shares are not of a hundred, there is no such domain, or too few images of one.
+    """
+    if sum(shares.values()) != 100:
+        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not to 100 %.")
+    sets = [load_images(domain, split=split) for domain in shares]
+    n = n or min(len(one) * 100 // share for one, share in zip(sets, shares.values(), strict=True))
+    counts = [round(n * share / 100) for share in shares.values()]
+    counts[-1] = n - sum(counts[:-1])
+    for one, count in zip(sets, counts, strict=True):
+        if count > len(one):
+            raise UserError(f"{name}: {one.name} has {len(one)} images, so {count} of them can't be had.")
+    pixels = torch.cat([one.pixels[:count] for one, count in zip(sets, counts, strict=True)])
+    return Images(pixels, name, labels=torch.arange(len(sets)).repeat_interleave(torch.tensor(counts)))
 
 
 def _convert(images: Images, resolution: int, channels: int) -> Images:

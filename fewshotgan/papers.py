@@ -13,7 +13,9 @@ from fewshotgan.tables.table import BUDGET, NOT_ADAPTED, Column, OwnTable, Row
 
 Paper = dict[str, Any]
 NOT_RUN = "not run"
-DISTANCES = ("fd_efficientnet", "fid")  # to real images: the smaller the better, and the source has one too
+DISTANCES = ("fd_efficientnet", "fid", "kmmd_efficientnet")  # to real images: the smaller the better
+OF_SOURCE = (*DISTANCES, "mv_efficientnet", "sharpness")  # what is measured of the source too
+BETTER = {"mv_efficientnet": "real images have 1", "sharpness": "real images have 1"}  # of the rest, larger values are better
 
 
 @cache
@@ -39,12 +41,12 @@ def published(paper: str, table: str) -> dict[str, Any]:
 
 def cell_text(row: Row, column: Column, metric: str) -> str:
     """Return a cell as printed: mean ± standard deviation (seeds), or what else there is to say."""
-    if row.method == NOT_ADAPTED and metric not in DISTANCES:
+    if row.method == NOT_ADAPTED and metric not in OF_SOURCE:
         return "-"
     values = list(scores(row, column, metric).values())
     failed = sum(entry["status"] == "failed" for entry in runs(row, column).values())
     parts = [f"{failed} failed"] if failed else []
-    digits = 0 if metric in DISTANCES else 3
+    digits = 0 if metric in ("fd_efficientnet", "fid") else 3
     if len(values) == 1:
         parts.insert(0, f"{values[0]:.{digits}f} (1 seed)")
     elif values:
@@ -72,8 +74,8 @@ def render_own(own: OwnTable) -> str:
     """Return a table of ours as text: the ledger's cells and the protocol beneath."""
     blocks = []
     for metric in own.metrics:
-        better = "lower is better" if metric in DISTANCES else "higher is better"
-        blocks.append(f"{metric} ({better})")
+        better = "lower is better" if metric in DISTANCES else BETTER.get(metric, "higher is better")
+        blocks.append(metric if metric.startswith("selector") else f"{metric} ({better})")
         for gan in dict.fromkeys(column.gan for column in own.columns):
             chosen = [column for column in own.columns if column.gan == gan]
             rows = [[label, *(cell_text(row, column, metric) for column in chosen)] for label, row in own.rows.items()]
@@ -81,7 +83,8 @@ def render_own(own: OwnTable) -> str:
     iterations = "/".join(str(each) for each in sorted({column.iterations for column in own.columns}))
     budget = ", ".join(f"{value} {key}" if key != "augment" else str(value) for key, value in {**BUDGET, "iterations": iterations}.items())
     head = f"ours, from the ledger: {own.name}"
-    foot = f"{budget} for every method; 1,000 generated against held-out real images; mean ± standard deviation over seeds"
+    generated = "/".join(f"{each or 1000:,}" for each in sorted({column.mining for column in own.columns}))
+    foot = f"{budget} for every method; {generated} generated against held-out real images; mean ± standard deviation over seeds"
     if any(row.method == NOT_ADAPTED for row in own.rows.values()):
         foot += " (of the source, which is not trained, over samples)"
     return "\n".join([head, own.caption, "\n\n".join(blocks), foot])

@@ -44,7 +44,13 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-FAMILY_NAMES = {"stylegan2": "StyleGAN2", "progan": "ProGAN", "sngan": "SNGAN", "gp_resnet": "GP-GAN"}
+FAMILY_NAMES = {
+    "stylegan2": "StyleGAN2",
+    "progan": "ProGAN",
+    "sngan": "SNGAN",
+    "wgan_resnet": "WGAN-GP's residual GAN",
+    "gp_resnet": "GP-GAN",
+}
 
 
 def networks(
@@ -102,6 +108,31 @@ RECIPES: dict[str, Recipe] = {
             networks("gp_resnet", 64, 3, top=16, classes=6),
             thousands=3000,
             options={"r1_gamma": 5.0, "learning_rate": 0.0005},
+        ),
+        Recipe(
+            "fashion-sngan",
+            "fashion/source",
+            networks("sngan", 32, 1, top=16, maximum=64, latent=64, classes=8),
+            thousands=64,
+            batch=32,
+            options={"r1_gamma": 0.1, "learning_rate": 0.001},
+        ),
+        *(
+            Recipe(
+                name,
+                images,
+                networks("wgan_resnet", 32, 1, top=12, maximum=maximum, latent=32),
+                thousands=thousands,
+                batch=32,
+                options={"r1_gamma": 0.1, "learning_rate": 0.001},
+            )
+            for name, images, maximum, thousands in (
+                ("fashion-wgan", "fashion/source", 48, 48),
+                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 24),
+                ("fashion-wgan-dress", "fashion/dress", 24, 24),
+                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 24),
+                ("fashion-wgan-trouser", "fashion/trouser", 24, 24),
+            )
         ),
     )
 }

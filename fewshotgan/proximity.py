@@ -58,7 +58,11 @@ def plane(names: list[str]) -> dict[str, np.ndarray]:
 
     The features are those in which distances are measured.
     """
-    rows = {name: _features(name) for name in names}
+    return principal({name: _features(name) for name in names})
+
+
+def principal(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return points {name: (N, d)} in the plane of the two principal components of all of them, {name: (N, 2)}."""
     stacked = np.concatenate(list(rows.values()))
     centre = stacked.mean(axis=0)
     axes = np.linalg.svd(stacked - centre, full_matrices=False)[2][:2]

@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 
 from fewshotgan import ledger
 from fewshotgan.files import cache_dir
-from fewshotgan.gans import load_gan
+from fewshotgan.gans import MIXTURE, SEVERAL, combine, load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics import evaluate
 from fewshotgan.tables import table
@@ -36,7 +36,7 @@ def specs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Spec]:
 def run_cell(spec: Spec) -> ledger.Entry:
     """Run one spec and return its ledger entry; held-out images are touched by the evaluation alone."""
     started = time.monotonic()
-    gan = load_gan(spec["gan"])
+    gan = combine([load_gan(name) for name in spec["gan"].split(SEVERAL)])
     images, status, reason = None, "ok", None
     if spec["method"] != NOT_ADAPTED:
         images = load_images(spec["images"], n=spec["n"])
@@ -50,7 +50,10 @@ def run_cell(spec: Spec) -> ledger.Entry:
         adapted = gan
     trained = time.monotonic() - started
     few = images is not None and len(images) <= FEW
-    scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images, diversity=few)
+    mining = {"mining": True, "n": spec["mining"]} if "mining" in spec else {}
+    scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images, diversity=few, **mining)
+    if gan.config["family"] == MIXTURE:
+        scores |= {f"selector_{i}": float(share) for i, share in enumerate(adapted.generator.probabilities())}
     if spec["seed"] == SEEDS[0]:
         ledger.save_samples(spec, adapted.sample(SHOWN, seed=1))
     metrics = {name: round(value, 6) for name, value in scores.items() if name != "protocol"}

@@ -250,13 +250,21 @@ def groups_picture(rows: Mapping[str, Sequence[tuple[str, str, bool]]]) -> Image
 
 def map_figure(points: Mapping[str, np.ndarray]) -> "Figure":
     """Return a scatter plot: {label: coordinates (N, 2)}, the first in grey beneath the others."""
+    return maps_figure({"": points})
+
+
+def maps_figure(maps: Mapping[str, Mapping[str, np.ndarray]], names: tuple[str, str] = ("first principal component", "second")) -> "Figure":
+    """Return scatter plots of one scale beside each other, each as `map_figure`: {title: {label: coordinates (N, 2)}}; `names` of axes."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for i, (label, rows) in enumerate(points.items()):
-        axes.scatter(rows[:, 0], rows[:, 1], s=7, alpha=0.55, color="0.55" if i == 0 else None, label=label)
-    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second")
-    axes.legend(frameon=False, fontsize=8, markerscale=2)
+    wide = len(maps) > 1
+    size = (4.2 * len(maps), 4.4) if wide else (6.4, 4.2)
+    figure, panels = pyplot.subplots(1, len(maps), figsize=size, layout="constrained", squeeze=False, sharex=True, sharey=True)
+    for axes, (title, points) in zip(panels[0], maps.items(), strict=True):
+        for i, (label, rows) in enumerate(points.items()):
+            axes.scatter(rows[:, 0], rows[:, 1], s=7, alpha=0.55, color="0.7" if i == 0 else None, label=label)
+        axes.set(xticks=[], yticks=[], xlabel=names[0], ylabel=names[1], title=title)
+        axes.legend(frameon=False, fontsize=8, markerscale=2, **({"loc": "upper center", "bbox_to_anchor": (0.5, -0.08)} if wide else {}))
     pyplot.close(figure)
     return figure
 

@@ -110,7 +110,7 @@ def adapt(
         CollapseError: if a loss is not finite or the samples collapse; its `run` holds the last good state.
     """
     trained = create_method(method, **options)
-    gan = gan if isinstance(gan, GAN) else gan[0] if len(gan) == 1 else combine(gan)
+    gan = gan if isinstance(gan, GAN) else combine(gan)
     check(gan, images, trained, iterations, batch)
     spec = {
         "gan": gan.name, "images": images.name, "n": len(images), "method": method, "iterations": iterations,
@@ -298,13 +298,14 @@ class Loop:
             self.collapse("a loss is not finite")
 
     def snapshot(self) -> None:
-        """Keep samples of the averaged weights from fixed latents; stop if they have become one and the same."""
+        """Keep samples of the averaged weights from fixed latents; stop if they have become one and the same in an adversarial game."""
         gan = self.gan()
         images = gan.render(gan.latents(SNAPSHOT_SAMPLES, seed=self.task.seed))
         if not torch.isfinite(images).all():
             self.collapse("the samples are not finite")
         spread = float(images.std(dim=0).mean())
-        if len(self.task.images) > 1 and spread < 0.02 * self.best_spread and self.best_spread > 0.05:
+        alike = len(self.task.images) == 1 or not self.method.judges  # may be: of one image, or on the way from the mean of all
+        if not alike and spread < 0.02 * self.best_spread and self.best_spread > 0.05:
             self.collapse("all samples have become the same image")
         self.best_spread = max(self.best_spread, spread)
         self.snapshots.append((self.iteration, images))

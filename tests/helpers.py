@@ -36,6 +36,11 @@ def tiny_sngan(seed: int = 0, classes: int = 0) -> GAN:
     return gan
 
 
+def tiny_wgan_resnet(seed: int = 0) -> GAN:
+    """A 16-pixel residual WGAN of a few thousand parameters."""
+    return GAN.create({"family": "wgan_resnet", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed)
+
+
 def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **generator) -> GAN:
     """A GP-GAN of a few thousand parameters, 16 pixels unless said otherwise."""
     sizes = {**SIZES, "resolution": resolution, "classes": classes}
@@ -43,7 +48,13 @@ def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **gene
     return GAN.create(config, "tiny", seed=seed)
 
 
-FAMILIES = {"stylegan2": tiny_gan, "progan": tiny_progan, "sngan": tiny_sngan, "gp_resnet": tiny_gp_resnet}
+FAMILIES = {
+    "stylegan2": tiny_gan,
+    "progan": tiny_progan,
+    "sngan": tiny_sngan,
+    "wgan_resnet": tiny_wgan_resnet,
+    "gp_resnet": tiny_gp_resnet,
+}
 
 
 def tensors(arrays: dict) -> dict[str, torch.Tensor]:
@@ -63,3 +74,12 @@ def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images
     """Images of random pixels."""
     pixels = torch.randint(0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)
     return Images(pixels, "noise")
+
+
+def check_groups(generator: torch.nn.Module, discriminator: torch.nn.Module) -> None:
+    """Assert that groups are named by each resolution, in the order of the pass, and that every parameter is in one of them."""
+    sides = [str(2**k) for k in range(2, generator.resolution.bit_length())]
+    assert list(generator.groups()) == sides and list(discriminator.groups()) == sides[::-1]
+    for network in (generator, discriminator):
+        owned = [id(p) for modules in network.groups().values() for module in modules for p in module.parameters()]
+        assert sorted(owned) == sorted(id(p) for p in network.parameters())

@@ -1,10 +1,13 @@
 """BSA: the released adapted network and loss terms; latents zero at the start, statistics kept, a prior that travels with the GAN."""
 
+from urllib.error import URLError
+
+import lpips
 import pytest
 import torch
 import torch.nn.functional as F
 from golden import fill
-from helpers import noise_images, tiny_gan, tiny_progan, tiny_sngan
+from helpers import noise_images, tiny_gan, tiny_progan, tiny_sngan, tiny_wgan_resnet
 
 from fewshotgan import load_gan
 from fewshotgan.adapters import ChannelScale, adapters, attach
@@ -12,12 +15,14 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, sngan
 from fewshotgan.images import Images
 from fewshotgan.methods.bsa import BSA, adapt_statistics, latent_distance, statistics_penalty
+from fewshotgan.metrics import perceptual
+from fewshotgan.metrics.diversity import lpips_network
 from fewshotgan.metrics.features import SIDES, extractor_network, prepare
 from fewshotgan.metrics.perceptual import feature_maps
-from fewshotgan.train import adapt, make_task
+from fewshotgan.train import CollapseError, adapt, make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
-NETWORKS = {"stylegan2": tiny_gan, "sngan": tiny_sngan}
+NETWORKS = {"stylegan2": tiny_gan, "sngan": tiny_sngan, "wgan_resnet": tiny_wgan_resnet}
 
 
 def built(method, gan):
@@ -48,7 +53,7 @@ def released(params):
 def test_the_adapted_sngan_meets_the_golden(monkeypatch):
     """Scale and shift stand where the released code has them; its upsampling and its epsilon, which our SNGAN lacks, are put in."""
     golden = fill.load("bsa_sngan")
-    monkeypatch.setattr(sngan, "upsample", lambda x: F.interpolate(x, scale_factor=2))
+    monkeypatch.setattr(sngan.GeneratorBlock, "upsample", lambda _self, x: F.interpolate(x, scale_factor=2))
     net = sngan.Generator(128, 3, 128, 4, 64).eval()
     net.load_state_dict(released(golden.params), strict=False)
     for module in net.modules():
@@ -141,6 +146,20 @@ def test_it_learns_to_reconstruct_and_the_rate_falls():
     assert sum(stage.iterations for stage in built(BSA(), tiny_gan()).stages(2)) == 2
 
 
+def test_samples_that_become_alike_on_the_way_stop_an_adversarial_game_and_no_reconstruction(monkeypatch):
+    looks = []
+
+    def render(self, z, **_options):
+        looks.append(z)
+        return noise_images(len(z)).tensor() * (len(looks) == 1)
+
+    monkeypatch.setattr(GAN, "render", render)
+    assert adapt(tiny_gan(), noise_images(), "bsa", perceptual_weight=0.0, **QUICK).finished
+    looks.clear()
+    with pytest.raises(CollapseError, match="the same image"):
+        adapt(tiny_gan(), noise_images(), "transfergan", **QUICK)
+
+
 def test_the_result_carries_its_prior(tmp_path):
     run = adapt(tiny_gan(), noise_images(), "bsa", limit=0.2, **QUICK)
     assert run.gan.config["generator"]["prior"] == {"kind": "truncated", "limit": 0.2}
@@ -171,6 +190,36 @@ def test_perceptual_features_are_those_of_the_metrics_and_have_a_gradient():
     assert feature_maps(noise_images(2, channels=1).tensor())[0].shape[0] == 2
     with pytest.raises(UserError, match="efficientnet and vgg"):
         feature_maps(images, "alexnet")
+
+
+def test_vgg_features_are_the_ten_maps_after_its_relus_and_train_bsa(monkeypatch):
+    """With random weights, since torchvision's are fetched: which layers, their sizes, a gradient, and that BSA runs on them."""
+    torch.manual_seed(0)
+    network = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval().requires_grad_(False)
+    monkeypatch.setattr(perceptual, "lpips_network", lambda: network)
+    monkeypatch.setattr(perceptual, "VGG_SIDE", 32)
+    layers = [layer for part in (network.net.slice1, network.net.slice2, network.net.slice3, network.net.slice4) for layer in part]
+    images = noise_images(2, resolution=32).tensor().requires_grad_()
+    maps = feature_maps(images, "vgg")
+    widths = [64] * 2 + [128] * 2 + [256] * 3 + [512] * 3
+    assert [x.shape[1] for x in maps] == widths and [x.shape[2] for x in maps] == [32] * 2 + [16] * 2 + [8] * 3 + [4] * 3
+    first = F.relu(layers[0](network.scaling_layer(images)))
+    assert torch.allclose(maps[0], first) and all((x >= 0).all() for x in maps)
+    assert torch.allclose(maps[1], F.relu(layers[2](first)), atol=1e-5)
+    maps[-1].sum().backward()
+    assert images.grad.any()
+    run = adapt(tiny_sngan(), noise_images(), "bsa", perceptual="vgg", iterations=4, batch=2, progress=False)
+    assert run.method.perceptual_weight == 0.001 and run.history[-1]["statistics/perceptual"] > 0
+
+
+def test_vgg_that_cannot_be_fetched_is_one_sentence(monkeypatch):
+    def offline(*_arguments, **_options):
+        raise URLError("no route")
+
+    lpips_network.cache_clear()
+    monkeypatch.setattr(lpips, "LPIPS", offline)
+    with pytest.raises(UserError, match=r"VGG16 .* could not be fetched .*no route.*offline use"):
+        adapt(tiny_sngan(), noise_images(), "bsa", perceptual="vgg", **QUICK)
 
 
 def test_bad_input_is_one_sentence():

@@ -49,6 +49,16 @@ def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
     assert Image.open(out / "interpolation.gif").n_frames == 48
 
 
+def test_several_gans_are_mined_together(ground):
+    tiny_gan(seed=1).refresh().save(ground / "other.safetensors")
+    gans = [str(ground / "tiny.safetensors"), str(ground / "other.safetensors")]
+    line = ["adapt", "--gan", *gans, "--images", str(ground / "photos"), "--out", str(ground / "out"), "--iterations", "4", "--batch", "2"]
+    assert main([*line, "--method", "minegan"]) == 0
+    mixture = load_gan(ground / "out" / "photos-minegan.safetensors")
+    assert mixture.generator.probabilities().shape == (2,) and Image.open(ground / "out" / "result.png").size[0] > 96
+    assert json.loads((ground / "out" / "metrics.json").read_text())["spec"]["gan"] == "tiny & tiny"
+
+
 def test_one_image_works(ground):
     assert main(["adapt", "--gan", str(ground / "tiny.safetensors"), "--images", str(ground / "photos" / "00.png"),
                  "--out", str(ground / "out"), "--iterations", "2", "--batch", "2"]) == 0  # fmt: skip

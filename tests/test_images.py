@@ -129,3 +129,17 @@ def test_a_mixture_leaves_the_targets_out_and_labels_the_others(name, count, tar
     assert all((image.numpy().tobytes() in third) == (label == 2) for image, label in zip(images.pixels[:300], images.labels[:300], strict=True))
     few = load_images(name, n=7, resolution=16)
     assert torch.equal(few.labels, images.labels[:7]) and few.note and load_images(f"{collection}/{targets[0]}", n=1).labels is None
+
+
+def test_a_blend_has_each_domain_in_its_proportion():
+    blend = load_images("30% fashion/sneaker, 70% fashion/dress", n=20)
+    assert blend.labels.bincount().tolist() == [6, 14] and len(blend) == 20
+    assert torch.equal(blend.pixels[:6], load_images("fashion/sneaker", n=6).pixels)
+    held_out = load_images("10% fashion/sneaker, 90% fashion/dress", split="held_out")
+    assert held_out.labels.bincount().tolist() == [56, 499]
+    with pytest.raises(UserError, match="sum to 90 %"):
+        load_images("30% fashion/sneaker, 60% fashion/dress")
+    with pytest.raises(UserError, match="1400 of them can't be had"):
+        load_images("30% fashion/sneaker, 70% fashion/dress", n=2000)
+    with pytest.raises(UserError, match="no folder, zip or shipped domain 'fashion/sneakers'"):
+        load_images("30% fashion/sneakers, 70% fashion/dress")

@@ -17,7 +17,7 @@ NEW_HEADS = ("smallhead", "adafm")
 def fits(method, family):
     """Whether a method has what it works on in a family."""
     if method == "bsa":
-        return family in ("stylegan2", "sngan")
+        return family in ("stylegan2", "sngan", "wgan_resnet")
     return family == "gp_resnet" or not issubclass(METHODS[method], LayerTransfer)
 
 

@@ -10,6 +10,7 @@ from fewshotgan.files import UserError
 from fewshotgan.papers import NOT_RUN, claims, claims_json, published, render_table, tables
 from fewshotgan.tables import TABLES
 from fewshotgan.tables.claim import best, judge, scores
+from fewshotgan.tables.minegan import RATIOS, correlations
 from fewshotgan.tables.table import Row, cell_spec
 
 VALUE = re.compile(r"-|failed|-?\d+(\.\d+)?[KM]?(/-?\d+(\.\d+)?)?|0\.5 9")
@@ -94,3 +95,28 @@ def test_names():
     for name in ("nothing", "adam/nothing", "nobody/table-1"):
         with pytest.raises(UserError):
             render_table(name)
+
+
+def test_weights_of_several_gans_are_judged_by_seed(empty):
+    two, four = TABLES["minegan-two"], TABLES["minegan-four"]
+    for seed, slope in enumerate((1.0, 0.5, -1.0)):
+        for column, ratio in zip(two.columns, RATIOS, strict=True):
+            spec = cell_spec(two.rows["MineGAN"], column, seed)
+            ledger.append({"spec": spec, "metrics": {"selector_0": 0.5 + slope * (ratio / 100 - 0.5)}, "status": "ok"})
+        weights = {f"selector_{part}": weight for part, weight in enumerate((0.5, 0.3, 0.15, 0.05))}
+        ledger.append({"spec": cell_spec(four.rows["MineGAN"], four.columns[0], seed), "metrics": weights, "status": "ok"})
+    assert correlations(two.rows["MineGAN"]) == pytest.approx([1.0, 1.0, -1.0])
+    verdicts = {claim["claim"]: claim["verdict"] for claim in claims() if claim["claim"].startswith("four GANs") and "sandals" in claim["claim"]}
+    assert list(verdicts.values()) == ["holds", "holds"]
+    text = render_table("minegan-two")
+    assert "selector_0\n" in text and "500 generated" in text and "0.433 ± 0.416 (3 seeds)" in text
+
+
+def test_a_source_has_a_variance_and_a_sharpness_too(empty):
+    own = TABLES["minegan-table1"]
+    spec = cell_spec(own.rows["source, not adapted"], own.columns[0], 0)
+    metrics = {"kmmd_efficientnet": 0.4, "mv_efficientnet": 1.3, "sharpness": 0.9, "fd_efficientnet": 500.0}
+    ledger.append({"spec": spec, "metrics": metrics, "status": "ok"})
+    text = render_table("minegan-table1")
+    assert all(f"{value} (1 seed)" in text for value in ("0.400", "1.300", "0.900", "500"))
+    assert "kmmd_efficientnet (lower is better)" in text and "sharpness (real images have 1)" in text

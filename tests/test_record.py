@@ -49,6 +49,21 @@ def test_an_option_makes_another_cell_and_a_default_does_not():
     assert ledger.spec_key(default) in {ledger.spec_key(spec) for spec in record.specs("adaptation-10-shot")}
 
 
+def test_several_gans_and_the_numbers_of_mining_are_recorded(monkeypatch):
+    def evaluated(gan, images, **options):
+        assert options["mining"] and options["n"] == 500 and images.startswith("10% fashion/sneaker, 90%")
+        return {"kmmd_efficientnet": 0.5, "protocol": {}}
+
+    table = TABLES["minegan-two"]
+    spec = cell_spec(table.rows["MineGAN"], table.columns[0], 0)
+    assert spec["mining"] == 500 and spec["gan"] == "fashion-wgan-sneaker & fashion-wgan-dress" and len(spec["gan_sha256"].split(" & ")) == 2
+    monkeypatch.setattr(record, "evaluate", evaluated)
+    entry = record.run_cell({**spec, "iterations": 2})
+    assert entry["metrics"]["selector_0"] + entry["metrics"]["selector_1"] == pytest.approx(1) and entry["status"] == "ok"
+    assert ledger.samples({**spec, "iterations": 2}).shape == (10, 3, 32, 32)
+    assert "mining" not in cell_spec(Row("freezed"), TABLES["transfergan-table2"].columns[0], 0)
+
+
 def test_missing_cells_are_run_once(own_ledger):
     said = []
     first = record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=said.append)

@@ -20,6 +20,7 @@ from fewshotgan.show import (
     importance_figure,
     loss_curves,
     map_figure,
+    maps_figure,
     result_figure,
     save_film,
     save_picture,
@@ -28,7 +29,7 @@ from fewshotgan.show import (
 from fewshotgan.tables import TABLES
 from fewshotgan.tables.table import cell_spec
 from fewshotgan.train import adapt
-from fewshotgan.widgets import AdaptationPanel, RecordedPanel, panel_picture, recorded_picture
+from fewshotgan.widgets import AdaptationPanel, ReconstructionPanel, RecordedPanel, between_picture, panel_picture, recorded_picture
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,8 @@ def test_importance_and_map_figures():
     assert figure.axes[-1].lines[0].get_xdata().tolist() == [0.5, 1 / 3]
     scatter = map_figure({"x": np.zeros((4, 2)), "y": np.ones((3, 2))})
     assert [len(points.get_offsets()) for points in scatter.axes[0].collections] == [4, 3]
+    both = maps_figure({"a": {"x": np.zeros((4, 2))}, "b": {"y": np.ones((3, 2))}}, ("angle", "radius"))
+    assert [(axes.get_title(), axes.get_xlabel()) for axes in both.axes] == [("a", "angle"), ("b", "angle")]
 
 
 def test_the_domains_are_drawn_nearest_first(tmp_path, capsys):
@@ -91,6 +94,18 @@ def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
     assert len({before, found, bytes(panel.picture.value)}) == 3  # not run, recorded, not run with this quantile
     grey = np.asarray(recorded_picture(own.rows["AdAM"], own.columns[2]))[-40, 40]
     assert (abs(grey.astype(int) - 191) <= 2).all()
+
+
+def test_the_reconstruction_panel_walks_between_two_training_images():
+    method = adapt(tiny_gan(), noise_images(), "bsa", iterations=20, batch=4, progress=False, perceptual_weight=0.0).method
+    panel = ReconstructionPanel(method)
+    assert (panel.first.max, panel.second.max) == (9, 9)
+    before = bytes(panel.picture.value)
+    panel.second.value, panel.walk.value = 4, 1.0
+    assert bytes(panel.picture.value) != before
+    arrived = np.asarray(between_picture(method, 0, 4, 1.0))[28:124]
+    middle, end = (arrived[:, 98 * i : 98 * i + 96] for i in (2, 3))  # five images of 96 pixels: the one on the way, and where it leads
+    assert np.array_equal(middle, end) and middle.std() > 0
 
 
 def test_the_source_shown_is_the_code_that_runs(capsys):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from golden import fill
-from helpers import tiny_sngan
+from helpers import check_groups, tiny_sngan
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
@@ -128,9 +128,5 @@ def test_any_size(resolution, channels, top, classes):
     image = generator(torch.randn(3, 6), labels=labels, features=features)
     assert image.shape == (3, channels, resolution, resolution) and len(features) == 1 + len(generator.blocks)
     assert discriminator(image, judged, labels=labels).shape == (3, 1) and len(judged) == len(discriminator.blocks)
-    sides = [str(2**k) for k in range(2, resolution.bit_length())]
-    assert list(generator.groups()) == sides and list(discriminator.groups()) == sides[::-1]
-    for network in (generator, discriminator):
-        owned = [id(p) for modules in network.groups().values() for module in modules for p in module.parameters()]
-        assert sorted(owned) == sorted(id(p) for p in network.parameters())
+    check_groups(generator, discriminator)
     assert discriminator.patches(image, resolution // 2).shape[2:] == (resolution // 2,) * 2

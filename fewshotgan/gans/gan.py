@@ -21,14 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, data_dir
-from fewshotgan.gans import gp_resnet, mixture, official, progan, sngan, stylegan2
+from fewshotgan.gans import gp_resnet, mixture, official, progan, sngan, stylegan2, wgan_resnet
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
     "sngan": (sngan.Generator, sngan.Discriminator),
+    "wgan_resnet": (wgan_resnet.Generator, wgan_resnet.Discriminator),
     "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
 }
+SEVERAL = " & "  # between the names of GANs that are adapted together
 MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
 
 
@@ -248,7 +250,7 @@ def _networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
 
 
 def combine(gans: Sequence[GAN]) -> GAN:
-    """Return one GAN that samples from all of these with equal probability, with the discriminator of the first.
+    """Return one GAN that samples from all of these with equal probability, with the discriminator of the first; of one, itself.
 
     Raises:
         UserError: if there is none, one of them is a mixture itself, or their images differ in size or channels.
@@ -256,6 +258,8 @@ def combine(gans: Sequence[GAN]) -> GAN:
     if not gans:
         raise UserError("There is no GAN to adapt in an empty list; hand over at least one.")
     first = gans[0]
+    if len(gans) == 1:
+        return first
     for gan in gans:
         if (gan.resolution, gan.channels) != (first.resolution, first.channels):
             raise UserError(
@@ -268,7 +272,7 @@ def combine(gans: Sequence[GAN]) -> GAN:
     z_dim = max(gan.z_dim for gan in gans) + 1
     sizes = {"resolution": first.resolution, "channels": first.channels, "z_dim": z_dim, "parts": parts}
     config = copy.deepcopy({"family": MIXTURE, "generator": sizes, "discriminator": first.config["discriminator"]})
-    combined = GAN.create(config, " & ".join(gan.name for gan in gans))
+    combined = GAN.create(config, SEVERAL.join(gan.name for gan in gans))
     for gan, part in zip(gans, combined.generator.parts, strict=True):
         part.load_state_dict(gan.generator.state_dict())
     combined.discriminator.load_state_dict(first.discriminator.state_dict())

@@ -60,13 +60,12 @@ class GeneratorBlock(nn.Module):
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Double the size."""
         condition = () if labels is None else (labels,)
-        y = self.conv0(upsample(F.relu(self.norm0(x, *condition))))
-        return self.conv1(F.relu(self.norm1(y, *condition))) + upsample(self.skip(x))
+        y = self.conv0(self.upsample(F.relu(self.norm0(x, *condition))))
+        return self.conv1(F.relu(self.norm1(y, *condition))) + self.upsample(self.skip(x))
 
-
-def upsample(x: Tensor) -> Tensor:
-    """Double the size of (N, C, H, W), bilinearly."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    def upsample(self, x: Tensor) -> Tensor:
+        """Double the size of (N, C, H, W), bilinearly."""
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class Generator(nn.Module):
@@ -81,6 +80,8 @@ class Generator(nn.Module):
         classes: number of classes, 0 for a generator without.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
     """
+
+    block = GeneratorBlock
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class Generator(nn.Module):
         width = widths(resolution, top, maximum)
         self.prior = make_prior(prior, z_dim, classes)
         self.dense = nn.Linear(z_dim, width[4] * 16)
-        self.blocks = nn.ModuleDict({str(side): GeneratorBlock(width[side // 2], width[side], classes) for side in width if side > 4})
+        self.blocks = nn.ModuleDict({str(side): self.block(width[side // 2], width[side], classes) for side in width if side > 4})
         self.norm = nn.BatchNorm2d(width[resolution])
         self.to_image = nn.Conv2d(width[resolution], channels, 3, padding=1)
         nn.init.xavier_uniform_(self.dense.weight)

@@ -182,10 +182,11 @@ class BSA(Method):
         return torch.stack([(a - b).abs().mean() for a, b in zip(found, wanted, strict=True)]).sum()
 
     @torch.no_grad()
-    def reconstruct(self) -> Tensor:
-        """Return what the generator makes of each training image's latent, (n, C, H, W), -1..1, on the CPU."""
+    def reconstruct(self, latents: Tensor | None = None) -> Tensor:
+        """Return the images (n, C, H, W), -1..1, on the CPU, of latents (n, z_dim), by default those of the training images."""
         hold_statistics(self.generator)
-        return torch.cat([self.generator(z, noise="const") for z in self.latents.split(32)]).clamp(-1, 1).cpu()
+        latents = self.latents if latents is None else latents
+        return torch.cat([self.generator(z, noise="const") for z in latents.split(32)]).clamp(-1, 1).cpu()
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return the plain generator, statistics folded in, with its prior, beside the source's discriminator."""

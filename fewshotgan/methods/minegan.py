@@ -17,8 +17,11 @@ That version clears the miner's gradients never, so that they pile up; here they
 the one before the mapping network is here, not those that replace the constant or the noise inputs. The selector is a softmax of one
 number for each generator, trained by cross-entropy to predict the highest-scoring one, as a head of the miner is in the released MNIST
 version; its optimum is the frequency with which each generator wins. The critic is the first generator's, not a random one's. In a
-family with batch norm the generator's running statistics serve while it is mined, so that G is fixed to the bit. While it is fixed,
-critic and miner see one batch of generated images, which saves a pass through G.
+family with batch norm the generator's running statistics serve in both stages: G is fixed to the bit while it is mined, and fine-tuning
+begins with the images that mining ended with (mined images are alike, and to normalise a batch by itself would change them). While G is
+fixed,
+critic and miner see one batch of generated images, which saves a pass through G. The critic's part of the cost stays: by operations
+a mining step costs 0.84 of a full one where G and D cost the same (`tests/benchmarks/bench.py`).
 """
 
 from collections.abc import Iterator
@@ -66,6 +69,7 @@ class Mining(TransferGAN):
         super().start(gan.changed(self.task.seed, prior={"kind": "miner"}))
         self.combined = gan.config["family"] == MIXTURE
         self.fixed = True  # whether G is
+        self.probabilities: list[list[float]] = []  # of the selector after each iteration since the start or the last resumption
 
     def check(self) -> None:
         """Raise one sentence for an option that can't be."""
@@ -96,7 +100,7 @@ class Mining(TransferGAN):
             players.append(self.generator_player())
         if self.combined and self.selector == "learned":
             selector = cast(Mixture, self.generator).selector
-            players.append(Player("selector", [selector], self.selector_terms, self.selector_rate))
+            players.append(Player("selector", [selector], self.selector_terms, self.selector_rate, after_step=self.follow))
         return players
 
     def generators(self) -> list[nn.Module]:
@@ -135,6 +139,10 @@ class Mining(TransferGAN):
         logits = self.generator.selector.expand(len(self.winners), -1)
         return {"cross_entropy": F.cross_entropy(logits, self.winners)}
 
+    def follow(self) -> None:
+        """Keep the selector's probabilities, to be looked at."""
+        self.probabilities.append(cast(Mixture, self.generator).probabilities().tolist())
+
     def supersamples(self) -> list[Tensor]:
         """Return a batch of each generator's images of the same u."""
         if not self.combined:
@@ -167,10 +175,10 @@ class MineGAN(Mining):
             raise UserError(f"{self.name}: mining={self.mining} is a share of the iterations: give a number between 0 and 1.")
 
     def stages(self, iterations: int) -> Iterator[Stage]:
-        """Mining, then fine-tuning."""
+        """Mining, then fine-tuning; running statistics stay in both."""
         if iterations < 2:
             raise UserError(f"{self.name} trains in two stages: give at least 2 iterations.")
         mining = min(max(1, round(iterations * self.mining)), iterations - 1)
         yield self.mining_stage(mining)
         self.fixed = False
-        yield Stage("fine-tuning", iterations - mining, self.players())
+        yield Stage("fine-tuning", iterations - mining, self.players(), before=lambda _iteration: hold_statistics(self.generator))

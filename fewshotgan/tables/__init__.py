@@ -1,11 +1,11 @@
 """The tables that we fill ourselves, and their claims, as data: one file per paper."""
 
 from fewshotgan.files import UserError
-from fewshotgan.tables import adafm, adam, transfergan
+from fewshotgan.tables import adafm, adam, minegan, transfergan
 from fewshotgan.tables.claim import Claim
 from fewshotgan.tables.table import OwnTable
 
-PAPERS = (adafm, adam, transfergan)
+PAPERS = (transfergan, adafm, minegan, adam)
 TABLES: dict[str, OwnTable] = {table.name: table for paper in PAPERS for table in paper.TABLES}
 CLAIMS: list[Claim] = [claim for paper in PAPERS for claim in paper.CLAIMS]
 

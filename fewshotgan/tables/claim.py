@@ -63,10 +63,10 @@ def judge(lower: list[float], higher: list[float], tie: bool = False) -> str:
     return "holds" if tie else "undecided"
 
 
-def best(rows: list[Row], column: Column) -> list[float]:
-    """Return the values, a seed each, of the row with the smallest mean; none unless every row has enough seeds."""
-    found = [list(scores(row, column).values()) for row in rows]
-    return min(found, key=fmean) if all(len(values) >= ENOUGH_SEEDS for values in found) else []
+def best(rows: list[Row], column: Column, metric: str = "fd_efficientnet", largest: bool = False) -> list[float]:
+    """Return the values, a seed each, of the row with the smallest (or largest) mean; none unless every row has enough seeds."""
+    found = [list(scores(row, column, metric).values()) for row in rows]
+    return (max if largest else min)(found, key=fmean) if all(len(values) >= ENOUGH_SEEDS for values in found) else []
 
 
 def values(row: Row, column: Column, metric: str = "fd_efficientnet") -> Callable[[], list[float]]:

@@ -6,7 +6,7 @@ A run is a pure function of its spec. Cells of several tables that have one spec
 from dataclasses import dataclass
 from typing import Any
 
-from fewshotgan.gans import version
+from fewshotgan.gans import SEVERAL, version
 from fewshotgan.metrics.evaluate import VERSION
 from fewshotgan.profiles import PROFILES
 
@@ -31,13 +31,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: images of a domain that a source is adapted to, and for how long."""
+    """A column: images of a domain that a source, or several (" & " between their names), is adapted to, and for how long.
+
+    Attributes:
+        label: as printed.
+        gan, images, n: what is adapted to how many images of which domain.
+        iterations: of each run.
+        mining: whether the numbers of MineGAN's and BSA's tables are measured too, and then of how many generated images all are.
+    """
 
     label: str
     gan: str
     images: str
     n: int
     iterations: int = PROFILE.iterations
+    mining: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,8 @@ def columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]
 
 def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old runs don't count."""
-    source = {"gan": column.gan, "gan_sha256": version(column.gan), "protocol": VERSION}
+    versions = SEVERAL.join(version(name) for name in column.gan.split(SEVERAL))
+    source = {"gan": column.gan, "gan_sha256": versions, "protocol": VERSION, **({"mining": column.mining} if column.mining else {})}
     spec = {**source, "images": column.images, "method": row.method, "seed": seed}
     options = {"options": dict(row.options)} if row.options else {}
     budget = {**BUDGET, "iterations": column.iterations}

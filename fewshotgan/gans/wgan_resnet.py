@@ -1,0 +1,110 @@
+"""The residual networks of WGAN-GP: batch norm in the generator, layer norm in the critic. TransferGAN and MineGAN start from them.
+
+Paper: Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017, arXiv 1704.00028), section 5 and the residual network
+for 64 pixels of its released code: four blocks each way, no norm before the critic's last layer, layer norm over channels and pixels
+together so that the critic judges each image alone.
+
+The generator is SNGAN's (`gans/sngan.py`) but for two things: pixels are repeated where that one interpolates, and the first
+convolution of a block has no bias.
+
+Differs: trained with the losses of the other families (logistic, R1) instead of the Wasserstein loss with a gradient penalty, and without
+its extra steps of the critic. No public checkpoint is read: TransferGAN's are of TensorFlow 1.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fewshotgan.gans import sngan
+from fewshotgan.gans.layers import widths
+
+
+class GeneratorBlock(sngan.GeneratorBlock):
+    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution beside a shortcut: (N, in, H, W) -> (N, out, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
+        super().__init__(in_channels, out_channels, classes)
+        self.conv0.register_parameter("bias", None)
+
+    def upsample(self, x: Tensor) -> Tensor:
+        """Double the size of (N, C, H, W) by repeating pixels."""
+        return F.interpolate(x, scale_factor=2)
+
+
+class Generator(sngan.Generator):
+    """WGAN-GP's residual generator, without classes.
+
+    Args: as `sngan.Generator`; the paper's sizes are z_dim 128, top 64, maximum 512 at 64 pixels.
+    """
+
+    block = GeneratorBlock
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        z_dim: int = 128,
+        top: int = 64,
+        maximum: int = 512,
+        prior: dict | None = None,
+    ) -> None:
+        super().__init__(resolution, channels, z_dim, top, maximum, prior=prior)
+
+
+class DiscriminatorBlock(nn.Module):
+    """Norm, ReLU, convolution, twice, beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2, W/2)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm0, self.norm1 = nn.GroupNorm(1, in_channels), nn.GroupNorm(1, in_channels)
+        self.conv0 = nn.Conv2d(in_channels, in_channels, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1)
+        for conv, gain in ((self.conv0, sngan.GAIN), (self.conv1, sngan.GAIN), (self.skip, 1.0)):
+            nn.init.xavier_uniform_(conv.weight, gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the size."""
+        y = self.conv1(F.relu(self.norm1(self.conv0(F.relu(self.norm0(x))))))
+        return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
+
+
+class Discriminator(nn.Module):
+    """WGAN-GP's residual critic.
+
+    Args: as `Generator`.
+    """
+
+    def __init__(self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 512) -> None:
+        super().__init__()
+        self.resolution, self.channels = resolution, channels
+        width = widths(resolution, top, maximum)
+        self.from_image = nn.Conv2d(channels, width[resolution], 3, padding=1)
+        sides = sorted(width, reverse=True)[:-1]
+        self.blocks = nn.ModuleDict({str(side): DiscriminatorBlock(width[side], width[side // 2]) for side in sides})
+        self.out = nn.Linear(width[4] * 16, 1)
+        for layer in (self.from_image, self.out):
+            nn.init.xavier_uniform_(layer.weight)
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Return the modules by the side of the map that they read, from the image to the logit: "64", "32", ..., "4"."""
+        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups[str(self.resolution)].insert(0, self.from_image)
+        return {**groups, "4": [self.out]}
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block."""
+        return self.out(self.trunk(x, 4, features).flatten(1))
+
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return what the blocks above `side` pixels make of images, (N, C, side, side)."""
+        x = self.from_image(x)
+        for name, block in self.blocks.items():
+            if int(name) > side:
+                x = block(x)
+                if features is not None:
+                    features.append(x)
+        return x
+
+    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), side >= 4."""
+        return self.trunk(x, side, features)
