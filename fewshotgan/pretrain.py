@@ -91,9 +91,9 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "avatars-progan",
             "avatars/personas",
-            networks("progan", 64, 3, top=16),
+            networks("progan", 64, 3, top=12, maximum=96),
             thousands=3000,
-            options={"r1_gamma": 3.0},
+            options={"r1_gamma": 0.3},
         ),
         Recipe(
             "fashion-gp-resnet",
