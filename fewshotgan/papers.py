@@ -84,7 +84,8 @@ def render_own(own: OwnTable) -> str:
     budget = ", ".join(f"{value} {key}" if key != "augment" else str(value) for key, value in {**BUDGET, "iterations": iterations}.items())
     head = f"ours, from the ledger: {own.name}"
     generated = "/".join(f"{each or 1000:,}" for each in sorted({column.mining for column in own.columns}))
-    foot = f"{budget} for every method; {generated} generated against held-out real images; mean ± standard deviation over seeds"
+    same = "for every method" if all(row.augment == BUDGET["augment"] for row in own.rows.values()) else "where a row names no other"
+    foot = f"{budget} {same}; {generated} generated against held-out real images; mean ± standard deviation over seeds"
     if any(row.method == NOT_ADAPTED for row in own.rows.values()):
         foot += " (of the source, which is not trained, over samples)"
     return "\n".join([head, own.caption, "\n\n".join(blocks), foot])

@@ -49,6 +49,14 @@ def test_an_option_makes_another_cell_and_a_default_does_not():
     assert ledger.spec_key(default) in {ledger.spec_key(spec) for spec in record.specs("adaptation-10-shot")}
 
 
+def test_a_row_about_augmentation_has_its_own_and_the_budget_otherwise():
+    column = TABLES["adam-quantile"].columns[0]
+    usual, other = (cell_spec(Row("transfergan", augment=augment), column, 0) for augment in (BUDGET["augment"], "ada"))
+    assert usual == cell_spec(Row("transfergan"), column, 0)
+    assert {key for key in usual if usual[key] != other[key]} == {"augment"} and other["augment"] == "ada"
+    assert str(Row("transfergan", augment="ada")) == "transfergan augment=ada"
+
+
 def test_several_gans_and_the_numbers_of_mining_are_recorded(monkeypatch):
     def evaluated(gan, images, **options):
         assert options["mining"] and options["n"] == 500 and images.startswith("10% fashion/sneaker, 90%")

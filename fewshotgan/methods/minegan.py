@@ -17,11 +17,10 @@ That version clears the miner's gradients never, so that they pile up; here they
 the one before the mapping network is here, not those that replace the constant or the noise inputs. The selector is a softmax of one
 number for each generator, trained by cross-entropy to predict the highest-scoring one, as a head of the miner is in the released MNIST
 version; its optimum is the frequency with which each generator wins. The critic is the first generator's, not a random one's. In a
-family with batch norm the generator's running statistics serve in both stages: G is fixed to the bit while it is mined, and fine-tuning
-begins with the images that mining ended with (mined images are alike, and to normalise a batch by itself would change them). While G is
-fixed,
-critic and miner see one batch of generated images, which saves a pass through G. The critic's part of the cost stays: by operations
-a mining step costs 0.84 of a full one where G and D cost the same (`tests/benchmarks/bench.py`).
+family with batch norm the generator's running statistics serve while it is mined, so that G is fixed to the bit; fine-tuning normalises
+each batch by itself, like all other fine-tuning. While G is fixed, critic and miner see one batch of generated images, which saves a
+pass through G. The critic's part of the cost stays: by operations a mining step costs 0.84 of a full one where G and D cost the same
+(`tests/benchmarks/bench.py`).
 """
 
 from collections.abc import Iterator
@@ -175,10 +174,10 @@ class MineGAN(Mining):
             raise UserError(f"{self.name}: mining={self.mining} is a share of the iterations: give a number between 0 and 1.")
 
     def stages(self, iterations: int) -> Iterator[Stage]:
-        """Mining, then fine-tuning; running statistics stay in both."""
+        """Mining, then fine-tuning."""
         if iterations < 2:
             raise UserError(f"{self.name} trains in two stages: give at least 2 iterations.")
         mining = min(max(1, round(iterations * self.mining)), iterations - 1)
         yield self.mining_stage(mining)
         self.fixed = False
-        yield Stage("fine-tuning", iterations - mining, self.players(), before=lambda _iteration: hold_statistics(self.generator))
+        yield Stage("fine-tuning", iterations - mining, self.players())

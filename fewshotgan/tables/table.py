@@ -13,20 +13,22 @@ from fewshotgan.profiles import PROFILES
 Spec = dict[str, Any]
 SEEDS = (0, 1, 2)
 PROFILE = PROFILES["laptop"]
-BUDGET = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method of a column
+BUDGET: dict[str, Any] = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method
 NOT_ADAPTED = "none"  # the control: the source as it is
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: a method and what of its options is not the default."""
+    """A row: a method, what of its options is not the default, and the augmentation, where the row is about it."""
 
     method: str
     options: tuple[tuple[str, Any], ...] = ()
+    augment: str = BUDGET["augment"]
 
     def __str__(self) -> str:
         """Return the method and its options in words."""
-        return " ".join([self.method, *(f"{key}={value}" for key, value in self.options)])
+        own = self.options if self.augment == BUDGET["augment"] else (("augment", self.augment), *self.options)
+        return " ".join([self.method, *(f"{key}={value}" for key, value in own)])
 
 
 @dataclass(frozen=True)
@@ -82,5 +84,5 @@ def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     source = {"gan": column.gan, "gan_sha256": versions, "protocol": VERSION, **({"mining": column.mining} if column.mining else {})}
     spec = {**source, "images": column.images, "method": row.method, "seed": seed}
     options = {"options": dict(row.options)} if row.options else {}
-    budget = {**BUDGET, "iterations": column.iterations}
+    budget = {**BUDGET, "iterations": column.iterations, "augment": row.augment}
     return spec if row.method == NOT_ADAPTED else {**spec, "n": column.n, **budget, **options}
