@@ -18,7 +18,7 @@ from fewshotgan.files import UserError, atomic_write
 from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images, load_images
 from fewshotgan.methods import Conditional, TransferGAN
-from fewshotgan.show import grid, save_picture
+from fewshotgan.show import grid, light, save_picture
 from fewshotgan.train import Loop, Run, Viewer, make_task
 
 
@@ -220,7 +220,7 @@ def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
 def write_card(gan: GAN, folder: Path) -> None:
     """Write the page and the samples of a GAN that has been measured."""
     quality = gan.card["quality"]
-    save_picture(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution), folder / f"{gan.name}.png")
+    save_picture(light(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution)), folder / f"{gan.name}.png")
     verdict = "meets" if quality["meets_bar"] else "**misses**"
     rows = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in gan.card.items() if key not in ("summary", "quality"))
     page = (
