@@ -3,7 +3,7 @@
 from functools import partial
 
 from fewshotgan.tables.claim import Claim, best, values
-from fewshotgan.tables.table import NOT_ADAPTED, Column, OwnTable, Row, columns
+from fewshotgan.tables.table import NOT_ADAPTED, PROFILE, Column, OwnTable, Row, columns
 
 SHOTS = (1, 5, 10, 25, 100)
 QUANTILES = (10, 25, 50, 75, 90)
@@ -40,6 +40,32 @@ BY_SHOTS = OwnTable(
     {"TransferGAN": RIVALS["TransferGAN"], "AdAM": ADAM["AdAM"]},
     tuple(column for target in TARGETS[1:3] for column in columns("avatars-stylegan2", target, SHOTS)),
 )
+DEVELOPMENT = "avatars/adventurer"  # in no other table, and at the median distance
+BY_ITERATIONS = OwnTable(
+    "adam-iterations",
+    "The methods by the number of iterations, each cell a run of its own, on a development target",
+    "adam",
+    (),
+    {**RIVALS, **{label: TEN.rows[label] for label in ("RICK", "FSGAN", "AdAM")}},
+    tuple(Column(f"{count} iterations", "avatars-stylegan2", DEVELOPMENT, 10, count) for count in (125, 250, PROFILE.iterations)),
+)
+PROGAN = tuple(
+    OwnTable(
+        f"adam-progan-{where}",
+        f"10-shot adaptation of a second family, ProGAN, to a {where} target",
+        "adam",
+        (published,),
+        {
+            "TransferGAN": RIVALS["TransferGAN"],
+            "TransferGAN, ADA instead of DiffAugment": Row("transfergan", augment="ada"),
+            "EWC": RIVALS["EWC"],
+            "AdAM": ADAM["AdAM"],
+        },
+        (Column(target, "avatars-progan", target, 10),),
+        TEN.metrics,
+    )
+    for where, published, target in (("close", "progan-babies", TARGETS[1]), ("distant", "progan-palace", TARGETS[2]))
+)
 
 
 def _claims() -> list[Claim]:
@@ -71,5 +97,20 @@ def _claims() -> list[Claim]:
     return found
 
 
-TABLES = (TEN, QUANTILE, BY_SHOTS)
-CLAIMS = _claims()
+def _progan_claims() -> list[Claim]:
+    """Return what AdAM claims of ProGAN: it is best, in distance and in diversity."""
+    found = []
+    for own in PROGAN:
+        (column,) = own.columns
+        *rivals, adam = own.rows.values()
+        where = f"10 images of {column.images}, ProGAN"
+        against = partial(best, rivals, column)
+        found.append(Claim("adam", f"AdAM is best or tied, {where}", own.name, values(adam, column), against, tie=True))
+        diversity = partial(best, rivals, column, own.metrics[1], largest=True)
+        text = f"AdAM is best or tied in diversity (Intra-LPIPS), {where}"
+        found.append(Claim("adam", text, own.name, diversity, values(adam, column, own.metrics[1]), tie=True))
+    return found
+
+
+TABLES = (TEN, QUANTILE, BY_SHOTS, BY_ITERATIONS, *PROGAN)
+CLAIMS = _claims() + _progan_claims()
