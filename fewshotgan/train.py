@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from tqdm.auto import tqdm
 
 from fewshotgan.augment import augmentation
@@ -94,7 +95,7 @@ def adapt(
         batch: images per step.
         seed: of everything random; the same seed gives the same samples on the same device.
         augment: "diffaugment", "ada" or None, applied to all that the discriminator sees.
-        device: "cpu", "cuda", ...; a GPU where there is one by default.
+        device: a GPU where there is one by default.
         out: folder for a checkpoint; an interrupted run with the same arguments goes on from there.
         minutes: stop (resumably, given `out`) after so much time.
         snapshot_every: iterations between snapshots; a twelfth of the run by default.
@@ -146,8 +147,8 @@ def make_task(
 ) -> Task:
     """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), with labels (N,) where it has classes."""
     source = gan.copy().to(device)
-    source.generator.requires_grad_(False)
-    source.discriminator.requires_grad_(False)
+    for network in (source.generator, source.discriminator):
+        network.requires_grad_(False)
     rng = torch.Generator(device).manual_seed(seed)
     return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed, None if labels is None else labels.to(device))
 
@@ -155,9 +156,7 @@ def make_task(
 class Loop:
     """State of one run; see the module's docstring."""
 
-    def __init__(
-        self, method: Method, task: Task, spec: dict[str, Any], iterations: int, snapshot_every: int, viewer: Viewer | None
-    ) -> None:
+    def __init__(self, method: Method, task: Task, spec: dict, iterations: int, snapshot_every: int, viewer: Viewer | None) -> None:
         self.method, self.task, self.spec, self.viewer = method, task, spec, viewer
         self.iterations, self.snapshot_every = iterations, snapshot_every
         self.averages = nn.ModuleDict()
@@ -169,8 +168,6 @@ class Loop:
         self.snapshots: list[tuple[int, Tensor]] = []
         self.best_spread = 0.0
         self.good: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
-
-    # --- the run -----------------------------------------------------------------------------------------------
 
     def run(self, checkpoint: Path | None, minutes: float | None, progress: bool) -> Run:
         """Train all stages, or until time or the user says stop."""
@@ -256,15 +253,17 @@ class Loop:
         self.method.modules.requires_grad_(False)  # no gradient is computed that nobody uses
         for parameter in player.parameters:
             parameter.requires_grad_(True)
-        terms = self.minimise(player, player.terms(), 1)
+        terms = self.minimise(player, player.terms, 1)
         for penalty in player.penalties:
             if self.stage_iteration % penalty.every == 0:
-                terms.update(self.minimise(player, penalty.terms(), penalty.every))
+                terms.update(self.minimise(player, penalty.terms, penalty.every))
         return {f"{player.name}/{name}": value.detach() for name, value in terms.items()}
 
-    def minimise(self, player: Player, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+    def minimise(self, player: Player, evaluate: Callable[[], dict[str, Tensor]], weight: float) -> dict[str, Tensor]:
         """Step down the sum of the terms."""
         optimiser = self.optimisers[player.name]
+        with parametrize.cached():  # an adapted weight that serves twice is computed once
+            terms = evaluate()
         optimiser.zero_grad(set_to_none=True)
         (sum(terms.values()) * weight).backward()
         optimiser.step()
