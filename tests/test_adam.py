@@ -6,6 +6,7 @@ import torch
 from golden import fill
 from helpers import FAMILIES, noise_images, tiny_gan
 
+from fewshotgan.adapters import adapter_of, layers
 from fewshotgan.files import UserError
 from fewshotgan.fisher import discriminator_fisher, fisher, generator_fisher
 from fewshotgan.gans import load_gan, official
@@ -170,6 +171,27 @@ def test_important_filters_and_the_modulation_of_the_others_are_bit_identical_wi
     assert moved > 0
     if family == "stylegan2":
         assert torch.equal(parameters["generator.const"], method.source["generator.const"])
+
+
+def test_a_bent_weight_is_computed_once_for_all_that_a_player_looks_at():
+    """D judges real and generated images in one move, and pays R1 in another; G's move needs each once."""
+    method = AdAM()
+    task = make_task(tiny_gan(), noise_images().pixels, 4, 0, None, torch.device("cpu"))
+    method.build(task)
+    loop = Loop(method, task, {}, 10, 10, None)
+    stage = next(method.stages(10))
+    loop.begin(stage, 0)
+    calls = {"generator": 0, "discriminator": 0}
+    for name, network in method.modules.items():
+
+        def count(_module, _inputs, _output, name=name):
+            calls[name] += 1
+
+        (_, bent), *_ = [found for found in layers(network) if "blocks.8.conv1" in found[0]]
+        adapter_of(bent, "weight").register_forward_hook(count)
+    for player, expected in zip(stage.players, ({"generator": 1, "discriminator": 2}, {"generator": 2, "discriminator": 3}), strict=True):
+        loop.move(player)
+        assert calls == expected, player.name
 
 
 @pytest.mark.parametrize(("quantile", "all_important"), [(0, False), (100, False)])
