@@ -14,19 +14,21 @@ from torch.func import functional_call, grad, vmap
 from fewshotgan.losses import logistic_discriminator, logistic_generator
 
 Parameters = dict[str, Tensor]
-CHUNK = 8  # samples whose gradients are computed together; memory grows with it
+CHUNK = 32  # most samples whose gradients are computed together
+NUMBERS = 2**25  # of those gradients: of a network of many parameters fewer samples go together, but never fewer than 8
 
 
-def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[Tensor, ...], chunk: int = CHUNK) -> Parameters:
+def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[Tensor, ...], chunk: int | None = None) -> Parameters:
     """Return F for each parameter, of its shape, not negative.
 
     Args:
         loss: maps (parameters, one sample of each tensor) to a scalar.
         parameters: where the gradient is taken, by name.
         samples: tensors (N, ...), the N-th rows together a sample.
-        chunk: samples at a time; changes the speed and the memory, not the result.
+        chunk: samples at a time, by default as many as fit `NUMBERS`; changes the speed and the memory, not the result.
     """
     gradients = vmap(grad(loss), in_dims=(None, *[0] * len(samples)), randomness="error")
+    chunk = chunk or max(8, min(CHUNK, NUMBERS // sum(value.numel() for value in parameters.values())))
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
     for parts in zip(*(sample.split(chunk) for sample in samples), strict=True):
         for name, value in gradients(parameters, *parts).items():
@@ -34,7 +36,7 @@ def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[T
     return {name: value / len(samples[0]) for name, value in total.items()}
 
 
-def generator_fisher(generator: nn.Module, discriminator: nn.Module, names: list[str], z: Tensor, chunk: int = CHUNK) -> Parameters:
+def generator_fisher(generator: nn.Module, discriminator: nn.Module, names: list[str], z: Tensor, chunk: int | None = None) -> Parameters:
     """Return F of G's parameters `names` under the loss -log D(G(z)), for latents (N, z_dim); the noise inputs are the stored ones."""
 
     def loss(parameters: Parameters, latent: Tensor) -> Tensor:
@@ -44,7 +46,7 @@ def generator_fisher(generator: nn.Module, discriminator: nn.Module, names: list
     return fisher(loss, _pick(generator, names), (z,), chunk)
 
 
-def discriminator_fisher(discriminator: nn.Module, names: list[str], real: Tensor, fake: Tensor, chunk: int = CHUNK) -> Parameters:
+def discriminator_fisher(discriminator: nn.Module, names: list[str], real: Tensor, fake: Tensor, chunk: int | None = None) -> Parameters:
     """Return F of D's parameters `names` under its logistic loss, for pairs of real and generated images (N, C, H, W)."""
 
     def loss(parameters: Parameters, x: Tensor, y: Tensor) -> Tensor:
