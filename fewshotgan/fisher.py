@@ -14,7 +14,7 @@ from torch.func import functional_call, grad, vmap
 from fewshotgan.losses import logistic_discriminator, logistic_generator
 
 Parameters = dict[str, Tensor]
-CHUNK = 32  # most samples whose gradients are computed together
+CHUNK = 16  # most samples whose gradients are computed together
 NUMBERS = 2**25  # of those gradients: of a network of many parameters fewer samples go together, but never fewer than 8
 
 
