@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -107,22 +108,27 @@ def _work(
     todo: list[Spec], missing: bool, deadline: float | None, runner: Callable[[Spec], ledger.Entry], say: Callable[[str], None]
 ) -> int:
     """Take specs that nobody else has taken until none is left or time is up."""
-    done, longest = 0, max((entry["seconds"]["all"] for entry in ledger.read().values()), default=0.0)
+    done = 0
     for spec in todo:
-        if deadline is not None and time.monotonic() + longest > deadline:
+        if deadline is not None and time.monotonic() + _expected(spec) > deadline:
             break
         with _claim(spec) as mine:
             if not mine or (missing and ledger.spec_key(spec) in ledger.read()):
                 continue
-            started = time.monotonic()
             entry = runner(spec)
             ledger.append(entry)
-            longest = max(longest, time.monotonic() - started)
             done += 1
             score = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
             what = Row(spec["method"], tuple(spec.get("options", {}).items()))
             say(f"{what!s:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}: {score} ({entry['status']})")
     return done
+
+
+def _expected(spec: Spec) -> float:
+    """Return the seconds that a run takes: the median of the same method and source, or else of all; one slow run says little."""
+    entries = ledger.read().values()
+    alike = [entry["seconds"]["all"] for entry in entries if all(entry["spec"].get(key) == spec[key] for key in ("gan", "method"))]
+    return median(alike or [entry["seconds"]["all"] for entry in entries] or [0.0])
 
 
 @contextmanager

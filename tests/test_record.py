@@ -80,6 +80,15 @@ def test_missing_cells_are_run_once(own_ledger):
     assert record.record("adaptation-10-shot", seeds=(0,), minutes=0, missing=False, runner=fake, say=said.append) == 0
 
 
+def test_one_slow_run_does_not_keep_later_ones_from_their_minutes():
+    first = record.specs("minegan-table1", (0,))[0]
+    ledger.append({**fake(first), "seconds": {"all": 5000.0}})
+    assert record.record("minegan-table1", seeds=(0,), minutes=1, runner=fake, say=str) == 0  # one run is all that is known of its kind
+    for seed in (1, 2):
+        ledger.append(fake({**first, "seed": seed}))
+    assert record.record("minegan-table1", seeds=(0,), minutes=1, runner=fake, say=str) == len(record.specs("minegan-table1", (0,))) - 1
+
+
 def test_a_stop_in_the_middle_loses_no_finished_run():
     def stop_at_fourth(spec):
         if len(ledger.read()) == 3:
