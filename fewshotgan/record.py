@@ -119,7 +119,7 @@ def _work(
             ledger.append(entry)
             done += 1
             score = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
-            what = Row(spec["method"], tuple(spec.get("options", {}).items()))
+            what = Row(spec["method"], tuple(spec.get("options", {}).items()), spec.get("augment", BUDGET["augment"]))
             say(f"{what!s:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}: {score} ({entry['status']})")
     return done
 

@@ -21,7 +21,6 @@ iterations, so that all methods have one budget (the paper: 500 beside 1,500).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +29,7 @@ from fewshotgan.adapters import LAYOUTS, KernelModulation, Shift, adapter_of, ad
 from fewshotgan.files import UserError
 from fewshotgan.fisher import Parameters, both_fisher
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import Stage
+from fewshotgan.methods.method import KeptRows, Stage
 from fewshotgan.methods.transfergan import TransferGAN
 
 IMPORTANCE = ("fisher", "random", "reversed")
@@ -96,7 +95,7 @@ class AdAM(TransferGAN):
         modulate(gan.discriminator, self.layout, rng, self.head)
         super().start(gan)
         self.source = {name: value.clone() for name, value in self.modules.state_dict().items()}
-        self.kept: dict[str, list[tuple[nn.Parameter, Tensor, Tensor]]] = {"generator": [], "discriminator": []}
+        self.kept = {"generator": KeptRows(), "discriminator": KeptRows()}
         self.tuned: dict[str, list[nn.Parameter]] = {"generator": [], "discriminator": []}
 
     def check(self) -> None:
@@ -122,7 +121,7 @@ class AdAM(TransferGAN):
         self.divide(self.chosen)
         players = [self.discriminator_player(), self.generator_player()]
         for player in players:
-            player.after_step = partial(self.restore, player.name)
+            player.after_step = self.kept[player.name].restore
         yield Stage("adaptation", iterations - probe, players, restart=True)
 
     def generator_parameters(self) -> list[nn.Parameter]:
@@ -180,8 +179,8 @@ class AdAM(TransferGAN):
 
     def divide(self, chosen: dict[str, Filters]) -> None:
         """Settle, for each layer in the choice, which rows stay as they are: important kernels, and modulations of the others."""
-        for rows in self.kept.values():
-            rows.clear()
+        for kept in self.kept.values():
+            kept.clear()
         for family, members in self.families().items():
             network = "discriminator" if family == "discriminator" else "generator"
             for name, layer in members.items():
@@ -189,21 +188,10 @@ class AdAM(TransferGAN):
                 for parameter in ("weight", "bias") if is_adapted(layer, "bias") else ("weight",):
                     plain, adapter = original(layer, parameter), adapter_of(layer, parameter)
                     self.tuned[network].append(plain)
-                    self.keep(network, plain, stay)
+                    self.kept[network].keep(plain, stay)
                     rows = adapter.v if parameter == "weight" else adapter.shift
                     rows.data[~stay] = 0
-                    self.keep(network, rows, ~stay)
-
-    def keep(self, network: str, parameter: nn.Parameter, rows: Tensor) -> None:
-        """Remember rows that no step of a network's player may change."""
-        kept = rows.nonzero().flatten()
-        self.kept[network].append((parameter, kept, parameter.detach()[kept]))
-
-    @torch.no_grad()
-    def restore(self, network: str) -> None:
-        """Put the kept rows of a network back, whatever the optimiser did."""
-        for parameter, rows, values in self.kept[network]:
-            parameter.index_copy_(0, rows, values)
+                    self.kept[network].keep(rows, ~stay)
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return plain networks, modulations folded in."""

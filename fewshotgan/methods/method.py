@@ -12,6 +12,7 @@ player minimises and in what order. The loop (`fewshotgan.train`) does the rest 
 """
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -89,6 +90,32 @@ class Task:
         return self.augment(x, self.rng)
 
 
+class KeptRows:
+    """Rows of parameters that no step may change, whatever the optimiser does (one with momentum moves what has no gradient)."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[nn.Parameter, Tensor, Tensor]] = []  # parameter, numbers of its rows (k,), their values (k, ...)
+
+    def __iter__(self) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
+        """Yield each parameter with the numbers of its kept rows and their values."""
+        return iter(self.kept)
+
+    def clear(self) -> None:
+        """Keep nothing any more."""
+        self.kept.clear()
+
+    def keep(self, parameter: nn.Parameter, rows: Tensor) -> None:
+        """Keep the present values of those rows of a parameter (out, ...) where `rows` (out,) is true."""
+        numbers = rows.nonzero().flatten()
+        self.kept.append((parameter, numbers, parameter.detach()[numbers]))
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the rows back: the `after_step` of the player that trains these parameters."""
+        for parameter, numbers, values in self.kept:
+            parameter.index_copy_(0, numbers, values)
+
+
 @dataclass
 class Penalty:
     """A term that is paid every so many iterations only, with its own optimiser step and `every` times its weight."""
@@ -128,7 +155,7 @@ class Stage:
 
 
 @dataclass
-class Method:
+class Method(ABC):
     """Base of every method; its fields are its options.
 
     Attributes:
@@ -160,14 +187,14 @@ class Method:
         """Return the options in force, for the record."""
         return dataclasses.asdict(self)
 
+    @abstractmethod
     def build(self, task: Task) -> None:
         """Make the networks in `self.modules` from the task's source, which stays untouched."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stages(self, iterations: int) -> Iterator[Stage]:
         """Yield the stages; `iterations` is the budget that they share."""
-        raise NotImplementedError
 
+    @abstractmethod
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return the GAN that these modules make (averaged ones where `averaged` says so), adapters folded in."""
-        raise NotImplementedError

@@ -19,7 +19,7 @@ from fewshotgan.adapters import layers
 from fewshotgan.files import UserError
 from fewshotgan.fisher import both_fisher
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import Stage
+from fewshotgan.methods.method import KeptRows, Stage
 from fewshotgan.methods.transfergan import TransferGAN
 
 
@@ -54,7 +54,7 @@ class RICK(TransferGAN):
                 f"warmup={self.warmup} a share below 1, every={self.every} and samples={self.samples} at least 1."
             )
         super().start(gan)
-        self.kept: list[tuple[nn.Parameter, Tensor, Tensor]] = []
+        self.kept = {"generator": KeptRows(), "discriminator": KeptRows()}
         for name, layer in self.filters().items():  # which filters are pruned, saved with the networks
             self.modules.register_buffer(f"pruned {name}".replace(".", " "), torch.zeros(len(layer.weight), dtype=torch.bool))
         self.warming = False
@@ -70,7 +70,7 @@ class RICK(TransferGAN):
             self.estimate()
             players = [self.discriminator_player(), self.generator_player()]
             for player in players:
-                player.after_step = self.restore
+                player.after_step = self.kept[player.name].restore
             yield Stage("adaptation", min(self.every, iterations - first), players)
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
@@ -92,8 +92,8 @@ class RICK(TransferGAN):
     def estimate(self) -> None:
         """Estimate each filter's Fisher information, and settle which are frozen and which are pruned."""
         scores = self.importance()
-        self.kept.clear()
         for network in ("generator", "discriminator"):
+            self.kept[network].clear()
             members = {name: value for name, value in scores.items() if name.startswith(network)}
             pooled = torch.cat(list(members.values())).double()
             high, low = (torch.quantile(pooled, percent / 100) for percent in (self.quantile, self.prune))
@@ -104,8 +104,7 @@ class RICK(TransferGAN):
                 weight = self.filters()[name].weight
                 with torch.no_grad():
                     weight[pruned] = 0
-                rows = (pruned | (value.double() > high)).view(-1, 1, 1, 1)
-                self.kept.append((weight, rows, weight.detach().clone()))
+                self.kept[network].keep(weight, pruned | (value.double() > high))
 
     def importance(self) -> dict[str, Tensor]:
         """Return the mean Fisher information of each filter's weights, (out,), by name of the layer in `modules`."""
@@ -119,9 +118,3 @@ class RICK(TransferGAN):
             f"{network}.{name.removesuffix('.weight')}": value.flatten(1).mean(dim=1)
             for network, values in found.items() for name, value in values.items()
         }  # fmt: skip
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Put frozen and pruned filters back, whatever the optimiser did."""
-        for weight, rows, values in self.kept:
-            weight.copy_(torch.where(rows, values, weight))

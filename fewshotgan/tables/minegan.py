@@ -14,6 +14,7 @@ their mean 0.23). A row of its own has the smaller weight.
 
 from collections.abc import Callable
 from functools import partial
+from statistics import correlation, fmean
 
 from fewshotgan.gans import SEVERAL
 from fewshotgan.tables.claim import Claim, best, scores, values
@@ -111,24 +112,17 @@ OF_FOUR = OwnTable(
 NEAR = {"sandals": (0, 1), "pullovers": (2, 3)}
 
 
-def weights(column: Column, parts: tuple[int, ...]) -> list[float]:
-    """Return the mean weight of some of four GANs, a seed each."""
+def weights(column: Column, parts: tuple[int, ...], of: Callable[[list[float]], float] = fmean) -> list[float]:
+    """Return the mean (or `of`, such as `min`) of the weights of some of four GANs, a seed each."""
     found = [scores(FULL, column, f"selector_{part}") for part in parts]
-    return [sum(one[seed] for one in found) / len(found) for seed in found[0]]
+    return [of([one[seed] for one in found]) for seed in found[0]]
 
 
 def correlations(row: Row) -> list[float]:
     """Return, a seed each, the correlation over the ratios of a GAN's weight and its part of the target images."""
     by_ratio = [scores(row, column, "selector_0") for column in MIXED.columns]
     shared = set.intersection(*(set(found) for found in by_ratio))
-    return [_correlation([float(r) for r in RATIOS], [found[seed] for found in by_ratio]) for seed in sorted(shared)]
-
-
-def _correlation(a: list[float], b: list[float]) -> float:
-    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-    moment = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
-    spread = sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)
-    return moment / spread**0.5 if spread else 0.0
+    return [correlation(RATIOS, [found[seed] for found in by_ratio]) for seed in sorted(shared)]
 
 
 def _of_table1(own: OwnTable, column: Column) -> list[Claim]:
@@ -176,9 +170,9 @@ def _of_several() -> list[Claim]:
     for column in OF_FOUR.columns:
         near = NEAR[column.label]
         far = tuple(part for part in range(4) if part not in near)
-        less = partial(weights, column, far)
-        claim(f"four GANs: the far ones get less weight, {column.label}", OF_FOUR, less, partial(weights, column, near))
-        claim(f"four GANs: the far ones get some weight, above one percent each, {column.label}", OF_FOUR, _constant(0.01), less)
+        of_far, of_near, least = (partial(weights, column, *parts) for parts in ((far,), (near,), (far, min)))
+        claim(f"four GANs: the far ones get less weight, {column.label}", OF_FOUR, of_far, of_near)
+        claim(f"four GANs: the far ones get some weight, above one percent each, {column.label}", OF_FOUR, _constant(0.01), least)
     return found
 
 
