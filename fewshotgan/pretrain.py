@@ -105,9 +105,9 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "avatars-gp-resnet",
             "avatars/source",
-            networks("gp_resnet", 64, 3, top=16, classes=6),
+            gp_networks(64, 3, top=16, classes=6),
             thousands=3000,
-            options={"r1_gamma": 5.0, "learning_rate": 0.0005},
+            options={"r1_gamma": 2.5, "learning_rate": 0.001},
         ),
         Recipe(
             "fashion-sngan",

@@ -84,7 +84,7 @@ def record(
         name: of the table.
         missing: only what the ledger doesn't have; otherwise all cells, whose first entries still count.
         seeds: which seeds.
-        minutes: begin no run that would not end by then, judged by the longest in the ledger.
+        minutes: begin no run that would not end by then, judged by the median of like runs in the ledger.
         jobs: processes, one thread each.
         runner: what turns a spec into an entry.
         say: told of each run.

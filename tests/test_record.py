@@ -57,6 +57,14 @@ def test_a_row_about_augmentation_has_its_own_and_the_budget_otherwise():
     assert str(Row("transfergan", augment="ada")) == "transfergan augment=ada"
 
 
+def test_a_row_may_have_a_source_of_its_own_at_the_budget_of_all():
+    own = TABLES["adafm-25"]
+    column = own.columns[0]
+    ours, bsa = (cell_spec(own.rows[label], column, 0) for label in ("Our", "BSA (fashion-wgan)"))
+    assert (ours["gan"], bsa["gan"]) == (column.gan, "fashion-wgan") and ours["gan_sha256"] != bsa["gan_sha256"]
+    assert all(ours[key] == bsa[key] for key in (*BUDGET, "images", "n", "protocol"))
+
+
 def test_several_gans_and_the_numbers_of_mining_are_recorded(monkeypatch):
     def evaluated(gan, images, **options):
         assert options["mining"] and options["n"] == 500 and images.startswith("10% fashion/sneaker, 90%")

@@ -19,11 +19,15 @@ NOT_ADAPTED = "none"  # the control: the source as it is
 
 @dataclass(frozen=True)
 class Row:
-    """A row: a method, what of its options is not the default, and the augmentation, where the row is about it."""
+    """A row: a method, what of its options is not the default, and the augmentation, where the row is about it.
+
+    `gan` is the row's own source, for a method that the column's networks have no layers for.
+    """
 
     method: str
     options: tuple[tuple[str, Any], ...] = ()
     augment: str = BUDGET["augment"]
+    gan: str | None = None
 
     def __str__(self) -> str:
         """Return the method and its options in words."""
@@ -80,8 +84,9 @@ def columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]
 
 def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old runs don't count."""
-    versions = SEVERAL.join(version(name) for name in column.gan.split(SEVERAL))
-    source = {"gan": column.gan, "gan_sha256": versions, "protocol": VERSION, **({"mining": column.mining} if column.mining else {})}
+    gan = row.gan or column.gan
+    versions = SEVERAL.join(version(name) for name in gan.split(SEVERAL))
+    source = {"gan": gan, "gan_sha256": versions, "protocol": VERSION, **({"mining": column.mining} if column.mining else {})}
     spec = {**source, "images": column.images, "method": row.method, "seed": seed}
     options = {"options": dict(row.options)} if row.options else {}
     budget = {**BUDGET, "iterations": column.iterations, "augment": row.augment}
