@@ -248,7 +248,7 @@ def _plain(picture: Image.Image) -> Image.Image:
     """Return the picture in mode L or RGB: 16 bits scaled to 8, palettes resolved, alpha laid on white."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture, dtype=np.float64)
-        top = 65535 if picture.mode.startswith("I") else max(1.0, float(values.max()))
+        top = 65535 if picture.mode.startswith("I") else max(1.0, float(np.max(values)))
         return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
     if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
