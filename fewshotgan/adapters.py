@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.sngan import ConditionalNorm
 
 LAYOUTS = ("paper", "official")
 
@@ -139,10 +140,15 @@ def _rows(numbers: Tensor, value: Tensor) -> Tensor:
 
 
 def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield (name, module) of each layer that has a weight of its own: convolutions (4 axes) and linear layers (2)."""
+    """Yield (name, module) of each layer that has a kernel of its own: convolutions (4 axes) and linear layers (2)."""
     for name, module in network.named_modules():
-        if isinstance(getattr(module, "weight", None), Tensor) and module.weight.dim() in (2, 4):
+        if isinstance(getattr(module, "weight", None), Tensor) and is_kernel(module, module.weight):
             yield name, module
+
+
+def is_kernel(module: nn.Module, parameter: Tensor) -> bool:
+    """Return whether a parameter of a module maps channels to channels; the table of scales of classes has two axes, and does not."""
+    return parameter.dim() in (2, 4) and not isinstance(module, ConditionalNorm)
 
 
 def attach(module: nn.Module, parameter: str, adapter: nn.Module) -> None:

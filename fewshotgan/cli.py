@@ -9,14 +9,15 @@ from fewshotgan import papers, proximity
 from fewshotgan.files import UserError, atomic_write
 from fewshotgan.gans import GAN, combine, gans, load_gan
 from fewshotgan.images import Images, domains, load_images
-from fewshotgan.methods import methods
+from fewshotgan.methods import create_method, methods
 from fewshotgan.metrics import evaluate
 from fewshotgan.pretrain import RECIPES, pretrain, publish
 from fewshotgan.record import record
+from fewshotgan.session import adapt
 from fewshotgan.show import domains_picture, grid, result_figure, save_film, save_picture
 from fewshotgan.tables import TABLES
 from fewshotgan.tables.table import SEEDS
-from fewshotgan.train import CollapseError, Run, adapt
+from fewshotgan.train import CollapseError, Run
 
 EXIT_USER, EXIT_STOPPED = 2, 130
 LEAST_FOR_METRICS = 8
@@ -44,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
     new = commands.add_parser("adapt", help="adapt a GAN to a folder or zip of images", description=_adapt.__doc__)
     either = "a shipped GAN or a file; several are mined together (default: avatars-stylegan2)"
-    new.add_argument("--gan", nargs="+", default=["avatars-stylegan2"], help=either)
+    new.add_argument("--gan", nargs="+", action="extend", help=either)
     new.add_argument("--images", required=True, help="a folder, a zip, or a shipped domain such as avatars/pixel-art")
     new.add_argument("--n", type=int, help="only the first N images (of a shipped domain: the published subset)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")
@@ -109,20 +110,22 @@ def _proximity(options: argparse.Namespace) -> None:
 
 def _adapt(options: argparse.Namespace) -> int | None:
     """Adapt a GAN, or several together, to images and write the GAN, a sample sheet, a metrics file and an interpolation GIF."""
-    gan = combine([load_gan(name) for name in options.gan])
+    named = _options(options.option)
+    create_method(options.method, **named)  # refuses what is no option of the method, were it one of adapt's own
+    gan = combine([load_gan(name) for name in options.gan or ["avatars-stylegan2"]])
     images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels)
     if images.note:
         print(images.note)
     arguments = {key: getattr(options, key) for key in ("iterations", "batch", "seed", "minutes", "device", "out")}
     augment = None if options.augment == "none" else options.augment
     try:
-        run = adapt(gan, images, options.method, augment=augment, **arguments, **_options(options.option))
+        run = adapt(gan, images, options.method, augment=augment, **arguments, **named)
     except CollapseError as collapse:
         _write(collapse.run, gan, images, options)
         raise
     _write(run, gan, images, options)
     if not run.finished:
-        print(f"stopped at iteration {run.history[-1]['iteration'] if run.history else 0}; the same command goes on from there")
+        print(f"stopped at iteration {run.iterations}; the same command goes on from there")
         return EXIT_STOPPED
     return None
 

@@ -52,6 +52,20 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_folder(folder: str | Path) -> None:
+    """Make a folder, if it isn't there, and try whether files can be written into it.
+
+    Raises:
+        UserError: if not; better before hours of work than after.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"Nothing can be written into {folder} ({error.strerror or error}); choose another folder.") from error
+
+
 def sha256(path: str | Path) -> str:
     """Return the hexadecimal SHA-256 of a file."""
     with open(path, "rb") as file:

@@ -7,9 +7,11 @@ held-out images are for evaluation only and come with `split="held_out"` alone.
 import difflib
 import io
 import json
+import lzma
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -84,16 +86,16 @@ def load_images(
         channels: 1 or 3; by default a shipped domain's own, 3 for others.
 
     Raises:
-        UserError: if there is no such source, no readable image in it, or fewer than n.
+        UserError: if there is no such source, no readable image in it, fewer than n, or no image could have such a size.
     """
+    if channels not in (None, 1, 3) or (resolution is not None and resolution < 1):
+        raise UserError(f"resolution={resolution}, channels={channels} can't be: give a side of at least 1 pixel, and 1 or 3 channels.")
     if split not in ("train", "held_out"):
         raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
     if shares := _shares(str(source)):
-        return _blended(str(source), shares, n, split)
+        return _convert(_blended(str(source), shares, n, split), resolution, channels)
     if str(source) in domains():
-        images = _shipped(str(source), split)
-        if resolution or channels:
-            images = _convert(images, resolution or images.resolution, channels or images.channels)
+        images = _convert(_shipped(str(source), split), resolution, channels)
     else:
         if split == "held_out":
             raise UserError(f"{source} is no shipped domain, so it has no held-out split; pass its images as they are.")
@@ -160,18 +162,21 @@ def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Im
     if sum(shares.values()) != 100:
         raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not to 100 %.")
     sets = [load_images(domain, split=split) for domain in shares]
-    n = n or min(len(one) * 100 // share for one, share in zip(sets, shares.values(), strict=True))
+    n = n if n is not None else min(len(one) * 100 // share for one, share in zip(sets, shares.values(), strict=True))
     counts = [round(n * share / 100) for share in shares.values()]
     counts[-1] = n - sum(counts[:-1])
     for one, count in zip(sets, counts, strict=True):
-        if count > len(one):
-            raise UserError(f"{name}: {one.name} has {len(one)} images, so {count} of them can't be had.")
+        if not 0 <= count <= len(one) or n < 1:
+            raise UserError(f"{name}: of n={n} images {count} would be of {one.name}, which has {len(one)}; choose another n.")
     pixels = torch.cat([one.pixels[:count] for one, count in zip(sets, counts, strict=True)])
     return Images(pixels, name, labels=torch.arange(len(sets)).repeat_interleave(torch.tensor(counts)))
 
 
-def _convert(images: Images, resolution: int, channels: int) -> Images:
-    """Resize and convert a set that is in memory."""
+def _convert(images: Images, resolution: int | None, channels: int | None) -> Images:
+    """Resize and convert a set that is in memory, where it is of another size."""
+    resolution, channels = resolution or images.resolution, channels or images.channels
+    if (resolution, channels) == (images.resolution, images.channels):
+        return images
     pictures = [Image.fromarray(p.permute(1, 2, 0).numpy().squeeze()) for p in images.pixels]
     arrays = [_square(picture, resolution, channels) for picture in pictures]
     return replace(images, pixels=_stack(arrays), note=f"resized to {resolution} pixels (Lanczos), {channels} channels")
@@ -201,28 +206,41 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
     """Yield (name, content or a sentence why not) of every image file of a folder or zip, in the order of the names."""
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if _is_image(p.relative_to(path))):
-            too_big = file.stat().st_size > MOST_BYTES
-            yield str(file.relative_to(path)), "the file is too big" if too_big else file.read_bytes()
+            yield str(file.relative_to(path)), _content(file)
     elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise UserError(f"The zip {path} is damaged ({error}); pack it anew, or give the folder itself.") from error
+        with archive:
             for info in sorted(archive.infolist(), key=lambda entry: entry.filename):
-                if _is_image(Path(info.filename)):
+                if _is_image(Path(info.filename)) and not info.is_dir():
                     yield info.filename, "the file is too big" if info.file_size > MOST_BYTES else _read(archive, info)
     elif path.is_file() and path.suffix.lower() in SUFFIXES:
-        yield path.name, path.read_bytes()
+        yield path.name, _content(path)
     elif path.is_file():
         raise UserError(f"{path} is neither an image, nor a zip, nor a folder; give a folder of JPEG, PNG or WebP images.")
     else:
         close = difflib.get_close_matches(str(path), domains(), n=2, cutoff=0.5)
-        hint = f" perhaps {' or '.join(close)}?" if close else " `fewshotgan proximity` lists the domains."
+        hint = f" perhaps {' or '.join(close)}?" if close else f" the domains are {', '.join(domains())}."
         raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
+
+
+def _content(file: Path) -> bytes | str:
+    """Return a file's bytes, or why it can't be read; what is no regular file (a pipe) could be waited for without end."""
+    try:
+        if not file.is_file():
+            return "no regular file"
+        return "the file is too big" if file.stat().st_size > MOST_BYTES else file.read_bytes()
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
     """Return a member's bytes, or why it can't be read."""
     try:
         return archive.read(info)
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, NotImplementedError) as error:
         return f"the zip is damaged here: {error}"
 
 

@@ -14,7 +14,7 @@ from fewshotgan.tables.table import BUDGET, NOT_ADAPTED, Column, OwnTable, Row
 Paper = dict[str, Any]
 NOT_RUN = "not run"
 DISTANCES = ("fd_efficientnet", "fid", "kmmd_efficientnet")  # to real images: the smaller the better
-OF_SOURCE = (*DISTANCES, "mv_efficientnet", "sharpness")  # what is measured of the source too
+OF_SOURCE = (*DISTANCES, "intra_lpips_efficientnet", "mv_efficientnet", "sharpness")  # what is measured of the source too
 BETTER = {"mv_efficientnet": "real images have 1", "sharpness": "real images have 1"}  # of the rest, larger values are better
 
 

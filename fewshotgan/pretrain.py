@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from fewshotgan import proximity
-from fewshotgan.files import UserError, atomic_write
+from fewshotgan.checkpoint import digest
+from fewshotgan.files import UserError, atomic_write, check_folder
 from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images, load_images
 from fewshotgan.methods import Conditional, TransferGAN
 from fewshotgan.show import grid, light, save_picture
-from fewshotgan.train import Loop, Run, Viewer, make_task
+from fewshotgan.train import Loop, Run, Viewer, choose_device, make_task
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,14 @@ def pretrain(
     if start is not None and start.config != recipe.config:
         raise UserError(f"{start.name} has other networks than the recipe {name}; leave out --start, or start with a GAN of that recipe.")
     images = images or load_images(recipe.images)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = choose_device(device)
     source = start or GAN.create(recipe.config, recipe.name, seed=seed)
     before = {key: start.card[key] for key in ("images_seen", "seconds", "recipe")} if start else {}
     seen = before.get("images_seen", 0)
-    iterations = ((thousands or recipe.thousands) * 1000 - seen) // recipe.batch
+    iterations = ((recipe.thousands if thousands is None else thousands) * 1000 - seen) // recipe.batch
     if iterations < 1:
-        raise UserError(f"{source.name} has seen {seen} images already; ask for more with --thousands.")
+        raise UserError(f"{source.name} has seen {seen} images; ask for more than that with --thousands.")
+    check_folder(out)
     loop = make_loop(recipe, source, images, iterations, seed, place, viewer)
     run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
     run.gan.name = recipe.name
@@ -199,6 +201,7 @@ def make_loop(
     task = make_task(source, images.pixels, recipe.batch, seed, recipe.augment, device, images.labels)
     method.build(task)
     spec = {"recipe": recipe.name, "config": recipe.config, "batch": recipe.batch, "seed": seed, "options": method.options()}
+    spec["digests"] = {"images": digest([images.pixels])}
     return Loop(method, task, spec, iterations, 1000, viewer)
 
 

@@ -15,15 +15,15 @@ import torch
 from joblib import Parallel, delayed
 
 from fewshotgan import ledger
-from fewshotgan.files import cache_dir
+from fewshotgan.files import UserError, cache_dir, check_folder
 from fewshotgan.gans import MIXTURE, SEVERAL, combine, load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics import evaluate
+from fewshotgan.session import adapt
 from fewshotgan.tables import table
-from fewshotgan.tables.table import BUDGET, NOT_ADAPTED, PROFILE, SEEDS, Row, Spec, cell_spec
-from fewshotgan.train import CollapseError, adapt
+from fewshotgan.tables.table import BUDGET, FEW, NOT_ADAPTED, PROFILE, SEEDS, Row, Spec, cell_spec
+from fewshotgan.train import CollapseError
 
-FEW = 10  # images, up to which Intra-LPIPS is measured
 SHOWN = 10  # samples of a run's first seed that are kept to be looked at
 
 
@@ -38,17 +38,15 @@ def run_cell(spec: Spec) -> ledger.Entry:
     """Run one spec and return its ledger entry; held-out images are touched by the evaluation alone."""
     started = time.monotonic()
     gan = combine([load_gan(name) for name in spec["gan"].split(SEVERAL)])
-    images, status, reason = None, "ok", None
+    images = load_images(spec["images"], n=spec["n"]) if "n" in spec else None
+    adapted, status, reason = gan, "ok", None
     if spec["method"] != NOT_ADAPTED:
-        images = load_images(spec["images"], n=spec["n"])
         try:
             budget = {key: spec[key] for key in BUDGET}
             run = adapt(gan, images, spec["method"], seed=spec["seed"], progress=False, **budget, **spec.get("options", {}))
         except CollapseError as collapse:
             run, status, reason = collapse.run, "failed", str(collapse)
         adapted = run.gan
-    else:
-        adapted = gan
     trained = time.monotonic() - started
     few = images is not None and len(images) <= FEW
     mining = {"mining": True, "n": spec["mining"]} if "mining" in spec else {}
@@ -90,8 +88,11 @@ def record(
         say: told of each run.
 
     Raises:
-        UserError: if there is no such table.
+        UserError: if there is no such table, no process is to run, or nothing can be written into the cache.
     """
+    if jobs < 1:
+        raise UserError(f"jobs={jobs} processes can't run anything; give at least 1.")
+    check_folder(_claims())
     todo = specs(name, seeds)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     if jobs == 1:
@@ -131,12 +132,14 @@ def _expected(spec: Spec) -> float:
     return median(alike or [entry["seconds"]["all"] for entry in entries] or [0.0])
 
 
+def _claims() -> Path:
+    return cache_dir() / "claims"
+
+
 @contextmanager
 def _claim(spec: Spec) -> Iterator[bool]:
     """Yield whether this process may run the spec; the claim ends with the block, or with the process."""
-    folder = cache_dir() / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ledger.spec_key(spec), "w") as file:
+    with open(_claims() / ledger.spec_key(spec), "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,16 +1,110 @@
-"""`adapt` as users call it: the training loop, with a live grid of samples where there is a notebook to show it."""
+"""`adapt`: what it is given is checked here, then handed to the training loop, with a live grid of samples in a notebook."""
 
 from collections.abc import Sequence
-from functools import wraps
-from typing import Any
+from pathlib import Path
 
-from fewshotgan import train
-from fewshotgan.gans import GAN
+import torch
+
+from fewshotgan.checkpoint import digest
+from fewshotgan.files import UserError, check_folder
+from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
+from fewshotgan.methods import Method, create_method
 from fewshotgan.show import LiveGrid
+from fewshotgan.train import Loop, Run, Viewer, choose_device, make_task
 
 
-@wraps(train.adapt)
-def adapt(gan: GAN | Sequence[GAN], images: Images, method: str = "freezed", **arguments: Any) -> train.Run:  # noqa: D103 - wraps copies it
-    arguments.setdefault("viewer", LiveGrid() if arguments.get("progress", True) else None)
-    return train.adapt(gan, images, method, **arguments)
+def adapt(
+    gan: GAN | Sequence[GAN],
+    images: Images,
+    method: str = "freezed",
+    *,
+    iterations: int = 300,
+    batch: int = 4,
+    seed: int = 0,
+    augment: str | None = "diffaugment",
+    device: str | torch.device | None = None,
+    out: str | Path | None = None,
+    minutes: float | None = None,
+    snapshot_every: int | None = None,
+    progress: bool = True,
+    viewer: Viewer | None = None,
+    **options: object,
+) -> Run:
+    """Adapt a GAN to a few images; the GAN handed in is left untouched.
+
+    Args:
+        gan: the pretrained source (of its classes the mean, if the method doesn't mine them), or several of one image size to be mined.
+        images: the few images, of the GAN's resolution and channels.
+        method: a name of `fewshotgan.methods()`.
+        iterations: steps of each player, over all stages.
+        batch: images per step.
+        seed: of everything random; the same seed gives the same samples on the same device.
+        augment: "diffaugment", "ada" or None, applied to all that the discriminator sees.
+        device: a GPU where there is one by default.
+        out: folder for a checkpoint; an interrupted run with the same arguments goes on from there.
+        minutes: stop (resumably, given `out`) after so much time.
+        snapshot_every: iterations between snapshots; a twelfth of the run by default.
+        progress: show a progress bar.
+        viewer: called with (iteration, images) at each snapshot; by default, beside the progress bar of a notebook, a live grid.
+        options: of the method.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        UserError: for GANs, images or options that don't fit.
+        CollapseError: if a loss is not finite or the samples collapse; its `run` holds the last good state.
+    """
+    check_kinds(gan, images)
+    trained = create_method(method, **options)
+    gan = gan if isinstance(gan, GAN) else combine(gan)
+    check(gan, images, trained, iterations, batch, seed)
+    place = choose_device(device)
+    spec = {
+        "gan": gan.name, "images": images.name, "n": len(images), "method": method, "iterations": iterations,
+        "batch": batch, "seed": seed, "augment": augment, "digests": digests(gan, images),
+    }  # fmt: skip
+    source = gan if trained.conditional else gan.unconditional()
+    task = make_task(source, images.pixels, batch, seed, augment, place)
+    trained.build(task)
+    spec["options"] = trained.options()
+    if out:
+        check_folder(out)
+    viewer = viewer or (LiveGrid() if progress else None)
+    loop = Loop(trained, task, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
+    return loop.run(Path(out) / "checkpoint.pt" if out else None, minutes, progress)
+
+
+def check_kinds(gan: object, images: object) -> None:
+    """Raise one sentence if names or paths were handed over instead of what is loaded from them."""
+    for one in gan if isinstance(gan, list | tuple) else (gan,):
+        if not isinstance(one, GAN):
+            raise UserError(f"adapt takes a GAN, not {one!r}; load it first with load_gan(name_or_path).")
+    if not isinstance(images, Images):
+        what = repr(images) if isinstance(images, str | Path) else f"a {type(images).__name__}"
+        raise UserError(f"adapt takes images as load_images returns them, not {what}; load them first with load_images(folder).")
+
+
+def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int, seed: int) -> None:
+    """Raise one sentence if the images can't be used with this GAN and method."""
+    if (images.resolution, images.channels) != (gan.resolution, gan.channels):
+        raise UserError(
+            f"{images.name} has images of {images.resolution} pixels and {images.channels} channels, {gan.name} makes "
+            f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, channels={gan.channels})."
+        )
+    if gan.config["family"] == MIXTURE and not method.several:
+        raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
+    if method.judges and not gan.complete:
+        raise UserError(f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks.")
+    if len(images) < method.least_images:
+        raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
+    if iterations < 1 or batch < 1:
+        raise UserError(f"iterations={iterations} and batch={batch} must both be at least 1.")
+    check_seed(seed)
+
+
+def digests(gan: GAN, images: Images) -> dict[str, str]:
+    """Return what tells a source and images from others of the same names."""
+    weights = [*gan.generator.state_dict().values(), *gan.discriminator.state_dict().values()]
+    return {"gan": digest(weights), "images": digest([images.pixels])}

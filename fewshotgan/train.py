@@ -9,7 +9,8 @@ import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,8 @@ from tqdm.auto import tqdm
 from fewshotgan.augment import augmentation
 from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
 from fewshotgan.files import UserError
-from fewshotgan.gans.gan import GAN, MIXTURE, combine
-from fewshotgan.images import Images
-from fewshotgan.methods import Method, Player, Stage, Task, create_method
+from fewshotgan.gans.gan import GAN
+from fewshotgan.methods import Method, Player, Stage, Task
 
 SNAPSHOT_SAMPLES = 16
 LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
@@ -46,7 +46,8 @@ class Run:
         spec: everything that determines the run.
         history: rows {"iteration", "stage", "seconds", "<player>/<term>", ...}, one every ten iterations.
         snapshots: [(iteration, images (16, C, H, W), -1..1)] from the same latents each time; the first is the start.
-        seconds: wall time of training, over all resumptions.
+        iterations: how many steps were made, over all resumptions.
+        seconds: wall time of training, likewise.
         finished: False if it was stopped by time or by Ctrl-C.
         method: what trained, with all that it found out on the way (AdAM's importance of filters).
     """
@@ -55,6 +56,7 @@ class Run:
     spec: dict[str, Any]
     history: list[Row] = field(default_factory=list)
     snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
+    iterations: int = 0
     seconds: float = 0.0
     finished: bool = True
     method: Method | None = None
@@ -68,78 +70,21 @@ class CollapseError(UserError):
         self.run = run
 
 
-def adapt(
-    gan: GAN | Sequence[GAN],
-    images: Images,
-    method: str = "freezed",
-    *,
-    iterations: int = 300,
-    batch: int = 4,
-    seed: int = 0,
-    augment: str | None = "diffaugment",
-    device: str | torch.device | None = None,
-    out: str | Path | None = None,
-    minutes: float | None = None,
-    snapshot_every: int | None = None,
-    progress: bool = True,
-    viewer: Viewer | None = None,
-    **options: object,
-) -> Run:
-    """Adapt a GAN to a few images; the GAN handed in is left untouched.
-
-    Args:
-        gan: the pretrained source (of its classes the mean, if the method doesn't mine them), or several of one image size to be mined.
-        images: the few images, of the GAN's resolution and channels.
-        method: a name of `fewshotgan.methods()`.
-        iterations: steps of each player, over all stages.
-        batch: images per step.
-        seed: of everything random; the same seed gives the same samples on the same device.
-        augment: "diffaugment", "ada" or None, applied to all that the discriminator sees.
-        device: a GPU where there is one by default.
-        out: folder for a checkpoint; an interrupted run with the same arguments goes on from there.
-        minutes: stop (resumably, given `out`) after so much time.
-        snapshot_every: iterations between snapshots; a twelfth of the run by default.
-        progress: show a progress bar.
-        viewer: called with (iteration, images) at each snapshot.
-        options: of the method.
-
-    Returns:
-        The `Run`.
+def choose_device(name: str | torch.device | None) -> torch.device:
+    """Return the device of that name; without one a GPU where there is one, else the CPU.
 
     Raises:
-        UserError: for GANs, images or options that don't fit.
-        CollapseError: if a loss is not finite or the samples collapse; its `run` holds the last good state.
+        UserError: if there is no such device here.
     """
-    trained = create_method(method, **options)
-    gan = gan if isinstance(gan, GAN) else combine(gan)
-    check(gan, images, trained, iterations, batch)
-    spec = {
-        "gan": gan.name, "images": images.name, "n": len(images), "method": method, "iterations": iterations,
-        "batch": batch, "seed": seed, "augment": augment,
-    }  # fmt: skip
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    task = make_task(gan if trained.conditional else gan.unconditional(), images.pixels, batch, seed, augment, device)
-    trained.build(task)
-    spec["options"] = trained.options()
-    loop = Loop(trained, task, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
-    return loop.run(Path(out) / "checkpoint.pt" if out else None, minutes, progress)
-
-
-def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int) -> None:
-    """Raise one sentence if the images can't be used with this GAN and method."""
-    if (images.resolution, images.channels) != (gan.resolution, gan.channels):
-        raise UserError(
-            f"{images.name} has images of {images.resolution} pixels and {images.channels} channels, {gan.name} makes "
-            f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, channels={gan.channels})."
-        )
-    if gan.config["family"] == MIXTURE and not method.several:
-        raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
-    if method.judges and not gan.complete:
-        raise UserError(f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks.")
-    if len(images) < method.least_images:
-        raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
-    if iterations < 1 or batch < 1:
-        raise UserError(f"iterations={iterations} and batch={batch} must both be at least 1.")
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(f"The device {str(name)!r} can't be used here ({reason}); leave it out, or name cpu.") from error
+    return device
 
 
 def make_task(
@@ -180,8 +125,8 @@ class Loop:
                     late = minutes is not None and time.monotonic() - self.started > minutes * 60
                     if late or interrupted.is_set():
                         return self.stop(checkpoint)
-                    if checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                        save_checkpoint(checkpoint, self.state())
+                    if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                        self.save(checkpoint)
                         saved = time.monotonic()
         except KeyboardInterrupt:
             return self.stop(checkpoint)
@@ -191,9 +136,16 @@ class Loop:
 
     def stop(self, checkpoint: Path | None, finished: bool = False) -> Run:
         """Save what there is and return it."""
-        if checkpoint:
-            save_checkpoint(checkpoint, self.state())
+        self.save(checkpoint)
         return self.outcome(finished)
+
+    def save(self, checkpoint: Path | None) -> None:
+        """Write a checkpoint, if there is a place for it; a full disk costs the checkpoint, not the run."""
+        try:
+            if checkpoint:
+                save_checkpoint(checkpoint, self.state())
+        except UserError as error:
+            warnings.warn(f"No checkpoint at iteration {self.iteration}: {error} Training is not lost and goes on.", stacklevel=2)
 
     def train(self, resumed: dict[str, Any] | None, bar: tqdm) -> Iterator[None]:
         """Step through all stages, yielding after each iteration, when the state may be saved."""
@@ -333,7 +285,7 @@ class Loop:
         gan = self.gan().copy().to("cpu").refresh()
         gan.generator.requires_grad_(False)
         gan.discriminator.requires_grad_(False)
-        return Run(gan, self.spec, self.history, self.snapshots, self.elapsed(), finished, self.method)
+        return Run(gan, self.spec, self.history, self.snapshots, self.iteration, self.elapsed(), finished, self.method)
 
     def elapsed(self) -> float:
         """Seconds of training, earlier tries included."""

@@ -7,10 +7,10 @@ from helpers import noise_images, tiny_gp_resnet
 
 from fewshotgan import ledger, load_gan
 from fewshotgan.methods.adafm import dialled
+from fewshotgan.session import adapt
 from fewshotgan.show import bars, box_plots, groups_picture, heat_map, kernels_picture
 from fewshotgan.tables import adafm as tables
 from fewshotgan.tables.table import cell_spec
-from fewshotgan.train import adapt
 from fewshotgan.widgets import GeneralPartPanel, StylePanel, general_part_picture, grouped, style_picture
 
 

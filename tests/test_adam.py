@@ -13,7 +13,8 @@ from fewshotgan.gans import load_gan, official
 from fewshotgan.gans.stylegan2 import Discriminator, Generator
 from fewshotgan.losses import logistic_generator
 from fewshotgan.methods.adam import AdAM, filter_importance, important
-from fewshotgan.train import CollapseError, Loop, adapt, make_task
+from fewshotgan.session import adapt
+from fewshotgan.train import CollapseError, Loop, make_task
 
 
 def tensors(arrays):

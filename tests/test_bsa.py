@@ -19,7 +19,8 @@ from fewshotgan.metrics import perceptual
 from fewshotgan.metrics.diversity import lpips_network
 from fewshotgan.metrics.features import SIDES, extractor_network, prepare
 from fewshotgan.metrics.perceptual import feature_maps
-from fewshotgan.train import CollapseError, adapt, make_task
+from fewshotgan.session import adapt
+from fewshotgan.train import CollapseError, make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 NETWORKS = {"stylegan2": tiny_gan, "sngan": tiny_sngan, "wgan_resnet": tiny_wgan_resnet}

@@ -59,6 +59,19 @@ def test_several_gans_are_mined_together(ground):
     assert json.loads((ground / "out" / "metrics.json").read_text())["spec"]["gan"] == "tiny & tiny"
 
 
+def test_a_shipped_domain_of_another_size_is_measured_at_that_of_the_gan(ground, capsys):
+    line = ["adapt", "--gan", str(ground / "tiny.safetensors"), "--images", "avatars/pixel-art", "--n", "5", "--out", str(ground / "out")]
+    assert main([*line, "--iterations", "4", "--batch", "2", "--minutes", "0"]) == 130
+    said, metrics = capsys.readouterr().out, json.loads((ground / "out" / "metrics.json").read_text())
+    assert "resized to 16 pixels" in said and "stopped at iteration 1;" in said
+    assert metrics["protocol"]["real"] == "avatars/pixel-art, held out, resized to 16 pixels (Lanczos), 3 channels"
+
+
+def test_gans_named_one_by_one_are_as_good_as_all_at_once(ground):
+    parse = parser().parse_args
+    assert parse(["adapt", "--gan", "a", "--gan", "b", "c", "--images", "x", "--out", "y"]).gan == ["a", "b", "c"]
+
+
 def test_one_image_works(ground):
     assert main(["adapt", "--gan", str(ground / "tiny.safetensors"), "--images", str(ground / "photos" / "00.png"),
                  "--out", str(ground / "out"), "--iterations", "2", "--batch", "2"]) == 0  # fmt: skip
@@ -74,6 +87,9 @@ def test_sample(ground, capsys):
     assert "must end in .png" in capsys.readouterr().err
 
 
+THUMBS = ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x"]
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [
@@ -86,6 +102,25 @@ def test_sample(ground, capsys):
         (["proximity", "cats"], "no shipped domain"),
         (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--option", "lr"], "no NAME=VALUE"),
         (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--method", "magic"], "no method 'magic'"),
+        ([*THUMBS, "--option", "iterations=3"], "has no option 'iterations'"),
+        ([*THUMBS, "--option", "learning_rate=abc"], "learning_rate='abc' must be a finite number"),
+        ([*THUMBS, "--option", "learning_rate=-1"], "learning_rate=-1 is too small"),
+        ([*THUMBS, "--option", "r1_gamma=-1"], "r1_gamma=-1 is too small: give at least 0"),
+        ([*THUMBS, "--option", "mixing=2"], "mixing=2 is a probability"),
+        ([*THUMBS, "--method", "dcl", "--option", "mixing=0.5"], "styles can't be mixed"),
+        ([*THUMBS, "--method", "dcl", "--option", "temperature=0"], "divides the similarities"),
+        ([*THUMBS, "--method", "ewc", "--option", "samples=0"], "ewc: samples=0 is too few"),
+        ([*THUMBS, "--option", "r1_every=0"], "give at least 1"),
+        ([*THUMBS, "--option", "r1_every=1.5"], "must be a whole number"),
+        ([*THUMBS, "--device", "gpu7"], "The device 'gpu7' can't be used here"),
+        ([*THUMBS, "--device", "meta"], "The device 'meta' can't be used here"),
+        ([*THUMBS, "--seed", "-1"], "seed=-1 can't be"),
+        (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "/dev/null/x"], "Nothing can be written into /dev/null/x"),
+        (["sample", "avatars-stylegan2", "--out", "x.png", "--n", "0"], "n=0 latents can't be drawn"),
+        (["sample", "avatars-stylegan2", "--out", "x.png", "--seed", str(2**70)], "can't be; give a whole number"),
+        (["sample", "avatars-stylegan2", "--out", "x.png", "--truncation", "nan"], "truncation=nan is no number"),
+        (["record", "transfergan-table2", "--jobs", "0"], "jobs=0 processes"),
+        (["pretrain", "avatars-stylegan2", "--thousands", "0"], "ask for more than that with --thousands"),
     ],
 )
 def test_refusals_are_one_line_and_status_2(line, text, capsys, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 import fewshotgan
 from fewshotgan import checks, course, profiles
@@ -55,9 +56,35 @@ def test_profiles_grow_and_are_chosen_by_the_environment(monkeypatch, capsys):
 
 def test_exercise_checks(capsys):
     checks.check_close("one", 1.0, 1.0)
-    checks.check_close("two", 1.0, 2.0)
-    checks.check_true("three", False)
-    assert capsys.readouterr().out.splitlines() == ["one: passed", "two: not yet - the result is 1.0, wanted is 2.0", "three: not yet"]
+    checks.check_close("one, of tensors", torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([1.0, 2.000001]))
+    checks.check_true("two", True)
+    assert capsys.readouterr().out.splitlines() == ["one: passed", "one, of tensors: passed", "two: passed"]
+    with pytest.raises(AssertionError, match=r"three: not yet, the result is off by 1$"):
+        checks.check_close("three", 1.0, 2.0)
+    with pytest.raises(AssertionError, match=r"four: not yet, the answer has the shape \(\), wanted is \(2,\)"):
+        checks.check_close("four", 1.0, torch.ones(2))
+    with pytest.raises(AssertionError, match="five: not yet"):
+        checks.check_true("five", False)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_exercise_waits_for_its_answers(capsys):
+    asked = []
+
+    @checks.exercise
+    def exercise_1(first, second):
+        asked.append((first, second))
+        checks.check_close("exercise 1", first + second, 3)
+
+    for args, kwargs in (((..., ...), {}), ((1, ...), {}), ((1,), {"second": ...})):
+        exercise_1(*args, **kwargs)
+        assert capsys.readouterr().out == "exercise 1: no answer yet\n"
+    assert not asked
+    with pytest.raises(AssertionError, match="exercise 1: not yet"):
+        exercise_1(1, 3)
+    assert capsys.readouterr().out == ""
+    exercise_1(1, second=2)
+    assert asked == [(1, 3), (1, 2)] and capsys.readouterr().out == "exercise 1: passed\n"
 
 
 def public(tree):
@@ -76,5 +103,5 @@ def test_files_are_short_documented_and_annotated(path):
             arguments = [a for a in (*node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")]
             assert all(a.annotation for a in arguments) and (node.returns or node.name == "__init__"), node.name
     for folder in ("methods", "gans", "losses.py"):
-        if str(path.relative_to(PACKAGE)).startswith(folder) and path.name not in ("__init__.py", "method.py", "gan.py", "official.py", "scratch.py"):
+        if str(path.relative_to(PACKAGE)).startswith(folder) and path.name not in ("__init__.py", "method.py", "gan.py", "stored.py", "official.py", "scratch.py"):
             assert "arXiv" in ast.get_docstring(tree), "name the paper"

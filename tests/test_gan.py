@@ -1,16 +1,18 @@
 """A GAN file carries G and D whole, and a bad one is refused in one sentence, never run."""
 
 import importlib
+import json
 import pickle
 
 import pytest
+import safetensors.torch
 import torch
 from golden import fill
 from helpers import tiny_gan
 
 from fewshotgan import gans, load_gan
 from fewshotgan.files import UserError
-from fewshotgan.gans.gan import version
+from fewshotgan.gans import version
 
 
 def test_save_and_load_give_the_same_samples(tmp_path):
@@ -44,7 +46,7 @@ def test_shipped_gans_load_and_their_cards_say_what_they_are(name):
 
 
 def test_a_version_is_that_of_the_weights_and_not_of_the_card(tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("fewshotgan.gans.gan"), "_shipped", lambda: tmp_path)
+    monkeypatch.setattr(importlib.import_module("fewshotgan.gans.stored"), "_shipped", lambda: tmp_path)
     first, other, noted = tiny_gan(), tiny_gan(), tiny_gan()
     other.discriminator.out.bias.data += 1e-3
     noted.card = {"quality": {"ratio": 0.2}}
@@ -81,9 +83,21 @@ def test_bad_files_are_refused(tmp_path, capsys):
     with pytest.raises(UserError, match="never opened"):
         load_gan(tmp_path / "evil.pt")
     assert "a pickle was run" not in capsys.readouterr().out
-    torch.save({"model": {}}, tmp_path / "other.pt")
-    with pytest.raises(UserError, match="no layout"):
-        load_gan(tmp_path / "other.pt")
+    strange = ({"model": {}}, [torch.zeros(2)], torch.zeros(2), {"g_ema": 3}, {"netG": {}, "netD": {}}, {"generator": {}, "discriminator": {}},
+               {"g_ema": {"style.1.weight": torch.zeros(2)}}, {"model_state_dict": {"l1.weight": torch.zeros(3)}})  # fmt: skip
+    for content in strange:
+        torch.save(content, tmp_path / "other.pt")
+        with pytest.raises(UserError, match="no layout"):
+            load_gan(tmp_path / "other.pt")
+    for said in ("[]", "{}", '{"name": "x", "config": [], "card": {}}', '{"name": "x", "config": {}, "card": {}}', "{"):
+        safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"fewshotgan": said})
+        with pytest.raises(UserError, match=r"no configuration|damaged|unknown family"):
+            load_gan(path)
+    for wrong in ({"resolution": -4}, {"resolution": "64"}, {"top": 0}, {"z_dim": 1.5}, {"resolution": 48}, {"w_dim": []}):
+        safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"fewshotgan": json.dumps({
+            "name": "x", "card": {}, "config": {**gan.config, "generator": {**gan.config["generator"], **wrong}}})})  # fmt: skip
+        with pytest.raises(UserError, match=r"builds no GAN|does not fit"):
+            load_gan(path)
     with pytest.raises(UserError, match="perhaps avatars-stylegan2"):
         load_gan("avatar-stylegan2")
     other = tiny_gan(top=8)

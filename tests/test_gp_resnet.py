@@ -11,7 +11,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, official_resnets
 from fewshotgan.gans.gp_resnet import Discriminator, Generator, ResidualBlock
 from fewshotgan.losses import r1_penalty
-from fewshotgan.train import adapt
+from fewshotgan.session import adapt
 
 
 def checkpoint(variant):

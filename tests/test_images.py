@@ -1,6 +1,7 @@
 """Anybody's images become squares of one size, bad ones are named, and shipped splits stay apart."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -84,8 +85,44 @@ def test_a_zip_a_file_and_a_damaged_zip(tmp_path):
     assert "b/2.png (the zip is damaged here" in load_images(tmp_path / "bad.zip").note
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_broken_byte_of_a_packed_image_leaves_that_image_out_at_most(tmp_path, packing):
+    noise = np.random.default_rng(0).integers(0, 255, (20, 20), np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(noise.repeat(2, 0)).save(content, "BMP")  # not packed itself
+    with zipfile.ZipFile(tmp_path / "set.zip", "w", packing) as archive:
+        archive.writestr("a.bmp", content.getvalue())
+        archive.writestr("b.bmp", content.getvalue())
+        size = archive.getinfo("a.bmp").compress_size
+    whole, intact, found = (tmp_path / "set.zip").read_bytes(), load_images(tmp_path / "set.zip").pixels, 0
+    for at in range(35, 35 + size, max(1, size // 12)):
+        (tmp_path / "bad.zip").write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        loaded = load_images(tmp_path / "bad.zip")
+        assert torch.equal(loaded.pixels, intact[-len(loaded) :])  # some bytes of an LZMA header matter to nobody
+        found += "a.bmp (the zip is damaged here" in loaded.note
+    assert found >= 10
+
+
+def test_what_is_no_regular_file_is_left_out_and_not_waited_for(tmp_path):
+    picture().save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    loaded = load_images(tmp_path)
+    assert len(loaded) == 1 and "gone.png (no regular file), pipe.png (no regular file)" in loaded.note
+
+
+def test_a_blend_and_a_domain_are_resized_where_they_must_be():
+    assert load_images("50% fashion/sneaker, 50% fashion/dress", n=4, resolution=16, channels=3).pixels.shape == (4, 3, 16, 16)
+    as_it_is = load_images("avatars/thumbs", n=3, resolution=64, channels=3)
+    assert as_it_is.note == "" and torch.equal(as_it_is.pixels, load_images("avatars/thumbs", n=3).pixels)
+
+
 def test_refusals_are_one_sentence(tmp_path):
     for source, arguments, text in (
+        ("50% fashion/sneaker, 50% fashion/dress", {"n": 0}, "choose another n"),
+        ("cats", {}, "the domains are avatars/.*, fashion/sandal"),
+        ("avatars/thumbs", {"channels": 4}, "1 or 3 channels"),
+        ("avatars/thumbs", {"resolution": 0}, "at least 1 pixel"),
         (tmp_path, {}, "No images came from"),
         (tmp_path / "absent", {}, "There is no folder, zip or shipped domain"),
         ("avatars/pixelart", {}, "perhaps avatars/pixel-art"),
@@ -139,7 +176,7 @@ def test_a_blend_has_each_domain_in_its_proportion():
     assert held_out.labels.bincount().tolist() == [56, 499]
     with pytest.raises(UserError, match="sum to 90 %"):
         load_images("30% fashion/sneaker, 60% fashion/dress")
-    with pytest.raises(UserError, match="1400 of them can't be had"):
+    with pytest.raises(UserError, match="1400 would be of fashion/dress, which has"):
         load_images("30% fashion/sneaker, 70% fashion/dress", n=2000)
     with pytest.raises(UserError, match="no folder, zip or shipped domain 'fashion/sneakers'"):
         load_images("30% fashion/sneakers, 70% fashion/dress")

@@ -12,7 +12,8 @@ from fewshotgan.files import UserError
 from fewshotgan.methods import METHODS
 from fewshotgan.methods.adafm import AdaFM, SmallHead, feature_scale
 from fewshotgan.methods.layer_transfer import LayerTransfer
-from fewshotgan.train import CollapseError, Loop, adapt, make_task
+from fewshotgan.session import adapt
+from fewshotgan.train import CollapseError, Loop, make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 

@@ -8,7 +8,7 @@ from fewshotgan import load_gan
 from fewshotgan.files import UserError
 from fewshotgan.methods import METHODS, methods
 from fewshotgan.methods.layer_transfer import LayerTransfer
-from fewshotgan.train import adapt
+from fewshotgan.session import adapt
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 NEW_HEADS = ("smallhead", "adafm")

@@ -69,7 +69,7 @@ def test_the_protocol_says_how_to_repeat_the_numbers():
 def test_a_shipped_domain_means_its_held_out_images(monkeypatch):
     asked = []
 
-    def spy(source, n=None, *, split="train"):
+    def spy(source, n=None, *, split="train", resolution=None, channels=None):
         asked.append((source, split))
         return Images(load_images(source, split=split).pixels[:8], source)
 

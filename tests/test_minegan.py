@@ -12,7 +12,8 @@ from fewshotgan.gans.gan import combine
 from fewshotgan.gans.prior import Miner, Truncated, make_prior
 from fewshotgan.images import Images
 from fewshotgan.methods.minegan import MineGAN, Mining
-from fewshotgan.train import Loop, adapt, make_task
+from fewshotgan.session import adapt
+from fewshotgan.train import Loop, make_task
 
 QUICK = {"iterations": 8, "batch": 4, "progress": False}
 
@@ -187,6 +188,13 @@ def test_a_stopped_run_of_several_gans_goes_on_to_the_bit(tmp_path):
     assert goes_on.finished and torch.equal(goes_on.gan.sample(4), straight.gan.sample(4))
 
 
+@pytest.mark.parametrize("family", [tiny_gan, lambda: tiny_sngan(classes=4)])
+def test_a_mined_gan_gets_a_fresh_miner(family):
+    mined = adapt(family(), noise_images(), "minegan-noft", **QUICK).gan
+    again, alone = (built(Mining(miner="random"), gan).generator.prior.state_dict() for gan in (mined, family()))
+    assert all(torch.equal(again[key], alone[key]) for key in alone) and again.keys() == alone.keys()
+
+
 # --- conditional ----------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +208,8 @@ def test_classes_are_mined_without_labels(family, without, tmp_path):
     assert any(name.startswith("condition") for name, _ in run.gan.generator.prior.named_parameters())
     run.gan.save(tmp_path / "mined.safetensors")
     assert torch.equal(load_gan(tmp_path / "mined.safetensors").sample(3), run.gan.sample(3))
+    for method in ("adam", "rick"):
+        assert adapt(run.gan, noise_images(), method, **QUICK).gan.sample(2).isfinite().all()  # a miner goes with them
     others = adapt(gan, noise_images(), "transfergan", **QUICK)
     assert others.gan.classes == 0 and torch.equal(others.snapshots[0][1], gan.unconditional().render(gan.latents(16)))
     with pytest.raises(UserError, match="hand over the GAN that was mined"):

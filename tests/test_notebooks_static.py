@@ -62,8 +62,28 @@ def test_sections(path):
     for part in ("By the end you will have shown", "References", "Limits", "Exercises", "control", "render_published", "Panel("):
         assert part.lower() in text.lower(), part
     assert len(code(path, "parameters")) == 1
-    exercises = [cell for cell in code(path) if "# TODO" in cell.source]
-    assert exercises and all("check_" in cell.source for cell in exercises)
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name)
+def test_exercises_are_open_and_their_solutions_folded(path):
+    cells = code(path)
+    (asked,) = (i for i, cell in enumerate(cells) if "# TODO" in cell.source)
+    (solved,) = (i for i, cell in enumerate(cells) if "solution" in cell.metadata.get("tags", []))
+    questions, solutions = cells[asked], cells[solved]
+    assert solved == asked + 1 and CHECK in questions.metadata.tags and CHECK in solutions.metadata.tags
+    open_ones = re.findall(r"^\w+(?:, \w+)* = \.{3}(?:, \.{3})*  # TODO (\d): \S", questions.source, re.MULTILINE)
+    numbers = [str(i) for i in range(1, len(open_ones) + 1)]
+    assert 2 <= len(open_ones) <= 4 and open_ones == numbers and questions.source.count("# TODO") == len(open_ones)
+    assert solutions.source.startswith("# @title Solutions\n") and "hide-input" in solutions.metadata.tags
+    assert solutions.metadata.jupyter.source_hidden and solutions.metadata.cellView == "form"
+    for cell in (questions, solutions):
+        assert re.findall(r"^exercise_(\d)\(", cell.source, re.MULTILINE) == numbers
+    assert re.findall(r"^@exercise\ndef exercise_(\d)\(", questions.source, re.MULTILINE) == numbers
+    for check in questions.source.split("@exercise\n")[1:]:
+        assert "check_" in check
+    if path in LESSONS:  # the template was never run
+        for cell, says in ((questions, "no answer yet"), (solutions, "passed")):
+            assert "".join(output.text for output in cell.outputs) == "".join(f"exercise {i}: {says}\n" for i in numbers)
 
 
 def test_all_notebooks_share_the_set_up_cell_and_the_address():

@@ -9,7 +9,7 @@ from fewshotgan import ledger, papers
 from fewshotgan.files import UserError
 from fewshotgan.papers import NOT_RUN, claims, claims_json, published, render_table, tables
 from fewshotgan.tables import TABLES
-from fewshotgan.tables.claim import best, judge, scores
+from fewshotgan.tables.claim import best, judge, scores, weighed
 from fewshotgan.tables.minegan import RATIOS, correlations
 from fewshotgan.tables.table import Row, cell_spec
 
@@ -69,6 +69,11 @@ def test_judge():
     assert judge([1, 2, 9], [5, 6, 7], tie=True) == "holds"
     assert judge([5, 6, 7], [1, 2, 3], tie=True) == "does not hold"
     assert judge([1, 2], [5, 6, 7], tie=True) == "undecided"
+    failed = float("inf")
+    assert judge([1, 2, 3], [2, 1, failed]) == "holds"  # a run that failed is lost, whatever the others gave
+    assert judge([1, failed, 3], [5, 6, 7], tie=True) == "does not hold"
+    assert judge([1, failed, 3], [5, 6, failed]) == "undecided"
+    assert judge([-failed, 2, 3], [5, 6, 7]) == "holds"  # of what is good when it is large
 
 
 def test_best_or_tied_needs_every_rival(empty):
@@ -87,6 +92,16 @@ def test_failed_runs_are_shown_and_do_not_count(empty):
     ledger.append({"spec": cell_spec(Row("scratch"), column, 0), "metrics": {"fd_efficientnet": 9}, "status": "failed"})
     assert papers.cell_text(Row("scratch"), column, "fd_efficientnet") == "1 failed"
     assert scores(Row("scratch"), column) == {}
+    ledger.append({"spec": cell_spec(Row("scratch"), column, 1), "metrics": {"fd_efficientnet": 7}, "status": "ok"})
+    assert weighed(Row("scratch"), column) == [float("inf"), 7]
+    assert weighed(Row("scratch"), column, "intra_lpips_efficientnet") == [float("-inf")]
+
+
+def test_mv_counts_by_its_distance_from_that_of_real_images(empty):
+    column = TABLES["minegan-table1"].columns[0]
+    for seed, value in enumerate((0.75, 1.0, 1.5)):
+        ledger.append({"spec": cell_spec(Row("bsa"), column, seed), "metrics": {"mv_efficientnet": value}, "status": "ok"})
+    assert weighed(Row("bsa"), column, "mv_efficientnet") == [0.25, 0.0, 0.5]
 
 
 def test_names():

@@ -30,7 +30,7 @@ def fake(spec):
 def test_one_seed_of_every_cell_comes_first_and_shared_cells_once():
     found = record.specs("transfergan-table2")
     assert [spec["seed"] for spec in found] == sorted(spec["seed"] for spec in found)
-    assert len({ledger.spec_key(spec) for spec in found}) == len(found) == 3 * (2 * 8 + 2)
+    assert len({ledger.spec_key(spec) for spec in found}) == len(found) == 3 * (2 * 8 + 4)
     ten = record.specs("adaptation-10-shot")
     shared = {ledger.spec_key(spec) for spec in ten} & {ledger.spec_key(spec) for spec in found}
     assert len(shared) == 9  # scratch, fine-tuned and untouched, ten images of the close target, three seeds

@@ -15,8 +15,9 @@ from fewshotgan.gans.stylegan2 import Discriminator
 from fewshotgan.methods.cdc import CDC, distance_consistency, relations
 from fewshotgan.methods.dcl import DCL, contrast
 from fewshotgan.methods.ewc import EWC, ewc_penalty
-from fewshotgan.methods.rick import RICK
-from fewshotgan.train import Loop, adapt, make_task
+from fewshotgan.methods.rick import RICK, pruned_key
+from fewshotgan.session import adapt
+from fewshotgan.train import Loop, make_task
 
 QUICK = {"iterations": 8, "batch": 4, "progress": False}
 
@@ -186,6 +187,8 @@ def test_rick_freezes_and_prunes_to_the_bit_with_momentum():
     method = built(RICK(quantile=50, prune=10, every=4, samples=4, warmup=0.25))
     make = method.generator_player
     method.generator_player = lambda: momentum(make())
+    for name, layer in method.filters().items():
+        method.rows(name, layer)[-1].data.add_(0.01)  # a bias of zero would look pruned
     before = {name: value.clone() for name, value in method.modules.state_dict().items()}
     loop = Loop(method, method.task, {}, 8, 100, None)  # two of warm-up, then two spans
     frozen = moved = pruned = 0
@@ -200,9 +203,18 @@ def test_rick_freezes_and_prunes_to_the_bit_with_momentum():
                 assert torch.equal(weight[rows], values)
                 frozen += len(rows)
                 free = torch.ones(len(weight), dtype=torch.bool).index_fill(0, rows, False)
-                moved += int((weight != before[names[id(weight)]])[free].flatten(1).any(dim=1).sum())
-                pruned += int((weight == 0).flatten(1).all(dim=1).sum())
+                moved += int((weight != before[names[id(weight)]])[free].sum())
+                pruned += int((weight == 0).reshape(len(weight), -1).all(dim=1).sum())
     assert frozen and moved and pruned
+    gan, gone = loop.outcome(finished=True).gan, 0
+    for name in method.filters():
+        network, layer = name.split(".", 1)
+        rows = method.modules.get_buffer(pruned_key(name))
+        for parameter in method.rows(name, getattr(gan, network).get_submodule(layer)):
+            assert not parameter[rows].any()  # in the moving average too
+            gone += int(rows.sum())
+    assert gone
+    assert not any(name.startswith("generator.blocks.4.") for name in method.filters())
 
 
 class _Bar:

@@ -11,6 +11,7 @@ from PIL import Image
 from fewshotgan import ledger
 from fewshotgan import show as show_function
 from fewshotgan.cli import main
+from fewshotgan.session import adapt
 from fewshotgan.show import (
     before_during_after,
     columns,
@@ -28,7 +29,6 @@ from fewshotgan.show import (
 )
 from fewshotgan.tables import TABLES
 from fewshotgan.tables.table import cell_spec
-from fewshotgan.train import adapt
 from fewshotgan.widgets import AdaptationPanel, ReconstructionPanel, RecordedPanel, between_picture, panel_picture, recorded_picture
 
 

@@ -9,7 +9,7 @@ from fewshotgan import load_gan
 from fewshotgan.adapters import AdaFM, attach, folded
 from fewshotgan.gans.gp_resnet import Generator, ResidualBlock
 from fewshotgan.gans.small_head import AdaptiveNorm, Noise, ScaleMatch, StyleBlock
-from fewshotgan.train import adapt
+from fewshotgan.session import adapt
 
 STYLE_BLOCK = {
     "conv_0.weight": "conv0.weight", "conv_0.bias": "conv0.bias", "conv_1.conv.weight": "conv1.weight", "conv_1.conv.bias": "conv1.bias",

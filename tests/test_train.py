@@ -5,17 +5,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from helpers import noise_images, tiny_gan
 from torch import nn
 
-from fewshotgan import checkpoint, train
+from fewshotgan import checkpoint, session, train
 from fewshotgan.files import UserError
 from fewshotgan.methods import METHODS, Penalty, Player, Stage, Terms, TransferGAN
-from fewshotgan.train import CollapseError, adapt
+from fewshotgan.session import adapt
+from fewshotgan.train import CollapseError
 
 QUICK = {"iterations": 12, "batch": 2, "progress": False}
 
@@ -68,7 +69,7 @@ def two_stages(monkeypatch):
         made.append(method)
         return method
 
-    monkeypatch.setattr(train, "create_method", create)
+    monkeypatch.setattr(session, "create_method", create)
     return made
 
 
@@ -175,6 +176,36 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:500])
     with pytest.raises(UserError, match="damaged or none of ours"):
         adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+
+
+def test_other_images_or_another_source_by_the_same_name_are_another_run(tmp_path):
+    images = noise_images()
+    adapt(tiny_gan(), images, "scratch", **QUICK, out=tmp_path)
+    others = replace(images, pixels=images.pixels.flip(3))
+    for gan, changed in ((tiny_gan(), others), (tiny_gan(seed=1), images)):
+        with pytest.raises(UserError, match="images or a GAN of these names that were others then"):
+            adapt(gan, changed, "scratch", **QUICK, out=tmp_path)
+    assert adapt(tiny_gan(), images, "scratch", **QUICK, out=tmp_path).iterations == 12
+
+
+def test_names_in_place_of_what_is_loaded_from_them_are_refused_in_a_sentence():
+    with pytest.raises(UserError, match="load it first with load_gan"):
+        adapt("avatars-stylegan2", noise_images())
+    with pytest.raises(UserError, match="not 'photos'; load them first"):
+        adapt(tiny_gan(), "photos")
+    with pytest.raises(UserError, match="not a Tensor; load them first"):
+        adapt(tiny_gan(), noise_images().pixels)
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
+    with pytest.warns(UserWarning, match="No checkpoint at iteration .*No space left"):
+        run = adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+    assert run.finished and run.iterations == 12 and not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A GAN is a generator, a discriminator and their configuration: sample it, save it, load it.
+"""A GAN is a generator, a discriminator and their configuration: sample it, combine it with others, save it (`gans/stored.py` loads it).
 
 Files are safetensors: tensors under `generator.` and `discriminator.`, the configuration and the model card as JSON in
 the metadata. Every file that we write carries both networks, since nearly every adaptation method needs both; of a public
@@ -6,22 +6,18 @@ release that has the generator alone, the configuration of the discriminator is 
 """
 
 import copy
-import difflib
-import hashlib
 import json
-import pickle
+import math
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, atomic_write, data_dir
-from fewshotgan.gans import gp_resnet, mixture, official, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.files import UserError, atomic_write
+from fewshotgan.gans import gp_resnet, mixture, progan, sngan, stylegan2, wgan_resnet
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
@@ -82,7 +78,7 @@ class GAN:
             torch.manual_seed(seed)
             try:
                 networks = _networks(config)
-            except (TypeError, ValueError, KeyError) as error:
+            except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
                 raise UserError(f"{name} has a configuration that builds no GAN ({error}).") from error
         layout = [network.to(memory_format=torch.channels_last) for network in networks]  # about a quarter faster on a CPU
         return cls(layout[0], layout[1], config, name)
@@ -119,7 +115,14 @@ class GAN:
         return next(self.generator.parameters()).device
 
     def latents(self, n: int, seed: int = 0) -> Tensor:
-        """Return the n latents (n, z_dim) of a seed, the same on every device."""
+        """Return the n latents (n, z_dim) of a seed, the same on every device.
+
+        Raises:
+            UserError: if n is below 1, or the seed none that PyTorch takes.
+        """
+        if n < 1:
+            raise UserError(f"n={n} latents can't be drawn; give at least 1.")
+        check_seed(seed)
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
     def labels(self, n: int, seed: int = 0) -> Tensor:
@@ -146,7 +149,13 @@ class GAN:
 
     @torch.no_grad()
     def render(self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of seed 0."""
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of seed 0.
+
+        Raises:
+            UserError: if the truncation is no number, or the GAN has no such labels.
+        """
+        if not math.isfinite(truncation):
+            raise UserError(f"truncation={truncation} is no number; give 1 for none, towards 0 for less diverse images.")
         y, images = self.given(labels, len(z)), []
         for i in range(0, len(z), batch):
             condition = {} if y is None else {"labels": y[i : i + batch].to(self.device)}
@@ -279,106 +288,13 @@ def combine(gans: Sequence[GAN]) -> GAN:
     return combined
 
 
+def check_seed(seed: int) -> None:
+    """Raise one sentence for a seed that PyTorch's random numbers can't begin with."""
+    if not 0 <= seed < 2**63:
+        raise UserError(f"seed={seed} can't be; give a whole number from 0 to below 2^63.")
+
+
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """Interpolate between two latents (z_dim,) along the great circle; t in 0..1."""
     angle = torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-0.9999, 0.9999))
     return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
-
-
-def gans() -> dict[str, str]:
-    """Return the shipped GANs: {name: one line about it}."""
-    return {path.stem: _read_metadata(path)["card"].get("summary", "") for path in sorted(_shipped().glob("*.safetensors"))}
-
-
-@cache
-def version(name: str) -> str:
-    """Return twelve digits that stand for a shipped GAN: of the SHA-256 of its configuration and its weights, but not of its card."""
-    path = _shipped() / f"{name}.safetensors"
-    with open(path, "rb") as file:
-        tensors = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        del tensors["__metadata__"]
-        head = json.dumps([_read_metadata(path)["config"], tensors], sort_keys=True)
-        return hashlib.sha256(head.encode() + file.read()).hexdigest()[:12]
-
-
-def load_gan(name_or_path: str | Path) -> GAN:
-    """Load a shipped GAN by name, a file of ours, or an official release.
-
-    Args:
-        name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
-            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`, "d" may be missing), AdAM's included, of ProGAN as
-            pro_gan_pytorch or pytorch_GAN_zoo write it, of GP-GAN as GAN_stability does, or a generator of SNGAN or cGAN-PD as
-            mimicry writes it.
-
-    Raises:
-        UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
-    """
-    path = Path(name_or_path)
-    shipped = _shipped() / f"{name_or_path}.safetensors"
-    if shipped.is_file():
-        return _load_ours(shipped)
-    if not path.is_file():
-        close = difflib.get_close_matches(str(name_or_path), gans(), n=1) or sorted(gans())
-        raise UserError(f"There is no GAN {str(name_or_path)!r}, shipped or as a file; perhaps {' or '.join(close)}?")
-    if path.suffix == ".safetensors":
-        return _load_ours(path)
-    return _load_official(path)
-
-
-def _shipped() -> Path:
-    return data_dir() / "gans"
-
-
-def _read_metadata(path: Path) -> dict[str, Any]:
-    """Return {"name", "config", "card"} of a file of ours."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["fewshotgan"])
-    except KeyError as error:
-        raise UserError(f"{path} is a safetensors file, but not one that fewshotgan wrote: it has no configuration.") from error
-    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise UserError(f"{path} is damaged or no safetensors file ({error}); get it again from where it came.") from error
-
-
-def _load_ours(path: Path) -> GAN:
-    metadata = _read_metadata(path)
-    gan = GAN.create(metadata["config"], metadata["name"])
-    gan.card = metadata["card"]
-    _fill(gan, safetensors.torch.load_file(path), path)
-    return gan
-
-
-def _load_official(path: Path) -> GAN:
-    """Load a PyTorch checkpoint without ever running what it may contain."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
-        raise UserError(
-            f"{path} could not be read as plain weights: it is damaged, or a pickle that holds more than tensors, which is never opened."
-        ) from error
-    try:
-        config, generator, discriminator = official.convert(checkpoint)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise UserError(
-            f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, ProGAN as pro_gan_pytorch or '
-            f"pytorch_GAN_zoo write it, SNGAN as mimicry, GP-GAN as GAN_stability does); missing or unknown: {error}."
-        ) from error
-    gan = GAN.create(config, path.stem)
-    prefixed = {f"generator.{key}": value for key, value in generator.items()}
-    _fill(gan, {**prefixed, **{f"discriminator.{key}": value for key, value in discriminator.items()}}, path)
-    gan.refresh()
-    return gan
-
-
-def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
-    """Load tensors into both networks; a sentence instead of a stack of shapes if they don't fit."""
-    networks = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
-    wanted = networks.state_dict()
-    for key in sorted(wanted.keys() ^ tensors.keys()):
-        raise UserError(f"{path} does not fit its own configuration: the tensor {key} is {'missing' if key in wanted else 'too many'}.")
-    for key, value in wanted.items():
-        if value.shape != tensors[key].shape:
-            raise UserError(f"{path} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, not {tuple(value.shape)}.")
-        if not torch.isfinite(tensors[key]).all():
-            raise UserError(f"{path} holds numbers that are not finite, in {key}; get it again from where it came.")
-    networks.load_state_dict(tensors)

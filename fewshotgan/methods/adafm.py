@@ -11,7 +11,8 @@ As in the released code, modulations are frozen at first, for a sixth of the ite
 is `general="G4D6"` at 128 pixels (all groups of D but the last), `z_dim=4`, `penalised="both"` and twice the weight of the penalty.
 
 Differs: the head's last layer starts at the scale of the source's own features at its place, measured, where the released code has
-the ImageNet network's, 1,000. Further as `layer_transfer`.
+the ImageNet network's, 1,000. So does it where nothing else is the source's (`general_from` "scratch" or "fresh"): one number is
+transferred then, so that the rows of a comparison differ in the filters alone. Further as `layer_transfer`.
 """
 
 from collections.abc import Iterator

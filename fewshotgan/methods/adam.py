@@ -9,7 +9,7 @@ Paper: Zhao et al., "Few-shot Image Generation via Adaptation-Aware Kernel Modul
 
 What is in the choice follows the released code: in G the convolutions from 8 pixels on and the layers that map w to their styles,
 in D the convolutions of its residual blocks; one quantile for each of the three. The 4-pixel convolution, the image projections and
-the mapping network of G and the projection from the image of D are always modulated, G's constant is always kept, and D's last
+the mapping network (or miner) of G and the projection from the image of D are always modulated, G's constant is always kept, and D's last
 layers are always fine-tuned.
 
 Differs: masked filters are restored after every step, instead of zeroing their gradients, which holds only for Adam with beta1 = 0.
@@ -25,7 +25,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.adapters import LAYOUTS, KernelModulation, Shift, adapter_of, adapters, attach, folded, is_adapted, layers, original
+from fewshotgan.adapters import (
+    LAYOUTS,
+    KernelModulation,
+    Shift,
+    adapter_of,
+    adapters,
+    attach,
+    folded,
+    is_adapted,
+    is_kernel,
+    layers,
+    original,
+)
 from fewshotgan.files import UserError
 from fewshotgan.fisher import Parameters, both_fisher
 from fewshotgan.gans.gan import GAN
@@ -59,7 +71,7 @@ def modulate(network: nn.Module, layout: str, rng: torch.Generator, but: Sequenc
     for module in list(network.modules()):
         for name, parameter in list(module.named_parameters(recurse=False)):
             if id(parameter) not in left_out and name != "const":
-                kernel = parameter.dim() in (2, 4)
+                kernel = is_kernel(module, parameter)
                 attach(module, name, KernelModulation(parameter, layout, rng=rng) if kernel else Shift(parameter))
 
 
@@ -142,7 +154,7 @@ class AdAM(TransferGAN):
         found: dict[str, dict[str, nn.Module]] = {"convolutions": {}, "styles": {}, "discriminator": {}}
         always = {id(m) for key in ("mapping", "4") for part in self.generator.groups().get(key, []) for m in part.modules()}
         for name, layer in layers(self.generator):
-            if id(layer) not in always and "to_image" not in name:
+            if id(layer) not in always and "to_image" not in name and not name.startswith("prior."):
                 found["convolutions" if layer.weight.dim() == 4 else "styles"][name] = layer
         for name, layer in layers(self.discriminator):
             if is_adapted(layer, "weight") and "from_image" not in name:

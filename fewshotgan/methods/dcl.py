@@ -11,7 +11,9 @@ quality whatever the method, and differ in how fast they lose the source's diver
 The adversarial part is CDC's: anchors and patches.
 
 Differs: the authors published no training code; temperature and weights are those that public readings of the paper give. One
-layer is drawn for each step, and the adversarial batch itself is contrasted, so that source features are computed once per move.
+layer is drawn for each step, and the adversarial batch itself is contrasted, so that source features are computed once per move; D
+sees adapted, source and real images as augmented for the adversarial terms, each batch by a draw of its own. Where the generator has
+noise inputs, the source's are fixed and the adapted one's fresh.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fewshotgan.files import UserError
+from fewshotgan.gans.gan import GAN
 from fewshotgan.losses import logistic_discriminator, logistic_generator
 from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.method import Terms
@@ -58,6 +62,18 @@ class DCL(CDC):
     weight: float = 2.0
     discriminator_weight: float = 0.5
     temperature: float = 0.07
+
+    def start(self, gan: GAN) -> None:
+        """Refuse what contrasts can't be computed with, and begin as CDC does.
+
+        Raises:
+            UserError: if styles are to be mixed, or the temperature is 0.
+        """
+        if self.mixing:
+            raise UserError(f"{self.name} contrasts the samples of one and the same latents, so styles can't be mixed; leave out mixing.")
+        if self.temperature <= 0:
+            raise UserError(f"{self.name}: temperature={self.temperature} divides the similarities: give more than 0.")
+        super().start(gan)
 
     def generator_terms(self) -> Terms:
         """Adversarial loss, and each sample closer to the source's of its latent than to the source's of others (equation 4)."""

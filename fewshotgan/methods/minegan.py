@@ -65,7 +65,8 @@ class Mining(TransferGAN):
     def start(self, gan: GAN) -> None:
         """Put a fresh miner before each generator."""
         self.check()
-        super().start(gan.changed(self.task.seed, prior={"kind": "miner"}))
+        bare = gan.changed(prior=None)  # a miner that was there before goes: `changed` would keep its weights
+        super().start(bare.changed(self.task.seed, prior={"kind": "miner"}))
         self.combined = gan.config["family"] == MIXTURE
         self.fixed = True  # whether G is
         self.probabilities: list[list[float]] = []  # of the selector after each iteration since the start or the last resumption

@@ -5,8 +5,12 @@ every so many iterations the Fisher information of each filter is estimated anew
 quantile are kept as they are, those below a tiny quantile are set to zero for good (they carry what does not fit the target), the
 rest is fine-tuned. A warm-up trains D's last layers alone.
 
-Differs: importance is measured at the trained weights, not at their moving average. The warm-up takes an eighth of the iterations,
-the share of the released code.
+What is in the choice follows the released code: in G the convolutions from 8 pixels on, in D the convolutions of its residual blocks,
+a quantile for each network; a filter of D goes with its bias.
+
+Differs: importance is measured at the trained weights, not at their moving average; what is pruned is zero in the moving average too,
+from which the result is made (the released code leaves it to fade there). G's style layers, which have a quantile of their own in the
+released code, always train. The warm-up takes an eighth of the iterations, the share of the released code.
 """
 
 from collections.abc import Iterator
@@ -21,6 +25,8 @@ from fewshotgan.fisher import both_fisher
 from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.method import KeptRows, Stage
 from fewshotgan.methods.transfergan import TransferGAN
+
+NETWORKS = ("generator", "discriminator")
 
 
 @dataclass
@@ -48,15 +54,16 @@ class RICK(TransferGAN):
 
     def start(self, gan: GAN) -> None:
         """Check the options; nothing is frozen or pruned yet."""
-        if not (0 <= self.prune <= self.quantile <= 100 and 0 <= self.warmup < 1 and self.every >= 1 and self.samples >= 1):
+        shares = 0 <= self.prune <= self.quantile <= 100 and self.prune < 100 and 0 <= self.warmup < 1
+        if not (shares and self.every >= 1 and self.samples >= 1):
             raise UserError(
                 f"{self.name}: quantile={self.quantile} and prune={self.prune} are percentages with prune the smaller, "
                 f"warmup={self.warmup} a share below 1, every={self.every} and samples={self.samples} at least 1."
             )
         super().start(gan)
         self.kept = {"generator": KeptRows(), "discriminator": KeptRows()}
-        for name, layer in self.filters().items():  # which filters are pruned, saved with the networks
-            self.modules.register_buffer(f"pruned {name}".replace(".", " "), torch.zeros(len(layer.weight), dtype=torch.bool))
+        for name, layer in self.filters().items():
+            self.modules.register_buffer(pruned_key(name), torch.zeros_like(self.rows(name, layer)[0][:, 0, 0, 0], dtype=torch.bool))
         self.warming = False
 
     def stages(self, iterations: int) -> Iterator[Stage]:
@@ -80,41 +87,63 @@ class RICK(TransferGAN):
         return [parameter for module in self.discriminator.groups()["4"] for parameter in module.parameters()]
 
     def filters(self) -> dict[str, nn.Module]:
-        """Return the convolutions in the choice, by name in `modules`: those of G but the image projections, those of D's blocks."""
-        last = {id(part) for module in self.discriminator.groups()["4"] for part in module.modules()}
-        found = {}
-        for network in ("generator", "discriminator"):
-            for name, layer in layers(self.modules[network]):
-                if layer.weight.dim() == 4 and id(layer) not in last and "image" not in name:
-                    found[f"{network}.{name}"] = layer
-        return found
+        """Return the convolutions in the choice, by name in `modules`: G's from 8 pixels on but to the image, those of D's blocks."""
+        left_out = {id(part) for key in NETWORKS for module in self.modules[key].groups()["4"] for part in module.modules()}
+        return {
+            f"{network}.{name}": layer
+            for network in NETWORKS for name, layer in layers(self.modules[network])
+            if layer.weight.dim() == 4 and id(layer) not in left_out and "image" not in name
+        }  # fmt: skip
+
+    def rows(self, name: str, layer: nn.Module) -> list[nn.Parameter]:
+        """Return the parameters of which a row belongs to one filter of a layer: its weight, and in D its bias."""
+        kinds = ("weight", "bias") if name.startswith("discriminator") else ("weight",)
+        return [parameter for kind in kinds if (parameter := getattr(layer, kind, None)) is not None]
 
     def estimate(self) -> None:
         """Estimate each filter's Fisher information, and settle which are frozen and which are pruned."""
-        scores = self.importance()
-        for network in ("generator", "discriminator"):
+        scores, filters = self.importance(), self.filters()
+        for network in NETWORKS:
             self.kept[network].clear()
             members = {name: value for name, value in scores.items() if name.startswith(network)}
             pooled = torch.cat(list(members.values())).double()
             high, low = (torch.quantile(pooled, percent / 100) for percent in (self.quantile, self.prune))
             for name, value in members.items():
-                pruned = self.modules.get_buffer(f"pruned {name}".replace(".", " "))
+                pruned = self.modules.get_buffer(pruned_key(name))
                 if self.prune:
                     pruned |= value.double() <= low
-                weight = self.filters()[name].weight
-                with torch.no_grad():
-                    weight[pruned] = 0
-                self.kept[network].keep(weight, pruned | (value.double() > high))
+                for parameter in self.rows(name, filters[name]):
+                    with torch.no_grad():
+                        parameter[pruned] = 0
+                    self.kept[network].keep(parameter, pruned | (value.double() > high))
 
     def importance(self) -> dict[str, Tensor]:
-        """Return the mean Fisher information of each filter's weights, (out,), by name of the layer in `modules`."""
+        """Return each filter's Fisher information, (out,), by name of the layer: its weights' mean, or half of that and its bias's sum."""
         z = self.task.source.latents(self.samples, seed=self.task.seed).to(self.task.images.device)
-        names: dict[str, list[str]] = {"generator": [], "discriminator": []}
+        names: dict[str, list[str]] = {network: [] for network in NETWORKS}
+        for layer, module in self.filters().items():
+            network, name = layer.split(".", 1)
+            names[network] += [f"{name}.{kind}" for kind, _ in zip(("weight", "bias"), self.rows(layer, module), strict=False)]
+        found = both_fisher(self.generator, self.discriminator, names, z, self.task.images)
+        scores = {}
         for layer in self.filters():
             network, name = layer.split(".", 1)
-            names[network].append(f"{name}.weight")
-        found = both_fisher(self.generator, self.discriminator, names, z, self.task.images)
-        return {
-            f"{network}.{name.removesuffix('.weight')}": value.flatten(1).mean(dim=1)
-            for network, values in found.items() for name, value in values.items()
-        }  # fmt: skip
+            score, bias = found[network][f"{name}.weight"].flatten(1).mean(dim=1), found[network].get(f"{name}.bias")
+            scores[layer] = score if bias is None else (score + bias) / 2
+        return scores
+
+    def result(self, modules: nn.ModuleDict) -> GAN:
+        """Return plain networks in which the pruned filters are zero, which a moving average alone forgets slowly."""
+        gan = super().result(modules)
+        networks = {"generator": gan.generator, "discriminator": gan.discriminator}
+        with torch.no_grad():
+            for name in self.filters():
+                network, layer = name.split(".", 1)
+                for parameter in self.rows(name, networks[network].get_submodule(layer)):
+                    parameter[self.modules.get_buffer(pruned_key(name))] = 0
+        return gan
+
+
+def pruned_key(layer: str) -> str:
+    """Return the name under which `modules` has a layer's pruned filters, saved with the networks."""
+    return f"pruned {layer}".replace(".", " ")

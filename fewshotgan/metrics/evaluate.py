@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write, cache_dir
 from fewshotgan.images import Images, load_images
-from fewshotgan.metrics.diversity import intra_lpips
+from fewshotgan.metrics.diversity import AT_MOST, intra_lpips
 from fewshotgan.metrics.features import NOISE, SIDES, features
 from fewshotgan.metrics.frechet import frechet_distance
 from fewshotgan.metrics.kernel import kernel_distance
@@ -19,6 +19,7 @@ from fewshotgan.metrics.sharpness import sharpness
 
 VERSION = 2  # of the protocol, to raise whenever a change here moves a number; old caches are then left alone
 NEIGHBOURS = 3
+INTRA = (("intra_lpips_efficientnet", "efficientnet"), ("intra_lpips", "vgg"))
 KEYS = {"efficientnet": ("fd_efficientnet", "kd_efficientnet"), "inception": ("fid", "kid")}
 
 
@@ -44,7 +45,7 @@ def evaluate(
 
     Args:
         gan: a GAN, or images (N, C, H, W), -1..1.
-        domain: a shipped domain, whose held-out images are the reference, or images of your own.
+        domain: a shipped domain, whose held-out images, resized to the GAN's where they differ, are the reference, or images of your own.
         n: how many images to generate.
         seed: of their latents.
         inception: also compute `fid` and `kid`; needs the Inception file, fetched once.
@@ -56,13 +57,13 @@ def evaluate(
         {"fd_efficientnet", "kd_efficientnet", "precision", "recall", "memorisation" (given `train`), "intra_lpips_efficientnet" (and
         "intra_lpips", given `inception`; with `diversity`), "kmmd_efficientnet", "mv_efficientnet" and "sharpness" (with `mining`),
         "fid" and "kid" (given `inception`), "protocol"}. Distances are better small; precision and recall, in 0..1, large; memorisation,
-        in 0..1, small; Intra-LPIPS large; MV and sharpness, which are ratios to real images, near 1.
+        in 0..1, small; Intra-LPIPS, whose clusters' sizes stand in the protocol, large; MV and sharpness, ratios to real images, near 1.
 
     Raises:
         UserError: if the sizes don't fit, there are fewer than four images of a kind, NaN among them, or no Inception to be had.
     """
-    real = load_images(domain, split="held_out") if isinstance(domain, str) else domain
     fake = gan if isinstance(gan, Tensor) else gan.sample(n, seed=seed)
+    real = _held_out(domain, fake) if isinstance(domain, str) else domain
     if fake.shape[1:] != real.pixels.shape[1:]:
         raise UserError(
             f"The generated images are {tuple(fake.shape[1:])} and those of {real.name} {tuple(real.pixels.shape[1:])} "
@@ -71,6 +72,7 @@ def evaluate(
     if min(len(real), len(fake)) <= NEIGHBOURS:
         raise UserError(f"{real.name}: {len(real)} real and {len(fake)} generated images are too few; give at least 4 of each.")
     scores: dict[str, Any] = {}
+    sizes: dict[str, tuple[int, ...]] = {}
     for extractor in ("inception", "efficientnet") if inception else ("efficientnet",):
         a, b = real_features(real, extractor), features(fake, extractor)
         distance, kernel = KEYS[extractor]
@@ -83,18 +85,25 @@ def evaluate(
     if diversity:
         if train is None:
             raise UserError("Intra-LPIPS is measured around the images that were trained on; hand them over as train.")
-        scores["intra_lpips_efficientnet"] = intra_lpips(fake, train.tensor()).value
-        if inception:
-            scores["intra_lpips"] = intra_lpips(fake, train.tensor(), "vgg").value
+        for name, backbone in INTRA[: 1 + inception]:
+            found = intra_lpips(fake, train.tensor(), backbone)
+            scores[name], sizes[name] = found.value, found.sizes
     said = protocol(real, isinstance(domain, str), len(fake), None if fake is gan else seed, inception)
-    return {**scores, "protocol": {**said, "kmmd": DEFINITION} if mining else said}
+    said |= {"kmmd": DEFINITION} if mining else {}
+    said |= {"intra_lpips": {"clusters": sizes, "pairs": f"of at most {AT_MOST} of a cluster"}} if diversity else {}
+    return {**scores, "protocol": said}
+
+
+def _held_out(domain: str, fake: Tensor) -> Images:
+    """Return the held-out images of a shipped domain at the size of generated ones (N, C, H, W)."""
+    return load_images(domain, split="held_out", resolution=fake.shape[-1], channels=fake.shape[1])
 
 
 def protocol(real: Images, held_out: bool, n_generated: int, seed: int | None, inception: bool) -> dict[str, Any]:
     """Return what a reader needs to repeat a number; seed is None where images were handed in, and not made here."""
     return {
         "version": VERSION,
-        "real": f"{real.name}, {'held out' if held_out else 'as given'}",
+        "real": f"{real.name}, {'held out' if held_out else 'as given'}" + (f", {real.note}" if held_out and real.note else ""),
         "n_real": len(real),
         "n_generated": n_generated,
         "sample_seed": seed,

@@ -7,6 +7,8 @@ from fewshotgan.tables.table import NOT_ADAPTED, PROFILE, Column, OwnTable, Row,
 
 SHOTS = (1, 5, 10, 25, 100)
 QUANTILES = (10, 25, 50, 75, 90)
+LAMBDAS = (1.0, 1e2, 1e4, 1e6)
+LAMBDA = 100.0  # of EWC in all tables: the best of those on the development target
 TARGETS = ("avatars/toon-head", "avatars/miniavs", "avatars/pixel-art", "avatars/thumbs")  # two close, two distant
 SOURCE = {"source, not adapted": Row(NOT_ADAPTED)}
 ADAM = {
@@ -14,7 +16,8 @@ ADAM = {
     "control: AdAM, random filters": Row("adam", (("importance", "random"),)),
     "control: AdAM, importance reversed": Row("adam", (("importance", "reversed"),)),
 }
-RIVALS = {"TransferGAN": Row("transfergan"), "FreezeD": Row("freezed"), "EWC": Row("ewc"), "CDC": Row("cdc"), "DCL": Row("dcl")}
+EWC = Row("ewc", (("weight", LAMBDA),))
+RIVALS = {"TransferGAN": Row("transfergan"), "FreezeD": Row("freezed"), "EWC": EWC, "CDC": Row("cdc"), "DCL": Row("dcl")}
 TEN = OwnTable(
     "adaptation-10-shot",
     "10-shot adaptation of avatars-stylegan2 to two close and two distant targets",
@@ -40,7 +43,16 @@ BY_SHOTS = OwnTable(
     {"TransferGAN": RIVALS["TransferGAN"], "AdAM": ADAM["AdAM"]},
     tuple(column for target in TARGETS[1:3] for column in columns("avatars-stylegan2", target, SHOTS)),
 )
-DEVELOPMENT = "avatars/adventurer"  # in no other table, and at the median distance
+DEVELOPMENT = "avatars/adventurer"  # in no table that compares methods, and not far from the median distance
+BY_WEIGHT = OwnTable(
+    "ewc-weight",
+    "EWC by lambda, on the development target: the choice of its weight",
+    "adam",
+    (),
+    {f"EWC, lambda {weight:g}": Row("ewc", (("weight", weight),)) for weight in LAMBDAS},
+    (Column(DEVELOPMENT, "avatars-stylegan2", DEVELOPMENT, 10),),
+    TEN.metrics,
+)
 BY_ITERATIONS = OwnTable(
     "adam-iterations",
     "The methods by the number of iterations, each cell a run of its own, on a development target",
@@ -112,5 +124,5 @@ def _progan_claims() -> list[Claim]:
     return found
 
 
-TABLES = (TEN, QUANTILE, BY_SHOTS, BY_ITERATIONS, *PROGAN)
+TABLES = (TEN, QUANTILE, BY_SHOTS, BY_WEIGHT, BY_ITERATIONS, *PROGAN)
 CLAIMS = _claims() + _progan_claims()

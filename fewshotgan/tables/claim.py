@@ -1,5 +1,6 @@
 """What the ledger holds of a cell, and claims: sentences of a paper that it decides."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -8,6 +9,8 @@ from fewshotgan import ledger
 from fewshotgan.tables.table import SEEDS, Column, Row, cell_spec
 
 ENOUGH_SEEDS = 3
+LARGE_IS_GOOD = ("intra_lpips_efficientnet", "sharpness")
+MV = "mv_efficientnet"
 
 
 def runs(row: Row, column: Column) -> dict[int, ledger.Entry]:
@@ -21,6 +24,16 @@ def scores(row: Row, column: Column, metric: str = "fd_efficientnet") -> dict[in
     """Return the recorded values of a cell by seed; failed runs have none."""
     found = runs(row, column).items()
     return {seed: entry["metrics"][metric] for seed, entry in found if entry["status"] == "ok" and metric in entry["metrics"]}
+
+
+def weighed(row: Row, column: Column, metric: str = "fd_efficientnet") -> list[float]:
+    """Return the values of a cell, a seed each, as a claim weighs them: a run that failed has the worst value, not none.
+
+    MV, of which 1 is the best, counts by its distance from 1.
+    """
+    known, worst = scores(row, column, metric), -math.inf if metric in LARGE_IS_GOOD else math.inf
+    values = [known.get(seed, worst) for seed, entry in runs(row, column).items() if seed in known or entry["status"] == "failed"]
+    return [abs(value - 1) for value in values] if metric == MV else values
 
 
 @dataclass(frozen=True)
@@ -47,15 +60,19 @@ class Claim:
         return min(len(self.lower()), len(self.higher()))
 
     def verdict(self) -> str:
-        """Return "holds", "does not hold", or "undecided" (fewer than three seeds, or overlapping intervals)."""
+        """Return "holds", "does not hold", or "undecided" (see `judge`)."""
         return judge(self.lower(), self.higher(), self.tie)
 
 
 def judge(lower: list[float], higher: list[float], tie: bool = False) -> str:
-    """Compare intervals of one standard deviation about the means; `tie`: whether an overlap is enough."""
+    """Compare intervals of one standard deviation about the means; `tie`: whether an overlap is enough.
+
+    An infinite value is a run that failed. A side of which one failed lies beyond everything that did not; of two such sides nothing
+    is decided, nor of fewer than three seeds.
+    """
     if min(len(lower), len(higher)) < ENOUGH_SEEDS:
         return "undecided"
-    (low, low_by), (high, high_by) = ((fmean(values), stdev(values)) for values in (lower, higher))
+    (low, low_by), (high, high_by) = (_interval(values) for values in (lower, higher))
     if low + low_by < high - high_by:
         return "holds"
     if low - low_by > high + high_by:
@@ -63,12 +80,18 @@ def judge(lower: list[float], higher: list[float], tie: bool = False) -> str:
     return "holds" if tie else "undecided"
 
 
+def _interval(values: list[float]) -> tuple[float, float]:
+    """Return mean and standard deviation; of values one of which is infinite, that one."""
+    failed = [value for value in values if math.isinf(value)]
+    return (failed[0], 0.0) if failed else (fmean(values), stdev(values))
+
+
 def best(rows: list[Row], column: Column, metric: str = "fd_efficientnet", largest: bool = False) -> list[float]:
     """Return the values, a seed each, of the row with the smallest (or largest) mean; none unless every row has enough seeds."""
-    found = [list(scores(row, column, metric).values()) for row in rows]
+    found = [weighed(row, column, metric) for row in rows]
     return (max if largest else min)(found, key=fmean) if all(len(values) >= ENOUGH_SEEDS for values in found) else []
 
 
 def values(row: Row, column: Column, metric: str = "fd_efficientnet") -> Callable[[], list[float]]:
     """Return what reads a cell's values, a seed each, when it is asked: for a claim."""
-    return lambda: list(scores(row, column, metric).values())
+    return lambda: weighed(row, column, metric)

@@ -4,8 +4,8 @@ The target domains: on the manifold is a class that the source has seen, off it 
 MV, have no released code; ours are defined in `fewshotgan.metrics.kmmd`.
 
 The rate of the adversarial methods on the small residual sources, whose weights are not equalised, is 0.0005, half of that of their own
-training, for all of them: at StyleGAN2's 0.002, and at 0.001, fine-tuning broke the generator within fifty iterations. This was seen in
-samples of one training run (25 dresses, seed 0); no held-out image was looked at.
+training, for all of them. It was chosen by samples of one training run (25 dresses, seed 0), no held-out image among them, when
+fine-tuning still moved the running statistics and broke at a higher rate; now StyleGAN2's 0.002 breaks nothing there, and is worse.
 
 BSA's latent term, a sum over the latent's numbers, is of another order than the others at its published weight; within our budget latents
 then follow it and not the images (mean absolute error of the 25 training sandals after 300 iterations: 0.24, at weight 0.001 0.13, of
@@ -135,8 +135,8 @@ def _of_table1(own: OwnTable, column: Column) -> list[Claim]:
         found.append(Claim(paper, f"{text}, {column.images} ({column.label}, {column.gan})", own.name, lower, higher, tie))
 
     claim("minegan", "MineGAN is best or tied in KMMD", kmmd(full), partial(best, [transfer, bsa, mined], column, METRICS[0]), True)
-    most = partial(best, [transfer, bsa, mined], column, METRICS[1], largest=True)
-    claim("minegan", "MineGAN is best or tied in MV", most, mv(full), True)
+    least = partial(best, [transfer, bsa, mined], column, METRICS[1])
+    claim("minegan", "MineGAN is best or tied in MV (nearest to 1, that of real images)", mv(full), least, True)
     for label, rival in (("TransferGAN", transfer), ("BSA", bsa)):
         if column is own.columns[0]:
             text = f"without fine-tuning MineGAN is on par with {label} or better in KMMD"
@@ -144,8 +144,9 @@ def _of_table1(own: OwnTable, column: Column) -> list[Claim]:
         else:
             claim("minegan", f"without fine-tuning MineGAN falls behind {label} in KMMD", kmmd(rival), kmmd(mined))
     claim("minegan", "control: a random miner loses to a trained one in KMMD", kmmd(mined), kmmd(random))
-    claim("bsa", "BSA does not collapse: more MV than TransferGAN", mv(transfer), mv(bsa))
-    claim("bsa", "BSA is blurrier than TransferGAN", sharp(bsa), sharp(transfer))
+    for label, row in ((label, row) for label, row in own.rows.items() if row.method == "bsa"):
+        claim("bsa", f"{label} does not collapse: its MV is nearer to 1 than TransferGAN's", mv(row), mv(transfer))
+        claim("bsa", f"{label} is blurrier than TransferGAN", sharp(row), sharp(transfer))
     return found
 
 

@@ -15,6 +15,7 @@ SEEDS = (0, 1, 2)
 PROFILE = PROFILES["laptop"]
 BUDGET: dict[str, Any] = {"iterations": PROFILE.iterations, "batch": PROFILE.batch, "augment": "diffaugment"}  # the same for every method
 NOT_ADAPTED = "none"  # the control: the source as it is
+FEW = 10  # images, up to which Intra-LPIPS is measured
 
 
 @dataclass(frozen=True)
@@ -90,4 +91,6 @@ def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     spec = {**source, "images": column.images, "method": row.method, "seed": seed}
     options = {"options": dict(row.options)} if row.options else {}
     budget = {**BUDGET, "iterations": column.iterations, "augment": row.augment}
-    return spec if row.method == NOT_ADAPTED else {**spec, "n": column.n, **budget, **options}
+    if row.method == NOT_ADAPTED:
+        return {**spec, "n": column.n} if column.n <= FEW else spec  # around few images diversity is measured, of the source too
+    return {**spec, "n": column.n, **budget, **options}
