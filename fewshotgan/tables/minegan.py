@@ -82,6 +82,15 @@ BY_SIZE = OwnTable(
     ON_SIZES + OFF_SIZES,
     METRICS[:3],
 )
+BY_LENGTH = OwnTable(
+    "bsa-iterations",
+    "BSA by the number of iterations, each cell a run of its own: 25 images of a class that the source has not seen (sandal)",
+    "minegan",
+    (),
+    {"BSA": ROWS["BSA"], **LOOSE},
+    tuple(_column(f"{count:,} iterations", "fashion-wgan", OFF, 25, count) for count in (200, 1000, 5000)),
+    METRICS,
+)
 CONDITIONAL = OwnTable(
     "minegan-conditional",
     "MineGAN's experiment iii: a class-conditional source and 500 images of a class, no labels",
@@ -182,5 +191,5 @@ def _constant(value: float) -> Values:
     return lambda: [value] * len(SEEDS)
 
 
-TABLES = (TABLE1, AVATARS, BY_SIZE, CONDITIONAL, MIXED, OF_FOUR)
+TABLES = (TABLE1, AVATARS, BY_SIZE, BY_LENGTH, CONDITIONAL, MIXED, OF_FOUR)
 CLAIMS = [claim for own in (TABLE1, AVATARS) for column in own.columns for claim in _of_table1(own, column)] + _of_several()

@@ -7,7 +7,6 @@ multiplication and addition of convolutions and linear layers; filters (depthwis
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -176,13 +175,25 @@ def fisher_seconds(gan: GAN, samples: int = 32) -> dict[str, float]:
     return {"batched": seconds(batched, 3), "loop": seconds(loop, 3), "mean": seconds(lambda: gradient(z), 3)}
 
 
-def peak_memory() -> float:
-    """Return the peak memory in MiB of a fresh process that adapts the avatars GAN for twenty steps."""
-    code = (
-        "import fewshotgan as f\n"
-        "f.adapt(f.load_gan('avatars-stylegan2'), f.load_images('avatars/thumbs', n=10), iterations=20, progress=False)\n"
-        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-    )  # getrusage would count the parent's memory as the child's
+FEW = "f.load_images('avatars/thumbs', n=10)"
+LARGE = "f.GAN.create(networks('stylegan2', 256, 3, {top}, {maximum}), 'large')"
+WORKS = {  # each in a process of its own
+    "loading the package and the avatars GAN": "f.load_gan('avatars-stylegan2')",
+    **{
+        f"an adaptation of it, batch 4, {method}": f"f.adapt(f.load_gan('avatars-stylegan2'), {FEW}, '{method}', iterations=20, progress=False)"
+        for method in ("transfergan", "adam", "dcl")
+    },
+    "sampling 100 images of it": "f.load_gan('avatars-stylegan2').sample(100)",
+    "evaluating 200 of its images": "f.evaluate(f.load_gan('avatars-stylegan2'), 'avatars/thumbs', n=200)",
+    "an adaptation at 256 pixels, batch 4": f"f.adapt({LARGE}, f.load_images('avatars/thumbs', n=10, resolution=256), iterations=4, progress=False)",
+}
+
+
+def peak_memory(work: str) -> float:
+    """Return the peak memory in MiB of a fresh process that does some work, Python code."""
+    head = "import fewshotgan as f\nfrom fewshotgan.pretrain import networks\n"
+    peak = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    code = f"{head}{work}\n{peak}"  # getrusage would count the parent's memory as the child's
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) / 1024
 
 
@@ -219,8 +230,8 @@ def main() -> None:
     print(f"{'sampling 100 images, 64 pixels':<52}{seconds(lambda: gan.sample(100)):>9.3f}")
     samples = gan.sample(200)
     print(f"{'evaluation of 200 images, real features cached':<52}{seconds(lambda: evaluate(samples, 'avatars/thumbs'), 2):>9.3f}")
-    print(f"peak memory of an adaptation of the avatars GAN, batch 4: {peak_memory():.0f} MiB")
-    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    for what, work in WORKS.items():
+        print(f"{f'peak memory: {what}':<76}{peak_memory(work.format(top=top, maximum=maximum)):>7.0f} MiB")
 
 
 if __name__ == "__main__":
