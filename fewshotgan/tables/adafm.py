@@ -165,7 +165,7 @@ def _claims() -> list[Claim]:
     claim(CROSS, "where all starts from the source, freezing too much of G hurts: G3D2 beats G5D2", CHOICE, "G5D2", LARGE)
     claim(GRID, "control: a random frozen part loses to the copied one", CHOICE, RANDOM, LARGE)
     claim(GRID, "control: a random frozen part is worse than none", "G0D0", RANDOM, LARGE)
-    for own, column in [(each, column) for each in (ABLATION,) for column in each.columns]:
+    for own, column in [(each, column) for each in (ABLATION, ON_AVATARS) for column in each.columns]:
         claim(own, "copying filters helps: GPHead beats GP-GAN", "(b) GPHead", "(a) GP-GAN", column)
         if column.n >= 1000:
             claim(own, "with much data the small head is no gain: GPHead beats SmallHead", "(b) GPHead", "(c) SmallHead", column)
@@ -173,7 +173,7 @@ def _claims() -> list[Claim]:
             claim(own, "with little data the small head helps: SmallHead beats GPHead", "(c) SmallHead", "(b) GPHead", column)
         claim(own, "modulation helps: Our beats SmallHead", "(d) Our", "(c) SmallHead", column)
         claim(own, "control: random filters, modulated, lose to the source's", "(d) Our", "control: Our, random filters", column)
-    for own, column in [(each, column) for each in (RIVALS,) for column in each.columns]:
+    for own, column in [(each, column) for each in (RIVALS, ON_AVATARS) for column in each.columns]:
         claim(own, "Our beats Scratch", "Our" if own == RIVALS else "(d) Our", "Scratch", column)
         claim(own, "Our beats TransferGAN", "Our" if own == RIVALS else "(d) Our", "TransferGAN", column)
         claim(own, "TransferGAN overfits and loses to Scratch", "Scratch", "TransferGAN", column)
@@ -186,5 +186,5 @@ def _claims() -> list[Claim]:
     return found
 
 
-TABLES = (GRID, CROSS, ABLATION, RIVALS, LIMITED, TWENTY_FIVE, CURVES)
+TABLES = (GRID, CROSS, ABLATION, RIVALS, ON_AVATARS, LIMITED, TWENTY_FIVE, CURVES)
 CLAIMS = _claims()
