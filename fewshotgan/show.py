@@ -164,15 +164,17 @@ def importance_figure(scores: Mapping[str, Mapping[str, Tensor]], share: float) 
     return figure
 
 
-def heat_map(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], x: str, y: str) -> "Figure":
-    """Return a table (rows, columns) as colours, with its numbers; NaN is left white."""
+def heat_map(
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], x: str, y: str, marks: Sequence[Sequence[str]] | None = None
+) -> "Figure":
+    """Return a table (rows, columns) as colours, with its numbers, and marks behind them if there are any; NaN is left white."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(0.9 * len(columns) + 1.6, 0.55 * len(rows) + 1.2), layout="constrained")
     image = axes.imshow(values, cmap="viridis_r", aspect="auto")
     middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0.0
     for (i, j), value in np.ndenumerate(values):
-        text = "-" if np.isnan(value) else f"{value:.0f}"
+        text = ("-" if np.isnan(value) else f"{value:.0f}") + (marks[i][j] if marks else "")
         axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if value > middle else "black")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)

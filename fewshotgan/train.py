@@ -107,7 +107,7 @@ class Loop:
         self.averages = nn.ModuleDict()
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.stage_index = self.stage_iteration = self.iteration = 0
-        self.stage_ends: list[dict[str, Tensor]] = []
+        self.stage_ends: list[dict[str, Tensor]] = []  # an empty one stands for modules that no resumption needs
         self.seconds, self.started = 0.0, time.monotonic()
         self.history: list[Row] = []
         self.snapshots: list[tuple[int, Tensor]] = []
@@ -152,7 +152,8 @@ class Loop:
         for index, stage in enumerate(self.method.stages(self.iterations)):
             if resumed and index < resumed["stage_index"]:
                 self.stage_ends.append(resumed["stage_ends"][index])
-                self.method.modules.load_state_dict(self.stage_ends[index])
+                if self.stage_ends[index]:
+                    self.method.modules.load_state_dict(self.stage_ends[index])
                 continue
             self.begin(stage, index)
             if resumed:
@@ -169,6 +170,8 @@ class Loop:
     def begin(self, stage: Stage, index: int) -> None:
         """Prepare optimisers and averages; moments of parameters that trained before are carried over."""
         self.stage_index, self.stage_iteration = index, 0
+        if self.method.last_stage_counts:
+            self.stage_ends = [{} for _ in self.stage_ends[1:]] + self.stage_ends[-1:]
         self.method.modules.train()
         before, self.optimisers = self.optimisers, {}
         for player in stage.players:

@@ -230,6 +230,8 @@ def test_rick_resumes_to_the_bit(tmp_path):
     while not part.finished:
         part = adapt(tiny_gan(), noise_images(), "rick", **options, out=tmp_path, minutes=1e-5)
     assert torch.equal(part.gan.sample(3), whole.gan.sample(3))
+    ends = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["stage_ends"]
+    assert len(ends) > 2 and [bool(end) for end in ends] == [False] * (len(ends) - 1) + [True]  # the file does not grow with the stages
 
 
 def test_rick_refuses_impossible_shares():

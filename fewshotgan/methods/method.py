@@ -167,6 +167,8 @@ class Method(ABC):
         judges: whether it needs the source's discriminator.
         several: whether it can adapt several GANs together.
         conditional: whether it makes use of the classes of a source; others get the mean class.
+        last_stage_counts: whether what it does between two stages depends on the modules alone, as they are then; a checkpoint then
+            holds those of the last finished stage, and not of every one.
         modules: every network that trains or is needed to resume, filled by `build`.
     """
 
@@ -178,6 +180,7 @@ class Method(ABC):
     judges: ClassVar[bool] = True
     several: ClassVar[bool] = False
     conditional: ClassVar[bool] = False
+    last_stage_counts: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Start without networks."""

@@ -45,6 +45,7 @@ class RICK(TransferGAN):
     name = "rick"
     paper = "Zhao et al., CVPR 2023, arXiv 2304.07574"
     summary = "freeze the filters that matter, prune those that don't fit, again and again as it trains"
+    last_stage_counts = True  # of many stages: each estimate begins anew, and what is pruned lies with the networks
 
     quantile: float = 60.0
     prune: float = 0.1

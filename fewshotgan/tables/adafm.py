@@ -3,7 +3,7 @@
 from dataclasses import replace
 from statistics import fmean
 
-from fewshotgan.tables.claim import Claim, scores, values
+from fewshotgan.tables.claim import Claim, runs, scores, values
 from fewshotgan.tables.table import Column, OwnTable, Row
 
 SOURCE = "fashion-gp-resnet"
@@ -136,6 +136,12 @@ def grid_means() -> list[list[float]]:
     """Return the grid's distances, mean over seeds, a row for each m and a column for each n; NaN where no run is or all collapsed."""
     found = [[list(scores(GRID.rows[f"G{m}D{n}"], LARGE).values()) for n in GROUPS] for m in GROUPS]
     return [[fmean(cell) if cell else float("nan") for cell in row] for row in found]
+
+
+def grid_failures() -> list[list[str]]:
+    """Return a star for each run of a cell of the grid that collapsed, laid out as `grid_means`."""
+    found = [[runs(GRID.rows[f"G{m}D{n}"], LARGE).values() for n in GROUPS] for m in GROUPS]
+    return [["*" * sum(entry["status"] == "failed" for entry in cell) for cell in row] for row in found]
 
 
 def curve_means() -> dict[str, tuple[list[int], list[float]]]:
