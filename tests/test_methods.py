@@ -50,6 +50,13 @@ def test_every_method_runs_learns_and_leaves_the_source_alone(method, family, tm
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_the_rate_is_that_of_the_weights_unless_it_is_given(family):
+    runs = [adapt(FAMILIES[family](), noise_images(), "transfergan", **QUICK, **given) for given in ({}, {"learning_rate": 0.001})]
+    rates = [run.spec["options"]["learning_rate"] for run in runs]
+    assert rates == [0.002 if family in ("stylegan2", "progan") else 0.0005, 0.001]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_freezed_keeps_the_lower_blocks_bit_identical_and_trains_the_rest(family):
     gan = FAMILIES[family]()
     run = adapt(gan, noise_images(), "freezed", frozen_down_to=8, **QUICK)

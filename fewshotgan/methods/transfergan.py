@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.losses import (
     logistic_discriminator,
     logistic_generator,
@@ -31,7 +32,7 @@ class TransferGAN(Method):
     """Fine-tune all of G and D.
 
     Args:
-        learning_rate: of both networks' Adam; the default is StyleGAN2's, whose weights are equalised (small residual GANs: 0.0005).
+        learning_rate: of both networks' Adam; by default 0.002, StyleGAN2's, where weights are equalised, a quarter of it elsewhere.
         r1_gamma: weight of R1 (the penalty is gamma / 2 |grad|^2); by default 10 at 256 pixels, falling with the area.
         r1_every: R1 is paid every so many iterations.
         path_length: weight of path-length regularisation, 0 for none (2 in the official code).
@@ -43,7 +44,7 @@ class TransferGAN(Method):
     paper = "Wang et al., ECCV 2018, arXiv 1805.01677"
     summary = "fine-tune all of G and D from the pretrained source"
 
-    learning_rate: float = 0.002
+    learning_rate: float | None = None
     r1_gamma: float | None = None
     r1_every: int = 16
     path_length: float = 0.0
@@ -71,6 +72,9 @@ class TransferGAN(Method):
         self.modules.register_buffer("path_average", torch.zeros((), device=gan.device))
         if self.r1_gamma is None:
             self.r1_gamma = 10 * (gan.resolution / 256) ** 2
+        if self.learning_rate is None:
+            equalised = any(isinstance(module, EqualConv2d) for module in gan.discriminator.modules())
+            self.learning_rate = 0.002 if equalised else 0.0005
 
     @property
     def generator(self) -> nn.Module:
