@@ -106,15 +106,14 @@ def stepper(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> Callable
     return lambda: loop.step(stage, Silent())  # type: ignore[arg-type]
 
 
-def step_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str = "transfergan", steps: int = 16) -> float:
-    """Return the mean time of `steps` adaptation steps of the last stage, one lazy R1 among them."""
-    step = stepper(gan, pixels, batch, method)
+def sixteen(step: Callable[[], None]) -> Callable[[], None]:
+    """Return what takes sixteen steps, one lazy R1 among them."""
 
-    def run() -> None:
-        for _ in range(steps):
+    def steps() -> None:
+        for _ in range(16):
             step()
 
-    return seconds(run, 3) / steps
+    return steps
 
 
 def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str, moves: int = 9) -> float:
@@ -130,7 +129,7 @@ def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: s
     return sorted(times)[moves // 2]
 
 
-def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int = 20) -> dict[str, float]:
+def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Return the median time of each work, taken in turns: a ratio of a few percent would drown in what else the machine does."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
@@ -145,7 +144,7 @@ def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
     """Print the steps (without R1) of the methods that freeze the layers near the image, beside fine-tuning all, on the recipe's GP-GAN."""
     gan = GAN.create(RECIPES["avatars-gp-resnet"].config, "GP-GAN").unconditional()
     methods = ("transfergan", *(name for name, made in METHODS.items() if issubclass(made, LayerTransfer)))
-    took = alternating_seconds({method: stepper(gan, pixels, batch, method) for method in methods})
+    took = alternating_seconds({method: stepper(gan, pixels, batch, method) for method in methods}, 20)
     for method in methods:
         ratio = f"{took[method] / took['transfergan']:.2f} x transfergan"
         if method == "adafm":
@@ -206,16 +205,17 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; matrix product {rate / 1e9:.0f} GFLOP/s")
     print(f"{'what':<52}{'seconds':>9}{'GFLOP':>8}{'share':>7}")
     gan, pixels = load_gan("avatars-stylegan2"), load_images("avatars/thumbs", n=100).pixels
-    base = {}
+    methods = [name for name, made in METHODS.items() if not issubclass(made, LayerTransfer)]
     for batch in (4, 16):
-        for method in (name for name, made in METHODS.items() if not issubclass(made, LayerTransfer)):
-            took, work = step_seconds(gan, pixels, batch, method), step_operations(gan, batch)
-            base[method, batch] = took
+        work = step_operations(gan, batch)
+        steps = alternating_seconds({method: sixteen(stepper(gan, pixels, batch, method)) for method in methods}, 5)
+        for method in methods:
+            took = steps[method] / 16
             share = f"{work / took / rate:>7.2f}" if method == "transfergan" else ""
             limit = f", limit {LIMITS[method]}" if method in LIMITS else ""
             if method == "minegan-noft":
                 limit += f", by operations at least {step_operations(gan, batch, mining=True) / work:.2f}"
-            ratio = f"  {took / base['transfergan', batch]:.2f} x transfergan{limit}" if ("transfergan", batch) in base else ""
+            ratio = f"  {steps[method] / steps['transfergan']:.2f} x transfergan{limit}"
             print(f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}")
         mining, full = (generator_move_seconds(gan, pixels, batch, method) for method in ("minegan-noft", "transfergan"))
         print(f"{f'the move of a miner, batch {batch}':<52}{mining:>9.3f}{'':>15}  {mining / full:.2f} x the generator's, limit {MOVE_LIMIT}")
@@ -225,7 +225,8 @@ def main() -> None:
     print(f"{'Fisher information of G, 32 samples':<52}{fisher['batched']:>9.3f}{'':>15}  {ratio}")
     top, maximum = (128, 512) if large else (8, 128)
     big = GAN.create(networks("stylegan2", 256, 3, top, maximum), f"256 pixels, {top} to {maximum} channels")
-    took, work = step_seconds(big, torch.randint(0, 255, (8, 3, 256, 256), dtype=torch.uint8), 4, steps=4), step_operations(big, 4)
+    large_steps = sixteen(stepper(big, torch.randint(0, 255, (8, 3, 256, 256), dtype=torch.uint8), 4, "transfergan"))
+    took, work = seconds(large_steps, 1) / 16, step_operations(big, 4)
     print(f"{f'step, {big.name}, batch 4, transfergan':<52}{took:>9.3f}{work / 1e9:>8.1f}{work / took / rate:>7.2f}")
     print(f"{'sampling 100 images, 64 pixels':<52}{seconds(lambda: gan.sample(100)):>9.3f}")
     samples = gan.sample(200)
