@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,22 @@ def append(entry: Entry) -> None:
 def read() -> dict[str, Entry]:
     """Return the runs by `spec_key`; of two of one spec the first counts."""
     path = ledger_path()
+    if not path.is_file():
+        return {}
+    state = path.stat()
+    return dict(_parsed(path, state.st_size, state.st_mtime_ns))
+
+
+@lru_cache(maxsize=2)  # a table asks for each of its cells; an append changes the size
+def _parsed(path: Path, _size: int, _changed: int) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         try:
             entry = json.loads(line)
             entries.setdefault(spec_key(entry["spec"]), entry)
         except (json.JSONDecodeError, KeyError, TypeError):
             if line.strip():
-                warnings.warn(f"{path}, line {number} is no whole entry and is skipped (cut by a crash?).", stacklevel=2)
+                warnings.warn(f"{path}, line {number} is no whole entry and is skipped (cut by a crash?).", stacklevel=3)
     return entries
 
 
