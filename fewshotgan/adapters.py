@@ -83,9 +83,10 @@ class AdaFM(nn.Module):
 
 
 class SingularValues(nn.Module):
-    """W' = W + U diag(s) V^T, with U and V the singular vectors of W; s is zero at the start (FSGAN, arXiv 2010.11943, section 3.1).
+    """W' = U diag(sigma (1 + s)) V^T, with W = U diag(sigma) V^T; s is zero at the start (FSGAN, arXiv 2010.11943, section 3.1).
 
-    The singular values of W' are those of W plus s, the vectors stay.
+    The singular vectors of W stay, its singular values are scaled: a step changes them in proportion, whatever the units in which
+    a layer keeps its weight (with an equalised learning rate that is not the size at which it works).
 
     Args:
         weight: (out, in, k, k), flattened to (out, in * k * k), or (out, in).
@@ -96,13 +97,13 @@ class SingularValues(nn.Module):
         u, values, vh = torch.linalg.svd(weight.detach().flatten(1), full_matrices=False)
         self.u: Tensor
         self.vh: Tensor
-        self.register_buffer("u", u.contiguous())
+        self.register_buffer("u", (u * values).contiguous())
         self.register_buffer("vh", vh.contiguous())
-        self.shift = nn.Parameter(torch.zeros_like(values))
+        self.scale = nn.Parameter(torch.zeros_like(values))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return W', of the shape of the weight."""
-        return weight + ((self.u * self.shift) @ self.vh).view(weight.shape)
+        return weight + ((self.u * self.scale) @ self.vh).view(weight.shape)
 
 
 class ChannelScale(nn.Module):

@@ -131,10 +131,10 @@ class ADA(NoAugment):
         self.steps, self.seen, self.signs = 0, 0, 0.0
 
     def update(self, real_logits: Tensor) -> None:
-        """Move p by the logits (N, 1) of augmented real images."""
+        """Move p by the logits of augmented real images, (N, 1), or of their patches, (N, 1, H, W), whose mean sign counts."""
         self.steps += 1
         self.seen += len(real_logits)
-        self.signs += float(real_logits.detach().sign().sum())
+        self.signs += float(real_logits.detach().sign().flatten(1).mean(dim=1).sum())
         if self.steps < self.interval:
             return
         direction = 1.0 if self.signs / self.seen > self.target else -1.0

@@ -112,7 +112,7 @@ class Loop:
         self.history: list[Row] = []
         self.snapshots: list[tuple[int, Tensor]] = []
         self.best_spread = 0.0
-        self.good: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
+        self.good: tuple[int, dict[str, Tensor], dict[str, Tensor]] | None = None
 
     def run(self, checkpoint: Path | None, minutes: float | None, progress: bool) -> Run:
         """Train all stages, or until time or the user says stop."""
@@ -140,9 +140,12 @@ class Loop:
         return self.outcome(finished)
 
     def save(self, checkpoint: Path | None) -> None:
-        """Write a checkpoint, if there is a place for it; a full disk costs the checkpoint, not the run."""
+        """Write a checkpoint, if there is a place for it; a full disk costs the checkpoint, not the run.
+
+        Weights that are not finite are not written: the run is about to stop, and the checkpoint before is the last good one.
+        """
         try:
-            if checkpoint:
+            if checkpoint and all(parameter.isfinite().all() for parameter in self.method.modules.parameters()):
                 save_checkpoint(checkpoint, self.state())
         except UserError as error:
             warnings.warn(f"No checkpoint at iteration {self.iteration}: {error} Training is not lost and goes on.", stacklevel=2)
@@ -263,16 +266,21 @@ class Loop:
             self.collapse("all samples have become the same image")
         self.best_spread = max(self.best_spread, spread)
         self.snapshots.append((self.iteration, images))
-        self.good = clone(self.method.modules), clone(self.averages)
+        self.keep()
         if self.viewer:
             self.viewer(self.iteration, images)
 
+    def keep(self) -> None:
+        """Remember the state as good."""
+        self.good = self.iteration, clone(self.method.modules), clone(self.averages)
+
     def collapse(self, reason: str) -> None:
         """Go back to the last good state and raise."""
+        kept = 0
         if self.good is not None:
-            self.method.modules.load_state_dict(self.good[0])
-            self.averages.load_state_dict(self.good[1])
-        kept = self.snapshots[-1][0] if self.snapshots else 0
+            kept, modules, averages = self.good
+            self.method.modules.load_state_dict(modules)
+            self.averages.load_state_dict(averages)
         raise CollapseError(
             f"{self.method.name} stopped at iteration {self.iteration}: {reason}; the state of iteration {kept} is kept "
             "(try a lower learning_rate or fewer iterations).",
@@ -303,7 +311,7 @@ class Loop:
             "iteration": self.iteration, "modules": self.method.modules.state_dict(),
             "averages": self.averages.state_dict(), "stage_ends": self.stage_ends[: self.stage_index],
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "rng": self.task.rng.get_state(), "augment": self.task.augment.state_dict(), "seconds": self.elapsed(),
+            "device": self.task.rng.device.type, "rng": self.task.rng.get_state(), "augment": self.task.augment.state_dict(), "seconds": self.elapsed(),
             "history": self.history, "snapshots": self.snapshots, "best_spread": self.best_spread,
         }  # fmt: skip
 
@@ -314,10 +322,17 @@ class Loop:
         self.averages.load_state_dict(state["averages"])
         for player in stage.players:
             self.optimisers[player.name].load_state_dict(state["optimisers"][player.name])
-        self.task.rng.set_state(state["rng"].cpu())
+        if state["device"] == self.task.rng.device.type:
+            self.task.rng.set_state(state["rng"].cpu())
+        else:  # whose generators have states of another form
+            self.task.rng.manual_seed(self.task.seed + self.iteration)
+            warnings.warn(
+                f"The run was begun on another kind of device ({state['device']}); it goes on here with other random numbers.", stacklevel=2
+            )
         self.task.augment.load_state_dict(state["augment"])
         self.seconds, self.best_spread = state["seconds"], state["best_spread"]
         self.history, self.snapshots = list(state["history"]), list(state["snapshots"])
+        self.keep()
 
 
 @contextmanager

@@ -84,9 +84,9 @@ def test_singular_vectors_stay():
     weight = torch.randn(5, 3, 2, 2)
     adapter = SingularValues(weight)
     with torch.no_grad():
-        adapter.shift.copy_(torch.linspace(0.1, 0.5, 5))
+        adapter.scale.copy_(torch.linspace(-0.5, 0.5, 5))
     before, after = torch.linalg.svdvals(weight.flatten(1)), torch.linalg.svdvals(adapter(weight).detach().flatten(1))
-    assert torch.allclose(after.sort().values, (before + adapter.shift.detach()).sort().values, atol=1e-5)
+    assert torch.allclose(after.sort().values, (before * (1 + adapter.scale.detach())).sort().values, atol=1e-5)
 
 
 class Released:

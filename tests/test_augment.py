@@ -76,6 +76,18 @@ def test_ada_averages_signs_over_its_interval_and_resumes_within_it():
     assert resumed.p == pytest.approx(0.08)
 
 
+def test_the_patches_of_an_image_have_one_vote_together():
+    ada = augment.ADA(thousands=0.1, interval=2)
+    patches = torch.ones(4, 1, 8, 8)
+    patches[:, :, :3] = -1  # a mean sign of 0.25
+    ada.update(patches)
+    ada.update(torch.ones(4, 1))  # E[sign] is 0.625, above 0.6
+    assert ada.p == pytest.approx(0.08)
+    ada.update(patches)
+    ada.update(patches)
+    assert ada.p == 0
+
+
 def test_translation_and_cutout_by_hand():
     x = torch.arange(1.0, 17.0).view(1, 1, 4, 4)
     moved = augment.translation(x, torch.tensor([1]), torch.tensor([-2]))

@@ -78,8 +78,9 @@ def test_scratch_takes_the_sizes_and_not_the_weights():
 
 @pytest.mark.parametrize("options", [{"path_length": 2.0, "path_length_every": 2, "mixing": 1.0}, {"augment": "ada"}, {"augment": None}])
 def test_options_of_training_run(options):
-    run = adapt(tiny_gan(), noise_images(), "transfergan", **QUICK, **options)
-    assert run.gan.sample(2).isfinite().all()
+    for method in ("transfergan", "fsgan"):
+        run = adapt(tiny_gan(), noise_images(), method, **QUICK, **options)
+        assert run.gan.sample(2).isfinite().all()
 
 
 @pytest.mark.parametrize("options", [{"path_length": 2.0}, {"mixing": 0.9}])

@@ -72,7 +72,7 @@ def test_judge():
     failed = float("inf")
     assert judge([1, 2, 3], [2, 1, failed]) == "holds"  # a run that failed is lost, whatever the others gave
     assert judge([1, failed, 3], [5, 6, 7], tie=True) == "does not hold"
-    assert judge([1, failed, 3], [5, 6, failed]) == "undecided"
+    assert judge([1, failed, 3], [5, 6, failed]) == judge([1, failed, 3], [5, 6, failed], tie=True) == "undecided"
     assert judge([-failed, 2, 3], [5, 6, 7]) == "holds"  # of what is good when it is large
 
 
@@ -85,6 +85,17 @@ def test_best_or_tied_needs_every_rival(empty):
         fill(own.name, row, lambda column, seed, i=i: 100 - 10 * i + 3 * seed)
     assert {claim["claim"]: claim["verdict"] for claim in claims()}[name] == "holds"
     assert best([own.rows[row] for row in rivals[:5]], own.columns[0]) == [60, 63, 66]
+
+
+def test_a_noisy_rival_hides_no_better_one(empty):
+    column = TABLES["adaptation-10-shot"].columns[0]
+    for row, found in ((Row("cdc"), (50, 100, 150)), (Row("dcl"), (100, 101, 102))):
+        for seed, value in enumerate(found):
+            entry = {"fd_efficientnet": value, "intra_lpips_efficientnet": -value}
+            ledger.append({"spec": cell_spec(row, column, seed), "metrics": entry, "status": "ok"})
+    rivals = [Row("cdc"), Row("dcl")]
+    assert judge([118, 120, 122], best(rivals, column), tie=True) == "does not hold"
+    assert judge(best(rivals, column, "intra_lpips_efficientnet", largest=True), [-118, -120, -122], tie=True) == "does not hold"
 
 
 def test_failed_runs_are_shown_and_do_not_count(empty):

@@ -155,6 +155,31 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(monkeypatch):
     assert torch.equal(good.gan.sample(4), expected.gan.sample(4))
 
 
+def test_a_resumed_run_that_breaks_keeps_what_it_resumed_from(monkeypatch, tmp_path):
+    def run(**options):
+        return adapt(tiny_gan(), noise_images(), "transfergan", iterations=40, batch=2, progress=False, snapshot_every=40, out=tmp_path, **options)
+
+    part = run(minutes=1e-6)
+    original = TransferGAN.generator_terms
+    poison = float("nan")
+    monkeypatch.setattr(TransferGAN, "generator_terms", lambda self: {name: value * poison for name, value in original(self).items()})
+    for options in ({"minutes": 1e-6}, {}):  # stopped before anybody looked at the loss, its weights are not written
+        with pytest.raises(CollapseError, match=f"the state of iteration {part.iterations} is kept") as caught:
+            run(**options)
+            run()
+        assert torch.equal(caught.value.run.gan.sample(2), part.gan.sample(2))
+
+
+def test_a_run_that_goes_on_on_another_kind_of_device_says_so(tmp_path):
+    part = adapt(tiny_gan(), noise_images(), "transfergan", **QUICK, out=tmp_path, minutes=1e-6)
+    file = tmp_path / "checkpoint.pt"
+    state = torch.load(file, weights_only=True)
+    torch.save({**state, "device": "cuda", "rng": torch.zeros(16, dtype=torch.uint8)}, file)
+    with pytest.warns(UserWarning, match="begun on another kind of device .cuda."):
+        whole = adapt(tiny_gan(), noise_images(), "transfergan", **QUICK, out=tmp_path)
+    assert not part.finished and whole.finished and whole.iterations == 12
+
+
 def test_collapsed_samples_stop_the_run(monkeypatch):
     original = TransferGAN.generator_terms
 

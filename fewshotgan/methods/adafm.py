@@ -35,9 +35,16 @@ SAMPLES = 64  # of the source, by which the scale of its features is measured
 @torch.no_grad()
 def feature_scale(source: GAN, groups: int, seed: int = 0) -> float:
     """Return the deviation over pixels, mean over channels and samples, of the features that the last `groups` groups of G go on with."""
-    module = list(source.generator.counted().values())[groups - 1][0]
     seen: list[float] = []
-    hook = module.register_forward_pre_hook(lambda _module, inputs: seen.append(float(inputs[0].std(dim=(2, 3)).mean())))
+
+    def measure(x: Tensor) -> None:
+        seen.append(float(x.std(dim=(2, 3)).mean()))
+
+    if groups == 1:  # the convolution at the image alone, with the activation before it
+        hook = list(source.generator.blocks.values())[-1].register_forward_hook(lambda _module, _inputs, output: measure(output))
+    else:
+        module = list(source.generator.counted().values())[groups - 1][0]
+        hook = module.register_forward_pre_hook(lambda _module, inputs: measure(inputs[0]))
     source.generator(source.latents(SAMPLES, seed).to(source.device), noise="const")
     hook.remove()
     return seen[0]

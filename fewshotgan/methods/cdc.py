@@ -9,7 +9,9 @@ Paper: Ojha et al., "Few-shot Image Generation via Cross-domain Correspondence" 
 
 Differs: in the released code R1 is due only where the image-level discriminator moves, so the patch head never receives it; here
 it does. The patch head reads the 32-pixel map, as theirs at 256 pixels, or the half of smaller images. Source and target see the
-same noise inputs in the consistency term, which is therefore exactly zero at the start.
+same noise inputs in the consistency term, which is therefore exactly zero at the start; not so for a generator with batch norm, which
+trains on the statistics of its batch while the source keeps to its running ones. The anchors are the latents of the run's seed: the
+first images of what `evaluate` draws with the same seed are of them (10 of 1,000 in our tables).
 """
 
 from collections.abc import Iterator

@@ -65,7 +65,7 @@ class Task:
     labels: Tensor | None = None
 
     def real(self) -> Tensor:
-        """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough."""
+        """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough, of at most 4,096."""
         return self.pick(self.draw())
 
     def draw(self) -> Tensor:

@@ -146,6 +146,7 @@ class TransferGAN(Method):
     def path(self) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
         w = self.generator.latents(self.task.latents(max(1, self.task.batch // 2)))
+        w = w if w.requires_grad else w.detach().requires_grad_()  # where nothing before w trains
         images = self.generator.synthesise(w, rng=self.task.rng)
         noise = torch.randn(images.shape, generator=self.task.rng, device=images.device)
         lengths = path_lengths(images, w, noise)

@@ -77,7 +77,7 @@ def judge(lower: list[float], higher: list[float], tie: bool = False) -> str:
         return "holds"
     if low - low_by > high + high_by:
         return "does not hold"
-    return "holds" if tie else "undecided"
+    return "holds" if tie and not math.isinf(low) else "undecided"
 
 
 def _interval(values: list[float]) -> tuple[float, float]:
@@ -87,9 +87,16 @@ def _interval(values: list[float]) -> tuple[float, float]:
 
 
 def best(rows: list[Row], column: Column, metric: str = "fd_efficientnet", largest: bool = False) -> list[float]:
-    """Return the values, a seed each, of the row with the smallest (or largest) mean; none unless every row has enough seeds."""
+    """Return the values, a seed each, of the row that is hardest to be tied with; none unless every row has enough seeds.
+
+    It is the row whose interval (as in `judge`) ends lowest, or with `largest` begins highest: who overlaps it is beaten by no row.
+    """
     found = [weighed(row, column, metric) for row in rows]
-    return (max if largest else min)(found, key=fmean) if all(len(values) >= ENOUGH_SEEDS for values in found) else []
+    if any(len(values) < ENOUGH_SEEDS for values in found):
+        return []
+    if largest:
+        return max(found, key=lambda values: _interval(values)[0] - _interval(values)[1])
+    return min(found, key=lambda values: sum(_interval(values)))
 
 
 def values(row: Row, column: Column, metric: str = "fd_efficientnet") -> Callable[[], list[float]]:

