@@ -311,7 +311,8 @@ class Loop:
             "iteration": self.iteration, "modules": self.method.modules.state_dict(),
             "averages": self.averages.state_dict(), "stage_ends": self.stage_ends[: self.stage_index],
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "device": self.task.rng.device.type, "rng": self.task.rng.get_state(), "augment": self.task.augment.state_dict(), "seconds": self.elapsed(),
+            "device": self.task.rng.device.type, "rng": self.task.rng.get_state(), "seconds": self.elapsed(),
+            "augment": self.task.augment.state_dict(),
             "history": self.history, "snapshots": self.snapshots, "best_spread": self.best_spread,
         }  # fmt: skip
 
