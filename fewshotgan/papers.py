@@ -4,6 +4,7 @@ import json
 import tomllib
 from functools import cache
 from statistics import fmean, stdev
+from textwrap import fill
 from typing import Any
 
 from fewshotgan.files import UserError, data_dir
@@ -62,12 +63,13 @@ def render(headers: list[str], rows: list[list[str]]) -> str:
 
 
 def render_published(paper: str, table: str) -> str:
-    """Return a published table as text."""
+    """Return a published table as text, with what is to be known of its source beneath."""
     entry = published(paper, table)
     metrics = "/".join(entry["metrics"])
     rows = [[label, *values] for label, values in entry["rows"].items()]
     head = f"published: {papers()[paper]['title']}, {papers()[paper]['venue']}, {entry['id']} ({metrics}; {entry['better']})"
-    return f"{head}\n{entry['caption']}\n{render(['', *entry['columns']], rows)}"
+    notes = "".join(f"\n{fill(place['note'], 140)}" for place in (papers()[paper], entry) if "note" in place)
+    return f"{head}\n{entry['caption']}\n{render(['', *entry['columns']], rows)}{notes}"
 
 
 def render_own(own: OwnTable) -> str:
@@ -84,7 +86,7 @@ def render_own(own: OwnTable) -> str:
     budget = ", ".join(f"{value} {key}" if key != "augment" else str(value) for key, value in {**BUDGET, "iterations": iterations}.items())
     head = f"ours, from the ledger: {own.name}"
     generated = "/".join(f"{each or 1000:,}" for each in sorted({column.mining for column in own.columns}))
-    same = "for every method" if all(row.augment == BUDGET["augment"] for row in own.rows.values()) else "where a row names no other"
+    same = "where D judges" if all(row.augment == BUDGET["augment"] for row in own.rows.values()) else "where a row names no other"
     foot = f"{budget} {same}; {generated} generated against held-out real images; mean ± standard deviation over seeds"
     if any(row.method == NOT_ADAPTED for row in own.rows.values()):
         foot += " (of the source, which is not trained, over samples)"

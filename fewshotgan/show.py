@@ -165,7 +165,7 @@ def importance_figure(scores: Mapping[str, Mapping[str, Tensor]], share: float) 
         panel.set_yticks(range(len(layers)), layers if panel is axes[0] else [""] * len(layers), fontsize=7)
     for name, shares in kept.items():
         axes[-1].plot(shares, range(len(layers)), marker="o", markersize=3, label=name)
-    axes[-1].set(title="share that is important", ylim=(len(layers) - 0.5, -0.5), xlim=(0, 1), yticks=[])
+    axes[-1].set(title="important", xlabel="share of the layer's filters", ylim=(len(layers) - 0.5, -0.5), xlim=(0, 1), yticks=[])
     axes[-1].grid(alpha=0.25)
     axes[-1].legend(frameon=False, fontsize=8)
     pyplot.close(figure)
@@ -173,22 +173,22 @@ def importance_figure(scores: Mapping[str, Mapping[str, Tensor]], share: float) 
 
 
 def heat_map(
-    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], x: str, y: str, marks: Sequence[Sequence[str]] | None = None
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], x: str, y: str, marks: Sequence[Sequence[str]], what: str
 ) -> "Figure":
-    """Return a table (rows, columns) as colours, with its numbers, and marks behind them if there are any; NaN is left white."""
+    """Return a table (rows, columns) of `what` as colours, with its numbers and a mark behind each, perhaps empty; NaN is left white."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(0.9 * len(columns) + 1.6, 0.55 * len(rows) + 1.2), layout="constrained")
     image = axes.imshow(values, cmap="viridis_r", aspect="auto")
     middle = (np.nanmin(values) + np.nanmax(values)) / 2 if np.isfinite(values).any() else 0.0
     for (i, j), value in np.ndenumerate(values):
-        text = ("-" if np.isnan(value) else f"{value:.0f}") + (marks[i][j] if marks else "")
+        text = ("-" if np.isnan(value) else f"{value:.0f}") + marks[i][j]
         axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if value > middle else "black")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.set(xlabel=x, ylabel=y)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes)
+    figure.colorbar(image, ax=axes, label=what)
     pyplot.close(figure)
     return figure
 

@@ -16,7 +16,8 @@ them (all, those of the image projections included), and the shift is added to t
 
 Differs: the first linear layer's weight, which trains at a rate of 1e-7 there, stays. Perceptual features are EfficientNet-Lite0's by
 default, with a weight that makes their term about as large as the L1 term between two images; VGG16's with the paper's weight, but
-with torchvision's weights and means instead of Caffe's, taken after the ReLUs. In StyleGAN2 the mapping network does without its
+with torchvision's weights and means instead of Caffe's, taken after the ReLUs: on images of unit scale instead of 0 to 255, where that
+weight is likely too small (not measured). In StyleGAN2 the mapping network does without its
 normalisation of z, so that zero is the middle of the latents, and truncation has an effect; the noise inputs are the stored ones.
 """
 

@@ -61,7 +61,7 @@ CROSS = OwnTable(
     },
     (LARGE,),
 )
-STEPS = {  # of the ablation, one change each
+STEPS = {  # of the ablation; from (a) to (b) all that is not frozen starts from the source too
     "(a) GP-GAN": GP_GAN,
     "(b) GPHead": Row("gphead"),
     "(c) SmallHead": Row("smallhead"),
