@@ -69,7 +69,8 @@ def light(picture: Image.Image) -> Image.Image:
     picture = picture.convert("RGB")
     step = max(1, round((picture.width * picture.height / PALETTE_PIXELS) ** 0.5))
     few = picture.resize((max(1, picture.width // step), max(1, picture.height // step)), Image.Resampling.NEAREST)
-    colours = few.quantize(256, kmeans=1, dither=Image.Dither.NONE)
+    colours = few.quantize(254, kmeans=1, dither=Image.Dither.NONE)
+    colours.putpalette([*(colours.getpalette() or [])[: 3 * 254], *PAPER, *INK])  # which stay as they are
     return picture.quantize(palette=colours, dither=Image.Dither.NONE)
 
 
