@@ -65,7 +65,7 @@ def test_figures(run, tmp_path):
 def test_importance_and_map_figures():
     scores = {"a": {"one": torch.tensor([0.1, 0.9]), "two": torch.tensor([0.8, 0.2, 0.3])}, "b": {"one": torch.rand(2), "two": torch.rand(3)}}
     figure = importance_figure(scores, 0.4)
-    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "share that is important"]
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "important"]
     assert figure.axes[-1].lines[0].get_xdata().tolist() == [0.5, 1 / 3]
     scatter = map_figure({"x": np.zeros((4, 2)), "y": np.ones((3, 2))})
     assert [len(points.get_offsets()) for points in scatter.axes[0].collections] == [4, 3]
