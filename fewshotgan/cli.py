@@ -1,9 +1,18 @@
 """The command `fewshotgan`: adapt, sample, pretrain, record, and print what there is."""
 
 import argparse
+import contextlib
+import dataclasses
+import inspect
+import io
 import json
+import math
+import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
+
+import torch
 
 from fewshotgan import papers, proximity
 from fewshotgan.files import UserError, atomic_write
@@ -19,12 +28,15 @@ from fewshotgan.tables import TABLES
 from fewshotgan.tables.table import SEEDS
 from fewshotgan.train import CollapseError, Run
 
-EXIT_USER, EXIT_STOPPED = 2, 130
+EXIT_USER, EXIT_STOPPED, EXIT_PIPE = 2, 130, 141
 LEAST_FOR_METRICS = 8
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; a fault of the user's is one sentence on stderr and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that a terminal can't show is no reason to stop
     options = parser().parse_args(arguments)
     try:
         return options.run(options) or 0
@@ -32,7 +44,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"fewshotgan: {error}", file=sys.stderr)
         return EXIT_USER
     except BrokenPipeError:
-        return 0
+        return EXIT_PIPE
+    except OSError as error:
+        print(f"fewshotgan: {error.filename or 'a file'}: {error.strerror or error}; give another name or folder.", file=sys.stderr)
+        return EXIT_USER
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+            print("fewshotgan: there is not enough memory for this; give fewer images at a time (--batch, --n).", file=sys.stderr)
+            return EXIT_USER
+        raise
     except KeyboardInterrupt:
         print("fewshotgan: stopped.", file=sys.stderr)
         return EXIT_STOPPED
@@ -41,27 +61,28 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = argparse.ArgumentParser(prog="fewshotgan", description="Adapt a pretrained GAN to a few images.")
+    top.add_argument("--version", action="version", version=f"fewshotgan {version('fewshotgan')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     new = commands.add_parser("adapt", help="adapt a GAN to a folder or zip of images", description=_adapt.__doc__)
     either = "a shipped GAN or a file; several are mined together (default: avatars-stylegan2)"
     new.add_argument("--gan", nargs="+", action="extend", help=either)
-    new.add_argument("--images", required=True, help="a folder, a zip, or a shipped domain such as avatars/pixel-art")
+    new.add_argument("--images", required=True, help="a folder, a zip, one image, or a shipped domain, see `fewshotgan domains`")
     new.add_argument("--n", type=int, help="only the first N images (of a shipped domain: the published subset)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")
     new.add_argument("--iterations", type=int, default=500, help="training steps (default: %(default)s)")
     new.add_argument("--batch", type=int, default=8, help="images per step (default: %(default)s)")
     new.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
-    new.add_argument("--augment", default="diffaugment", choices=["diffaugment", "ada", "none"], help="(default: %(default)s)")
+    new.add_argument("--augment", default="diffaugment", choices=["diffaugment", "ada", "none"], help="what D sees (default: %(default)s)")
     new.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the method, e.g. learning_rate=0.001")
-    new.add_argument("--minutes", type=float, help="stop after so long; the same command goes on later")
+    new.add_argument("--minutes", type=_minutes, help="stop after so long; the same command goes on later")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     new.add_argument("--out", type=Path, required=True, help="folder for the GAN, pictures and figures")
     new.set_defaults(run=_adapt)
 
     new = commands.add_parser("sample", help="draw images from a GAN", description=_sample.__doc__)
     new.add_argument("gan", help="a shipped GAN or a file")
-    new.add_argument("--n", type=int, default=32, help="how many (default: %(default)s)")
+    new.add_argument("--n", type=int, default=32, help="how many, on a sheet (default: %(default)s)")
     new.add_argument("--seed", type=int, default=0, help="of the latents (default: %(default)s)")
     new.add_argument("--truncation", type=float, default=1.0, help="1 for none, towards 0 for less diverse (default: %(default)s)")
     new.add_argument("--out", type=Path, required=True, help="a .png for a sheet, a .gif for a walk through the latents")
@@ -70,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     new = commands.add_parser("pretrain", help="make a source GAN by its recipe", description=_pretrain.__doc__)
     new.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
     new.add_argument("--images", help="a folder or zip of more images of the recipe's domain (default: those shipped)")
-    new.add_argument("--minutes", type=float, help="stop after so long; the same command goes on later")
+    new.add_argument("--minutes", type=_minutes, help="stop after so long; the same command goes on later")
     new.add_argument("--thousands", type=int, help="of images to see in all (default: the recipe's)")
     new.add_argument("--start", metavar="GAN", help="begin with the weights of this GAN (default: fresh weights)")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
@@ -81,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("table", help=f"one of {', '.join(TABLES)}")
     new.add_argument("--missing", action=argparse.BooleanOptionalAction, default=True, help="only what the ledger lacks")
     new.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="(default: 0 1 2)")
-    new.add_argument("--minutes", type=float, help="begin nothing that would not end by then")
+    new.add_argument("--minutes", type=_minutes, help="begin nothing that would not end by then")
     new.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     new.set_defaults(run=_record)
 
@@ -95,10 +116,31 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("source", nargs="?", default="avatars/personas", help="(default: %(default)s)")
     new.add_argument("--picture", type=Path, metavar="FILE", help="also write a PNG with images of each domain, nearest first")
     new.set_defaults(run=_proximity)
-    for name, listing in (("methods", methods), ("gans", gans)):
+    for name, listing in (("methods", methods), ("gans", gans), ("domains", domains)):
         new = commands.add_parser(name, help=f"list the {name}")
-        new.set_defaults(run=lambda _options, listing=listing: print("\n".join(f"{key:<20} {text}" for key, text in listing().items())))
+        new.set_defaults(run=lambda _options, listing=listing: print("\n".join(f"{key:<28} {text}" for key, text in listing().items())))
+        if name == "methods":
+            new.add_argument("name", nargs="?", help="a method: list its options")
+            new.set_defaults(run=_methods)
     return top
+
+
+def _minutes(text: str) -> float:
+    """Parse a time limit."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+    return value
+
+
+def _methods(options: argparse.Namespace) -> None:
+    """List the methods, or one and its options with their defaults."""
+    if options.name is None:
+        print("\n".join(f"{key:<28} {text}" for key, text in methods().items()))
+        return
+    method = create_method(options.name)
+    print(f"{options.name}: {method.summary} ({method.paper})\n\n{inspect.getdoc(type(method))}\n\noptions, as --option NAME=VALUE:")
+    print("\n".join(f"  {field.name} (default: {json.dumps(getattr(method, field.name))})" for field in dataclasses.fields(method)))
 
 
 def _proximity(options: argparse.Namespace) -> None:
@@ -110,9 +152,13 @@ def _proximity(options: argparse.Namespace) -> None:
 
 def _adapt(options: argparse.Namespace) -> int | None:
     """Adapt a GAN, or several together, to images and write the GAN, a sample sheet, a metrics file and an interpolation GIF."""
-    named = _options(options.option)
+    named, place = _options(options.option), Path(options.images)
+    if place.is_dir() and options.out.resolve().is_relative_to(place.resolve()):
+        raise UserError(f"--out {options.out} lies inside --images {place}, and would be trained on next time; choose another.")
     create_method(options.method, **named)  # refuses what is no option of the method, were it one of adapt's own
-    gan = combine([load_gan(name) for name in options.gan or ["avatars-stylegan2"]])
+    loaded = [load_gan(name) for name in options.gan or ["avatars-stylegan2"]]
+    gan = combine(loaded)
+    source = gan if len(loaded) == 1 else combine([one.unconditional() for one in loaded])  # to be drawn, without labels
     images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels)
     if images.note:
         print(images.note)
@@ -121,9 +167,9 @@ def _adapt(options: argparse.Namespace) -> int | None:
     try:
         run = adapt(gan, images, options.method, augment=augment, **arguments, **named)
     except CollapseError as collapse:
-        _write(collapse.run, gan, images, options)
+        _write(collapse.run, source, images, options, str(collapse))
         raise
-    _write(run, gan, images, options)
+    _write(run, source, images, options)
     if not run.finished:
         print(f"stopped at iteration {run.iterations}; the same command goes on from there")
         return EXIT_STOPPED
@@ -139,29 +185,33 @@ def _options(pairs: list[str]) -> dict[str, object]:
             raise UserError(f"--option {pair} is no NAME=VALUE.")
         try:
             parsed[name] = json.loads(value)
-        except json.JSONDecodeError:
-            parsed[name] = value
+        except ValueError:
+            parsed[name] = None if value.lower() == "none" else value
+            with contextlib.suppress(ValueError):
+                parsed[name] = float(value)  # .001, which JSON does not know
     return parsed
 
 
-def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace) -> None:
+def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, collapse: str | None = None) -> None:
     """Write what a run gave."""
-    out: Path = options.out
-    name = f"{Path(options.images).name or 'images'}-{options.method}"
+    out, place = options.out, Path(options.images)
+    stem = (place.stem if place.is_file() else place.name) if place.exists() or options.images in domains() else options.images
+    name = f"{re.sub('[/%, ]+', '-', stem)[:100] or 'images'}-{options.method}"
     run.gan.name = name
     run.gan.save(out / f"{name}.safetensors")
-    latent = run.spec["seed"] + 1
+    latent = run.spec["seed"] ^ 1  # another seed than that of the run, and as possible
     save_picture(result_figure(source.sample(10, latent), images, run.gan.sample(10, latent)), out / "result.png")
     save_picture(grid(run.gan.sample(32, latent), 8), out / "samples.png")
     save_film(run.gan.interpolate(4, 12, latent), out / "interpolation.gif")
     with atomic_write(out / "metrics.json") as temporary:
-        temporary.write_text(json.dumps({"spec": run.spec, "seconds": run.seconds, **_scores(run, images, options)}, indent=2))
+        made = {"iterations_made": run.iterations, "finished": run.finished, **({"collapse": collapse} if collapse else {})}
+        temporary.write_text(json.dumps({"spec": run.spec, **made, "seconds": run.seconds, **_scores(run, images, options)}, indent=2))
     print(f"{out}: {name}.safetensors, result.png, samples.png, interpolation.gif, metrics.json")
 
 
 def _scores(run: Run, images: Images, options: argparse.Namespace) -> dict[str, object]:
     """Return metrics against held-out images, or, for images of one's own, against those that were trained on, and say so."""
-    if options.images in domains():
+    if options.images in domains() or images.labels is not None:  # a domain, or a blend of some
         return evaluate(run.gan, options.images, n=500, train=images)
     if len(images) < LEAST_FOR_METRICS:
         return {"metrics": f"none: {len(images)} images are too few"}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from fewshotgan.files import UserError, data_dir
@@ -27,6 +27,15 @@ from fewshotgan.files import UserError, data_dir
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 MOST_PIXELS = 80_000_000  # of one image before it is decoded
 MOST_BYTES = 256 * 2**20  # of one file, packed or unpacked
+TURNS = {  # by EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 MIXTURES = {  # every domain of the collection but these, which serve as targets
     "avatars/source": ("toon-head", "miniavs", "pixel-art", "thumbs"),
     "fashion/source": ("sandal", "bag"),
@@ -48,6 +57,13 @@ class Images:
     name: str
     note: str = ""
     labels: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no set of images."""
+        x = self.pixels
+        if not isinstance(x, Tensor) or x.dtype != torch.uint8 or x.dim() != 4 or x.shape[1] not in (1, 3) or x.shape[2] != x.shape[3]:
+            what = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+            raise UserError(f"{self.name}: images are a uint8 tensor (N, 1 or 3, side, side) of 0 to 255, not {what}; convert them first.")
 
     def __len__(self) -> int:
         """Return N."""
@@ -165,6 +181,8 @@ def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Im
     n = n if n is not None else min(len(one) * 100 // share for one, share in zip(sets, shares.values(), strict=True))
     counts = [round(n * share / 100) for share in shares.values()]
     counts[-1] = n - sum(counts[:-1])
+    if len({one.pixels.shape[1:] for one in sets}) > 1:
+        raise UserError(f"The parts of {name} differ in size or channels; blend domains of one collection.")
     for one, count in zip(sets, counts, strict=True):
         if not 0 <= count <= len(one) or n < 1:
             raise UserError(f"{name}: of n={n} images {count} would be of {one.name}, which has {len(one)}; choose another n.")
@@ -188,7 +206,7 @@ def _from_path(path: Path, resolution: int, channels: int) -> Images:
     for name, data in _files(path):
         try:
             picture = _open(data)
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # a broken file raises a dozen kinds, by its format; it is left out, whatever it raises
             left_out.append(f"{name} ({_reason(error)})")
             continue
         cropped += picture.width != picture.height
@@ -207,7 +225,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if _is_image(p.relative_to(path))):
             yield str(file.relative_to(path)), _content(file)
-    elif zipfile.is_zipfile(path):
+    elif path.is_file() and zipfile.is_zipfile(path):
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
@@ -238,6 +256,8 @@ def _content(file: Path) -> bytes | str:
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
     """Return a member's bytes, or why it can't be read."""
+    if info.flag_bits & 1:
+        return "locked with a password"
     try:
         return archive.read(info)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, NotImplementedError) as error:
@@ -259,7 +279,16 @@ def _open(data: bytes | str) -> Image.Image:
     if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(f"{picture.width}x{picture.height} pixels are too many")
     picture.load()
-    return _plain(ImageOps.exif_transpose(picture))
+    return _plain(_upright(picture))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF says; a camera's EXIF may be wrong in parts, and then counts as far as it can be read."""
+    try:
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _plain(picture: Image.Image) -> Image.Image:

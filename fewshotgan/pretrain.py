@@ -174,6 +174,8 @@ def pretrain(
     recipe = RECIPES[name]
     if start is not None and start.config != recipe.config:
         raise UserError(f"{start.name} has other networks than the recipe {name}; leave out --start, or start with a GAN of that recipe.")
+    if start is not None and not {"images_seen", "seconds", "recipe"} <= start.card.keys():
+        raise UserError(f"{start.name} was not made by pretraining: its card does not say how many images it has seen; start with another.")
     images = images or load_images(recipe.images)
     place = choose_device(device)
     source = start or GAN.create(recipe.config, recipe.name, seed=seed)
@@ -184,6 +186,8 @@ def pretrain(
         raise UserError(f"{source.name} has seen {seen} images; ask for more than that with --thousands.")
     check_folder(out)
     loop = make_loop(recipe, source, images, iterations, seed, place, viewer)
+    if start:
+        loop.spec["digests"]["start"] = digest([*source.generator.state_dict().values(), *source.discriminator.state_dict().values()])
     run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
     run.gan.name = recipe.name
     run.gan.card = card(recipe, run, images, seen + loop.iteration * recipe.batch, place)

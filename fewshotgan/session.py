@@ -99,6 +99,9 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
         raise UserError(f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks.")
     if len(images) < method.least_images:
         raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
+    for name, value in (("iterations", iterations), ("batch", batch), ("seed", seed)):
+        if not isinstance(value, int):
+            raise UserError(f"{name}={value!r} must be a whole number.")
     if iterations < 1 or batch < 1:
         raise UserError(f"iterations={iterations} and batch={batch} must both be at least 1.")
     check_seed(seed)

@@ -128,16 +128,25 @@ class Loop:
                     if time.monotonic() - saved > CHECKPOINT_SECONDS:
                         self.save(checkpoint)
                         saved = time.monotonic()
-        except KeyboardInterrupt:
-            return self.stop(checkpoint)
+        except KeyboardInterrupt:  # the second one, in the middle of an iteration: what was saved before it counts
+            return self.outcome(finished=False)
+        except BrokenPipeError:  # nobody reads the progress bar any more
+            self.save(checkpoint)
+            raise
         finally:
             bar.close()
         return self.stop(checkpoint, finished=True)
 
     def stop(self, checkpoint: Path | None, finished: bool = False) -> Run:
         """Save what there is and return it."""
+        if not self.finite():
+            self.collapse("a weight is not finite")
         self.save(checkpoint)
         return self.outcome(finished)
+
+    def finite(self) -> bool:
+        """Return whether all weights are finite."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.method.modules.parameters())
 
     def save(self, checkpoint: Path | None) -> None:
         """Write a checkpoint, if there is a place for it; a full disk costs the checkpoint, not the run.
@@ -145,7 +154,7 @@ class Loop:
         Weights that are not finite are not written: the run is about to stop, and the checkpoint before is the last good one.
         """
         try:
-            if checkpoint and all(parameter.isfinite().all() for parameter in self.method.modules.parameters()):
+            if checkpoint and self.finite():
                 save_checkpoint(checkpoint, self.state())
         except UserError as error:
             warnings.warn(f"No checkpoint at iteration {self.iteration}: {error} Training is not lost and goes on.", stacklevel=2)
@@ -160,7 +169,10 @@ class Loop:
                 continue
             self.begin(stage, index)
             if resumed:
-                self.restore(resumed, stage)
+                try:
+                    self.restore(resumed, stage)
+                except (KeyError, RuntimeError, ValueError) as error:
+                    raise UserError(f"The checkpoint is of another version ({error}); delete it to start afresh.") from error
                 bar.update(self.iteration)
                 resumed = None
             elif self.iteration == 0:
@@ -323,12 +335,13 @@ class Loop:
         self.averages.load_state_dict(state["averages"])
         for player in stage.players:
             self.optimisers[player.name].load_state_dict(state["optimisers"][player.name])
-        if state["device"] == self.task.rng.device.type:
+        device = state.get("device", self.task.rng.device.type)  # older checkpoints don't say
+        if device == self.task.rng.device.type:
             self.task.rng.set_state(state["rng"].cpu())
         else:  # whose generators have states of another form
             self.task.rng.manual_seed(self.task.seed + self.iteration)
             warnings.warn(
-                f"The run was begun on another kind of device ({state['device']}); it goes on here with other random numbers.", stacklevel=2
+                f"The run was begun on another kind of device ({device}); it goes on here with other random numbers.", stacklevel=2
             )
         self.task.augment.load_state_dict(state["augment"])
         self.seconds, self.best_spread = state["seconds"], state["best_spread"]

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from helpers import tiny_gan
+from helpers import tiny_gan, tiny_sngan
 from PIL import Image
 
 from fewshotgan import load_gan
@@ -64,12 +64,42 @@ def test_a_shipped_domain_of_another_size_is_measured_at_that_of_the_gan(ground,
     assert main([*line, "--iterations", "4", "--batch", "2", "--minutes", "0"]) == 130
     said, metrics = capsys.readouterr().out, json.loads((ground / "out" / "metrics.json").read_text())
     assert "resized to 16 pixels" in said and "stopped at iteration 1;" in said
+    assert (metrics["iterations_made"], metrics["finished"]) == (1, False)
     assert metrics["protocol"]["real"] == "avatars/pixel-art, held out, resized to 16 pixels (Lanczos), 3 channels"
 
 
 def test_gans_named_one_by_one_are_as_good_as_all_at_once(ground):
     parse = parser().parse_args
     assert parse(["adapt", "--gan", "a", "--gan", "b", "c", "--images", "x", "--out", "y"]).gan == ["a", "b", "c"]
+
+
+def test_a_class_conditional_gan_is_mined_beside_another(ground):
+    tiny_sngan(classes=3).refresh().save(ground / "classes.safetensors")
+    gans = [str(ground / "classes.safetensors"), str(ground / "classes.safetensors")]
+    line = ["adapt", "--gan", *gans, "--images", str(ground / "photos"), "--out", str(ground / "out"), "--iterations", "4", "--batch", "2"]
+    assert main([*line, "--method", "minegan"]) == 0
+    assert Image.open(ground / "out" / "result.png").size[0] > 96
+
+
+def test_what_it_wrote_is_not_trained_on(ground, capsys):
+    line = arguments(ground)
+    line[line.index("--out") + 1] = str(ground / "photos" / "out")
+    assert main(line) == 2 and "lies inside --images" in capsys.readouterr().err
+    assert not (ground / "photos" / "out").exists()
+
+
+def test_options_may_be_none_or_lack_the_nought(ground):
+    assert main(arguments(ground, "--option", "r1_gamma=none", "--option", "learning_rate=.001")) == 0
+    options = json.loads((ground / "out" / "metrics.json").read_text())["spec"]["options"]
+    assert options["learning_rate"] == 0.001
+
+
+def test_a_collapse_is_written_beside_what_is_left(ground, capsys):
+    assert main(arguments(ground, "--option", "learning_rate=1e30")) == 2
+    assert "not finite" in capsys.readouterr().err
+    metrics = json.loads((ground / "out" / "metrics.json").read_text())
+    assert not metrics["finished"] and "not finite" in metrics["collapse"]
+    assert load_gan(ground / "out" / "photos-freezed.safetensors").sample(1).isfinite().all()
 
 
 def test_one_image_works(ground):
@@ -104,6 +134,10 @@ THUMBS = ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x"]
         (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--method", "magic"], "no method 'magic'"),
         ([*THUMBS, "--option", "iterations=3"], "has no option 'iterations'"),
         ([*THUMBS, "--option", "learning_rate=abc"], "learning_rate='abc' must be a finite number"),
+        ([*THUMBS, "--option", "learning_rate=1" + 400 * "0"], "must be a finite number"),
+        ([*THUMBS, "--option", "name=3"], "has no option 'name'"),
+        ([*THUMBS, "--images", "50% avatars/thumbs, 50% fashion/dress"], "differ in size or channels"),
+        ([*THUMBS, "--images", 300 * "x"], "File name too long"),
         ([*THUMBS, "--option", "learning_rate=-1"], "learning_rate=-1 is too small"),
         ([*THUMBS, "--option", "r1_gamma=-1"], "r1_gamma=-1 is too small: give at least 0"),
         ([*THUMBS, "--option", "mixing=2"], "mixing=2 is a probability"),
@@ -132,7 +166,13 @@ def test_refusals_are_one_line_and_status_2(line, text, capsys, tmp_path, monkey
 
 
 def test_lists_and_claims(capsys):
-    for line, text in ((["methods"], "freezed"), (["gans"], "avatars-stylegan2"), (["tables"], "transfergan/table-2")):
+    for line, text in (
+        (["methods"], "freezed"),
+        (["methods", "adam"], "quantile (default: 50.0)"),
+        (["gans"], "avatars-stylegan2"),
+        (["domains"], "avatars/pixel-art"),
+        (["tables"], "transfergan/table-2"),
+    ):
         assert main(line) == 0
         assert text in capsys.readouterr().out
     assert main(["claims", "--json"]) == 0
@@ -142,10 +182,22 @@ def test_lists_and_claims(capsys):
 
 
 def test_help_of_every_command_reads(capsys):
-    for command in ("adapt", "sample", "pretrain", "record", "tables", "claims", "proximity", "methods", "gans"):
+    for command in ("adapt", "sample", "pretrain", "record", "tables", "claims", "proximity", "methods", "gans", "domains"):
         with pytest.raises(SystemExit) as leave:
             parser().parse_args([command, "--help"])
         assert leave.value.code == 0 and "usage: fewshotgan" in capsys.readouterr().out
+
+
+def test_a_pipe_that_closes_ends_the_run_and_keeps_it(ground):
+    line = [sys.executable, "-m", "fewshotgan", *arguments(ground)]
+    line[line.index("--iterations") + 1] = "4000"
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    read = b""
+    while b"2/4000" not in read and b"3/4000" not in read and process.poll() is None:
+        read += process.stderr.read(1)
+    process.stderr.close()
+    assert process.wait(timeout=120) == 141
+    assert 0 < torch.load(ground / "out" / "checkpoint.pt", weights_only=True)["iteration"] < 4000
 
 
 def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(ground):

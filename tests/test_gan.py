@@ -26,6 +26,13 @@ def test_save_and_load_give_the_same_samples(tmp_path):
     assert torch.equal(again.discriminator(x), gan.discriminator(x))
 
 
+def test_a_name_that_could_not_be_loaded_again_is_refused(tmp_path):
+    for name in ("gan.pt", "gan"):
+        with pytest.raises(UserError, match=r"must end in \.safetensors"):
+            tiny_gan().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_samples_follow_the_seed_and_the_contract():
     gan = tiny_gan()
     images = gan.sample(5, seed=1)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fewshotgan import images as module
 from fewshotgan.files import UserError
-from fewshotgan.images import domains, load_images
+from fewshotgan.images import Images, domains, load_images
 
 
 def picture(size=(40, 30), mode="RGB", colour=(200, 30, 60)):
@@ -39,6 +39,40 @@ def test_modes_sizes_and_orientation(tmp_path):
     assert load_images(tmp_path, resolution=8, channels=1).pixels.shape == (7, 1, 8, 8)
     values = loaded.tensor()
     assert values.dtype == torch.float32 and values.min() >= -1 and values.max() <= 1
+
+
+def test_a_camera_s_exif_counts_as_far_as_it_can_be_read(tmp_path):
+    stored = Image.new("RGB", (20, 20))
+    stored.paste((255, 255, 255), (0, 0, 20, 10))
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    data = bytearray(exif.tobytes())
+    data[8:10] = b"\x02\x00" if data[6:8] == b"II" else b"\x00\x02"  # two entries: the second one is cut off
+    for name, content in (("cut.jpg", bytes(data)), ("typed.jpg", b"Exif\0\0II*\0\x08\0\0\0\x02\0" + 2 * b"\x12\x01\x02\0\x04\0\0\0abc\0" + 4 * b"\0")):
+        stored.save(tmp_path / name, exif=content)
+    loaded = load_images(tmp_path, resolution=16)
+    assert len(loaded) == 2 and "left out" not in loaded.note
+
+
+def test_a_file_that_breaks_its_reader_is_left_out(tmp_path, monkeypatch):
+    picture().save(tmp_path / "a.png")
+    picture(colour=(1, 2, 3)).save(tmp_path / "b.png")
+    original = module._plain
+
+    def breaks(image):
+        if image.getpixel((0, 0)) == (1, 2, 3):
+            raise TypeError("odd tag")
+        return original(image)
+
+    monkeypatch.setattr(module, "_plain", breaks)
+    loaded = load_images(tmp_path, resolution=16)
+    assert len(loaded) == 1 and "left out: b.png (odd tag)" in loaded.note
+
+
+@pytest.mark.parametrize("pixels", [torch.rand(5, 1, 8, 8), torch.zeros(5, 8, 8, dtype=torch.uint8), np.zeros((5, 3, 8, 8), np.uint8)])
+def test_what_is_no_set_of_images_is_refused(pixels):
+    with pytest.raises(UserError, match="mine: images are a uint8 tensor"):
+        Images(pixels, "mine")
 
 
 def test_broken_ones_are_named_and_the_good_go_on(tmp_path):

@@ -122,6 +122,14 @@ def test_what_can_not_be_compared_is_refused_in_a_sentence():
     real = noise_images(8)
     with pytest.raises(UserError, match="load the real ones at the GAN's size"):
         evaluate(noise_images(8, 32).tensor(), real)
+    with pytest.raises(UserError, match="takes generated images as floats"):
+        evaluate(noise_images(10).pixels, noise_images(10))
+    with pytest.raises(UserError, match="takes generated images as floats"):
+        evaluate(noise_images(10).pixels.float(), noise_images(10))
+    with pytest.raises(UserError, match="a shipped domain's name or Images"):
+        evaluate("fashion-wgan", noise_images(10))
+    with pytest.raises(UserError, match="takes as train the images"):
+        evaluate(noise_images(10).tensor(), noise_images(10), train="photos")
     with pytest.raises(UserError, match="at least 4 of each"):
         evaluate(real.tensor()[:3], real)
     with pytest.raises(UserError, match="NaN"):

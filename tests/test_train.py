@@ -198,9 +198,20 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"another run \(seed=0\)"):
         adapt(tiny_gan(), noise_images(), "scratch", **QUICK, seed=1, out=tmp_path)
     file = tmp_path / "checkpoint.pt"
-    file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(UserError, match="damaged or none of ours"):
+    whole, state = file.read_bytes(), torch.load(file, weights_only=True)
+    for length in (0, 500, 5000, len(whole) - 100):
+        file.write_bytes(whole[:length])
+        with pytest.raises(UserError, match="damaged or none of ours"):
+            adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+    for other in (torch.zeros(3), {"spec": 5}, [1]):
+        torch.save(other, file)
+        with pytest.raises(UserError, match="damaged or none of ours"):
+            adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+    torch.save({key: value for key, value in state.items() if key != "augment"}, file)
+    with pytest.raises(UserError, match="of another version"):
         adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+    torch.save({key: value for key, value in state.items() if key != "device"}, file)  # as checkpoints once were
+    assert adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path).finished
 
 
 def test_other_images_or_another_source_by_the_same_name_are_another_run(tmp_path):

@@ -237,8 +237,10 @@ class GAN:
         """Write one safetensors file, whole or not at all; float16 makes it half as large and keeps three digits (see `halve`).
 
         Raises:
-            UserError: if the file can't be written.
+            UserError: if the name has another ending, or the file can't be written.
         """
+        if Path(path).suffix != ".safetensors":
+            raise UserError(f"{path} must end in .safetensors, by which it is known when it is loaded again.")
         networks = nn.ModuleDict({"generator": self.generator, "discriminator": self.discriminator})
         tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in networks.state_dict().items()}
         metadata = {"fewshotgan": json.dumps({"name": self.name, "config": self.config, "card": self.card})}

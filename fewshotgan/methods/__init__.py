@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-import math
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def methods() -> dict[str, str]:
     return {name: f"{method.summary} ({method.paper})" for name, method in METHODS.items()}
 
 
-def create_method(name: str, **options: object) -> Method:
+def create_method(name: str, /, **options: object) -> Method:
     """Return the method of that name with these options.
 
     Raises:
@@ -75,5 +75,5 @@ KINDS = {float: "a finite number", int: "a whole number", str: "a word", types.N
 def _is_of(value: object, kind: type) -> bool:
     """Return whether an option's value is of a kind; a whole number is a number too, true and false are none."""
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return isinstance(value, kind) and not isinstance(value, bool)

@@ -19,6 +19,7 @@ from fewshotgan.metrics.sharpness import sharpness
 
 VERSION = 2  # of the protocol, to raise whenever a change here moves a number; old caches are then left alone
 NEIGHBOURS = 3
+FAR = 10  # from -1..1, beyond what a generator draws: images of 0..255, most likely
 INTRA = (("intra_lpips_efficientnet", "efficientnet"), ("intra_lpips", "vgg"))
 KEYS = {"efficientnet": ("fd_efficientnet", "kd_efficientnet"), "inception": ("fid", "kid")}
 
@@ -62,6 +63,12 @@ def evaluate(
     Raises:
         UserError: if the sizes don't fit, there are fewer than four images of a kind, NaN among them, or no Inception to be had.
     """
+    if not (isinstance(gan, Tensor) or hasattr(gan, "sample")) or not isinstance(domain, str | Images):
+        raise UserError("evaluate takes a GAN or a tensor of images, and a shipped domain's name or Images; load them first.")
+    if not isinstance(train, Images | None):
+        raise UserError("evaluate takes as train the images that were trained on; load them first with load_images.")
+    if isinstance(gan, Tensor) and not (gan.is_floating_point() and gan.dim() == 4 and gan.nan_to_num().abs().max() < FAR):
+        raise UserError(f"evaluate takes generated images as floats (N, C, H, W), -1..1, not {gan.dtype} {tuple(gan.shape)}, {gan.max()}.")
     fake = gan if isinstance(gan, Tensor) else gan.sample(n, seed=seed)
     real = _held_out(domain, fake) if isinstance(domain, str) else domain
     if fake.shape[1:] != real.pixels.shape[1:]:
