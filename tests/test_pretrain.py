@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import CONFIG, noise_images, tiny_gp_resnet
+from helpers import CONFIG, noise_images, tiny_gan, tiny_gp_resnet
 
 from fewshotgan import gans, load_gan, load_images, pretrain
 from fewshotgan.files import UserError
@@ -30,6 +30,18 @@ def test_it_stops_by_itself_and_resumes_to_the_bit(recipe, tmp_path):
     assert last.card["images_seen"] == 1000 and last.card["data"] == {"domain": "avatars/thumbs", "training_images": 60}
     assert torch.equal(last.sample(4), whole.gan.sample(4))
     assert last.card["recipe"]["r1_gamma"] == 0.1 and last.card["recipe"]["batch"] == 50
+
+
+def test_a_start_counts_and_is_part_of_the_run(recipe, tmp_path):
+    options = {"images": noise_images(60), "progress": False}
+    start = pretrain.pretrain("tiny", tmp_path / "first", **options).gan
+    with pytest.raises(UserError, match="was not made by pretraining"):
+        pretrain.pretrain("tiny", tmp_path / "other", start=tiny_gan(), thousands=2, **options)
+    pretrain.pretrain("tiny", tmp_path / "second", thousands=2, minutes=0.0, **options)
+    with pytest.raises(UserError, match="another run"):  # one that began with fresh weights
+        pretrain.pretrain("tiny", tmp_path / "second", start=start, thousands=2, **options)
+    more = pretrain.pretrain("tiny", tmp_path / "third", start=start, thousands=2, **options)
+    assert more.gan.card["images_seen"] == 2000 and more.gan.card["started_from"]["images_seen"] == 1000
 
 
 def test_the_card_says_what_was_measured(recipe, tmp_path, monkeypatch):
