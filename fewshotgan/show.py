@@ -69,9 +69,12 @@ def light(picture: Image.Image) -> Image.Image:
     picture = picture.convert("RGB")
     step = max(1, round((picture.width * picture.height / PALETTE_PIXELS) ** 0.5))
     few = picture.resize((max(1, picture.width // step), max(1, picture.height // step)), Image.Resampling.NEAREST)
-    colours = few.quantize(254, kmeans=1, dither=Image.Dither.NONE)
-    colours.putpalette([*(colours.getpalette() or [])[: 3 * 254], *PAPER, *INK])  # which stay as they are
-    return picture.quantize(palette=colours, dither=Image.Dither.NONE)
+    colours = few.quantize(255, kmeans=1, dither=Image.Dither.NONE)
+    numbers = np.array(picture.quantize(palette=colours, dither=Image.Dither.NONE))
+    numbers[(np.asarray(picture) == PAPER).all(axis=2)] = 255  # white stays white
+    lighter = Image.fromarray(numbers)
+    lighter.putpalette([*((colours.getpalette() or []) + [0] * 768)[: 3 * 255], *PAPER])
+    return lighter
 
 
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:

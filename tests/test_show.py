@@ -133,4 +133,7 @@ def test_a_lighter_picture_keeps_its_colours():
     hues = rng.integers(0, 256, (400, 3), dtype=np.uint8)  # more than a palette holds
     tiles = hues[rng.integers(0, len(hues), (60, 80))].repeat(8, 0).repeat(8, 1)
     error = np.abs(np.asarray(light(Image.fromarray(tiles)).convert("RGB")).astype(int) - tiles).max(axis=2)
+    plain = Image.new("RGB", (9, 9), "white")
+    plain.paste((40, 40, 40), (0, 0, 3, 3))
+    assert light(plain).convert("RGB").getcolors() == plain.getcolors()
     assert error.mean() < 8 and error.max() <= 30  # the median cut alone: 9.1, and one pixel in forty is off by more
