@@ -3,10 +3,14 @@
 import json
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from fewshotgan.papers import CLAIMS, render_own
+from fewshotgan.tables import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
@@ -104,6 +108,26 @@ def test_published_numbers_are_in_the_papers(path):
             if text.startswith("published:"):
                 for number in re.findall(r"-?\d+\.\d+(?:/-?\d+\.\d+)?", text.split("\n", 2)[2]):
                     assert number in known, number
+
+
+def rows(text):
+    """Return the lines of a text that quote runs, without the spaces that align them."""
+    return [" ".join(line.split()) for line in text.splitlines() if re.search(r"\d seeds?\b", line)]
+
+
+@cache
+def recorded_now():
+    """Return every line that a table or a claim prints of the ledger as it ships."""
+    claims = "\n".join(f"{claim.verdict()} {claim.seeds()} seeds {claim.statement}" for claim in CLAIMS)
+    return set(rows("\n".join([*(render_own(table) for table in TABLES.values()), claims])))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_ledger_rows_are_those_of_the_shipped_ledger(path):
+    printed = [(cell.id, row) for cell in code(path) for output in cell.outputs for row in rows(output.get("text", ""))]
+    now = recorded_now()
+    stale = [line for line in printed if line[1] not in now]
+    assert printed and not stale, f"the ledger has changed: execute these cells again: {stale}"
 
 
 def test_the_make_target_runs_every_lesson():
