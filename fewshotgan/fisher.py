@@ -32,7 +32,8 @@ def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[T
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
     for parts in zip(*(sample.split(chunk) for sample in samples), strict=True):
         for name, value in gradients(parameters, *parts).items():
-            total[name] += value.square().sum(dim=0)
+            for each in value:  # faster than to square all and sum them: what is added to stays in the cache
+                total[name].addcmul_(each, each)
     return {name: value / len(samples[0]) for name, value in total.items()}
 
 
