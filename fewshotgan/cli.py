@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
     new.add_argument("--augment", default="diffaugment", choices=["diffaugment", "ada", "none"], help="what D sees (default: %(default)s)")
     new.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the method, e.g. learning_rate=0.001")
-    new.add_argument("--minutes", type=_minutes, help="stop after so long; the same command goes on later")
+    new.add_argument("--minutes", type=minutes, help="stop after so long; the same command goes on later")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     new.add_argument("--out", type=Path, required=True, help="folder for the GAN, pictures and figures")
     new.set_defaults(run=_adapt)
@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     new = commands.add_parser("pretrain", help="make a source GAN by its recipe", description=_pretrain.__doc__)
     new.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
     new.add_argument("--images", help="a folder or zip of more images of the recipe's domain (default: those shipped)")
-    new.add_argument("--minutes", type=_minutes, help="stop after so long; the same command goes on later")
+    new.add_argument("--minutes", type=minutes, help="stop after so long; the same command goes on later")
     new.add_argument("--thousands", type=int, help="of images to see in all (default: the recipe's)")
     new.add_argument("--start", metavar="GAN", help="begin with the weights of this GAN (default: fresh weights)")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("table", help=f"one of {', '.join(TABLES)}")
     new.add_argument("--missing", action=argparse.BooleanOptionalAction, default=True, help="only what the ledger lacks")
     new.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="(default: 0 1 2)")
-    new.add_argument("--minutes", type=_minutes, help="begin nothing that would not end by then")
+    new.add_argument("--minutes", type=minutes, help="begin nothing that would not end by then")
     new.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     new.set_defaults(run=_record)
 
@@ -116,16 +116,20 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("source", nargs="?", default="avatars/personas", help="(default: %(default)s)")
     new.add_argument("--picture", type=Path, metavar="FILE", help="also write a PNG with images of each domain, nearest first")
     new.set_defaults(run=_proximity)
-    for name, listing in (("methods", methods), ("gans", gans), ("domains", domains)):
+    new = commands.add_parser("methods", help="list the methods, or the options of one", description=_methods.__doc__)
+    new.add_argument("name", nargs="?", help="a method; without one, the list")
+    new.set_defaults(run=_methods)
+    for name, listing in (("gans", gans), ("domains", domains)):
         new = commands.add_parser(name, help=f"list the {name}")
-        new.set_defaults(run=lambda _options, listing=listing: print("\n".join(f"{key:<28} {text}" for key, text in listing().items())))
-        if name == "methods":
-            new.add_argument("name", nargs="?", help="a method: list its options")
-            new.set_defaults(run=_methods)
+        new.set_defaults(run=lambda _options, listing=listing: _print(listing()))
     return top
 
 
-def _minutes(text: str) -> float:
+def _print(lines: dict[str, str]) -> None:
+    print("\n".join(f"{key:<28} {text}" for key, text in lines.items()))
+
+
+def minutes(text: str) -> float:
     """Parse a time limit."""
     value = float(text)
     if not 0 <= value < math.inf:
@@ -136,7 +140,7 @@ def _minutes(text: str) -> float:
 def _methods(options: argparse.Namespace) -> None:
     """List the methods, or one and its options with their defaults."""
     if options.name is None:
-        print("\n".join(f"{key:<28} {text}" for key, text in methods().items()))
+        _print(methods())
         return
     method = create_method(options.name)
     print(f"{options.name}: {method.summary} ({method.paper})\n\n{inspect.getdoc(type(method))}\n\noptions, as --option NAME=VALUE:")

@@ -260,7 +260,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
         return "locked with a password"
     try:
         return archive.read(info)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError) as error:
         return f"the zip is damaged here: {error}"
 
 

@@ -187,7 +187,7 @@ def pretrain(
     check_folder(out)
     loop = make_loop(recipe, source, images, iterations, seed, place, viewer)
     if start:
-        loop.spec["digests"]["start"] = digest([*source.generator.state_dict().values(), *source.discriminator.state_dict().values()])
+        loop.spec["digests"]["start"] = digest(start.weights())
     run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
     run.gan.name = recipe.name
     run.gan.card = card(recipe, run, images, seen + loop.iteration * recipe.batch, place)

@@ -109,5 +109,4 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
 
 def digests(gan: GAN, images: Images) -> dict[str, str]:
     """Return what tells a source and images from others of the same names."""
-    weights = [*gan.generator.state_dict().values(), *gan.discriminator.state_dict().values()]
-    return {"gan": digest(weights), "images": digest([images.pixels])}
+    return {"gan": digest(gan.weights()), "images": digest([images.pixels])}

@@ -81,7 +81,7 @@ def choose_device(name: str | torch.device | None) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"The device {str(name)!r} can't be used here ({reason}); leave it out, or name cpu.") from error
     return device

@@ -227,6 +227,10 @@ class GAN:
         self.generator.refresh()
         return self
 
+    def weights(self) -> list[Tensor]:
+        """Return every tensor of both networks, buffers too, in a fixed order."""
+        return [*self.generator.state_dict().values(), *self.discriminator.state_dict().values()]
+
     def halve(self) -> "GAN":
         """Round the weights to what a file of half precision holds; returns self."""
         for network in (self.generator, self.discriminator):

@@ -67,7 +67,7 @@ def evaluate(
         raise UserError("evaluate takes a GAN or a tensor of images, and a shipped domain's name or Images; load them first.")
     if not isinstance(train, Images | None):
         raise UserError("evaluate takes as train the images that were trained on; load them first with load_images.")
-    if isinstance(gan, Tensor) and not (gan.is_floating_point() and gan.dim() == 4 and gan.nan_to_num().abs().max() < FAR):
+    if isinstance(gan, Tensor) and not (gan.is_floating_point() and gan.dim() == 4 and bool((gan.nan_to_num().abs() < FAR).all())):
         raise UserError(f"evaluate takes generated images as floats (N, C, H, W), -1..1, not {gan.dtype} {tuple(gan.shape)}, {gan.max()}.")
     fake = gan if isinstance(gan, Tensor) else gan.sample(n, seed=seed)
     real = _held_out(domain, fake) if isinstance(domain, str) else domain
