@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     new = commands.add_parser("record", help="run the missing cells of a table", description=_record.__doc__)
     new.add_argument("table", help=f"one of {', '.join(TABLES)}")
     new.add_argument("--missing", action=argparse.BooleanOptionalAction, default=True, help="only what the ledger lacks")
-    new.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="(default: 0 1 2)")
+    new.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="which, not how many (default: 0 1 2)")
     new.add_argument("--minutes", type=minutes, help="begin nothing that would not end by then")
     new.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     new.set_defaults(run=_record)

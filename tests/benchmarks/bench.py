@@ -7,6 +7,7 @@ multiplication and addition of convolutions and linear layers; filters (depthwis
 """
 
 import argparse
+import gc
 import subprocess
 import sys
 import time
@@ -35,12 +36,19 @@ MODULATION_LIMIT = 1.10  # times the same step without AdaFM's modulations
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
     """Return the median time of some work, after one go to warm up."""
     work()
-    times = []
-    for _ in range(repeats):
+    return sorted(once(work) for _ in range(repeats))[repeats // 2]
+
+
+def once(work: Callable[[], object]) -> float:
+    """Return the time of some work, without the garbage collector, as timeit measures."""
+    gc.collect()
+    gc.disable()
+    try:
         started = time.perf_counter()
         work()
-        times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+        return time.perf_counter() - started
+    finally:
+        gc.enable()
 
 
 def machine_rate() -> float:
@@ -134,9 +142,7 @@ def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int) ->
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - started)
+            times[name].append(once(work))
     return {name: sorted(taken)[repeats // 2] for name, taken in times.items()}
 
 
