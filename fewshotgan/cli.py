@@ -22,7 +22,7 @@ from fewshotgan.methods import create_method, methods
 from fewshotgan.metrics import evaluate
 from fewshotgan.pretrain import RECIPES, pretrain, publish
 from fewshotgan.record import record
-from fewshotgan.session import adapt
+from fewshotgan.session import BATCH, ITERATIONS, adapt
 from fewshotgan.show import domains_picture, grid, result_figure, save_film, save_picture
 from fewshotgan.tables import TABLES
 from fewshotgan.tables.table import SEEDS
@@ -70,8 +70,8 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--images", required=True, help="a folder, a zip, one image, or a shipped domain, see `fewshotgan domains`")
     new.add_argument("--n", type=int, help="only the first N images (of a shipped domain: the published subset)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")
-    new.add_argument("--iterations", type=int, default=500, help="training steps (default: %(default)s)")
-    new.add_argument("--batch", type=int, default=8, help="images per step (default: %(default)s)")
+    new.add_argument("--iterations", type=int, default=ITERATIONS, help="training steps (default: %(default)s)")
+    new.add_argument("--batch", type=int, default=BATCH, help="images per step (default: %(default)s)")
     new.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
     new.add_argument("--augment", default="diffaugment", choices=["diffaugment", "ada", "none"], help="what D sees (default: %(default)s)")
     new.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the method, e.g. learning_rate=0.001")

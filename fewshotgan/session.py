@@ -13,14 +13,16 @@ from fewshotgan.methods import Method, create_method
 from fewshotgan.show import LiveGrid
 from fewshotgan.train import Loop, Run, Viewer, choose_device, make_task
 
+ITERATIONS, BATCH = 500, 8  # unless asked for others; the budget of most tables
+
 
 def adapt(
     gan: GAN | Sequence[GAN],
     images: Images,
     method: str = "freezed",
     *,
-    iterations: int = 300,
-    batch: int = 4,
+    iterations: int = ITERATIONS,
+    batch: int = BATCH,
     seed: int = 0,
     augment: str | None = "diffaugment",
     device: str | torch.device | None = None,

@@ -1,6 +1,7 @@
 """Pictures: grids of samples, labelled rows, curves, films of interpolations. Everything returns what it draws."""
 
 import inspect
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,9 +78,16 @@ def light(picture: Image.Image) -> Image.Image:
     return lighter
 
 
+def letters(size: int) -> ImageFont.FreeTypeFont:
+    """Return the charts' font, for titles in pictures; Pillow's own lacks what many folders' names have."""
+    from matplotlib.font_manager import findfont
+
+    return ImageFont.truetype(findfont("DejaVu Sans"), size)
+
+
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
     """Return pictures beneath each other, each under its title."""
-    font = ImageFont.load_default(size=15)
+    font = letters(13)
     width = max(picture.width for picture in rows.values())
     height = sum(picture.height + 30 for picture in rows.values())
     canvas = Image.new("RGB", (max(width, 300), height), PAPER)
@@ -246,8 +254,10 @@ FROZEN, TRAINED = (120, 170, 215), (240, 175, 95)
 
 def groups_picture(rows: Mapping[str, Sequence[tuple[str, str, bool]]]) -> Image.Image:
     """Return networks as rows of boxes: {network: [(name, what is in it, whether it is frozen), ...]}, frozen ones blue."""
-    font, small, width, height = ImageFont.load_default(size=14), ImageFont.load_default(size=11), 104, 58
-    canvas = Image.new("RGB", (90 + width * max(map(len, rows.values())), (height + 12) * len(rows) + 24), PAPER)
+    font, small, width, height = letters(12), letters(10), 104, 58
+    legend = "blue: the general part, from the source, frozen; orange: the specific part"
+    across = max(width * max(map(len, rows.values())), math.ceil(small.getlength(legend)))
+    canvas = Image.new("RGB", (90 + across, (height + 12) * len(rows) + 24), PAPER)
     pen = ImageDraw.Draw(canvas)
     for row, (network, boxes) in enumerate(rows.items()):
         top = row * (height + 12) + 4
@@ -258,7 +268,7 @@ def groups_picture(rows: Mapping[str, Sequence[tuple[str, str, bool]]]) -> Image
             pen.text((left + 6, top + 6), name, fill=INK, font=font)
             pen.text((left + 6, top + 24), content, fill=INK, font=small)
             pen.text((left + 6, top + 40), "frozen" if frozen else "trains", fill=INK, font=small)
-    pen.text((88, canvas.height - 18), "blue: the general part, from the source, frozen; orange: the specific part", fill=INK, font=small)
+    pen.text((88, canvas.height - 18), legend, fill=INK, font=small)
     return canvas
 
 
