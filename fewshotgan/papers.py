@@ -80,9 +80,10 @@ def render_own(own: OwnTable) -> str:
         blocks.append(metric if metric.startswith("selector") else f"{metric} ({better})")
         for gan in dict.fromkeys(column.gan for column in own.columns):
             chosen = [column for column in own.columns if column.gan == gan]
-            rows = [[label, *(cell_text(row, column, metric) for column in chosen)] for label, row in own.rows.items()]
+            rows = [[_head(label, row), *(cell_text(row, column, metric) for column in chosen)] for label, row in own.rows.items()]
             blocks.append(render([gan, *(column.label for column in chosen)], rows))
-    iterations = "/".join(str(each) for each in sorted({column.iterations for column in own.columns}))
+    trained = [row for row in own.rows.values() if row.method != NOT_ADAPTED]
+    iterations = "/".join(map(str, sorted({row.iterations or column.iterations for row in trained for column in own.columns})))
     budget = ", ".join(f"{value} {key}" if key != "augment" else str(value) for key, value in {**BUDGET, "iterations": iterations}.items())
     head = f"ours, from the ledger: {own.name}"
     generated = "/".join(f"{each or 1000:,}" for each in sorted({column.mining for column in own.columns}))
@@ -91,6 +92,11 @@ def render_own(own: OwnTable) -> str:
     if any(row.method == NOT_ADAPTED for row in own.rows.values()):
         foot += " (of the source, which is not trained, over samples)"
     return "\n".join([head, own.caption, "\n\n".join(blocks), foot])
+
+
+def _head(label: str, row: Row) -> str:
+    """Return a row's label, with the number of iterations that was chosen for it."""
+    return f"{label}, {row.iterations} iterations" if row.iterations else label
 
 
 def render_table(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from statistics import fmean
 
 import pytest
 
@@ -9,6 +10,7 @@ from fewshotgan import ledger, papers
 from fewshotgan.files import UserError
 from fewshotgan.papers import NOT_RUN, claims, claims_json, published, render_table, tables
 from fewshotgan.tables import TABLES
+from fewshotgan.tables.adam import BY_ITERATIONS, CHOSEN, EACH_ITS_BEST
 from fewshotgan.tables.claim import best, judge, scores, weighed
 from fewshotgan.tables.minegan import RATIOS, correlations
 from fewshotgan.tables.table import Row, cell_spec
@@ -113,6 +115,16 @@ def test_mv_counts_by_its_distance_from_that_of_real_images(empty):
     for seed, value in enumerate((0.75, 1.0, 1.5)):
         ledger.append({"spec": cell_spec(Row("bsa"), column, seed), "metrics": {"mv_efficientnet": value}, "status": "ok"})
     assert weighed(Row("bsa"), column, "mv_efficientnet") == [0.25, 0.0, 0.5]
+
+
+def test_each_method_has_the_iterations_that_were_its_best_on_the_development_target():
+    found = {}
+    for row in BY_ITERATIONS.rows.values():
+        means = {column.iterations: fmean(scores(row, column, "fd_efficientnet").values()) for column in BY_ITERATIONS.columns}
+        found[row.method] = min(means, key=means.__getitem__)
+    assert found == CHOSEN
+    chosen = render_table(EACH_ITS_BEST.name)
+    assert "control: AdAM, random filters, 250 iterations" in chosen and "125/250/500 iterations, 8 batch" in chosen
 
 
 def test_names():

@@ -22,13 +22,15 @@ FEW = 10  # images, up to which Intra-LPIPS is measured
 class Row:
     """A row: a method, what of its options is not the default, and the augmentation, where the row is about it.
 
-    `gan` is the row's own source, for a method that the column's networks have no layers for.
+    `gan` is the row's own source, for a method that the column's networks have no layers for; `iterations` its own count, where one
+    was chosen for it.
     """
 
     method: str
     options: tuple[tuple[str, Any], ...] = ()
     augment: str = BUDGET["augment"]
     gan: str | None = None
+    iterations: int | None = None
 
     def __str__(self) -> str:
         """Return the method and its options in words."""
@@ -90,7 +92,7 @@ def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     source = {"gan": gan, "gan_sha256": versions, "protocol": VERSION, **({"mining": column.mining} if column.mining else {})}
     spec = {**source, "images": column.images, "method": row.method, "seed": seed}
     options = {"options": dict(row.options)} if row.options else {}
-    budget = {**BUDGET, "iterations": column.iterations, "augment": row.augment}
+    budget = {**BUDGET, "iterations": row.iterations or column.iterations, "augment": row.augment}
     if row.method == NOT_ADAPTED:
         return {**spec, "n": column.n} if column.n <= FEW else spec  # around few images diversity is measured, of the source too
     return {**spec, "n": column.n, **budget, **options}
