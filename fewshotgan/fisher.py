@@ -35,7 +35,7 @@ def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[T
     gradients = vmap(gradient, in_dims=(None, *[0] * len(samples)), randomness="error")
     chunk = chunk or max(8, min(CHUNK, NUMBERS // sum(value.numel() for value in parameters.values())))
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    with torch.no_grad():  # of the gradients: `grad` would keep what a second derivative takes, a sixth more time
+    with torch.no_grad():  # nobody asks for a second derivative: `torch.func.grad` would keep its graph, which takes a sixth more time
         for parts in zip(*(sample.split(chunk) for sample in samples), strict=True):
             for name, value in gradients(parameters, *parts).items():
                 for each in value:  # faster than to square all and sum them: what is added to stays in the cache

@@ -10,10 +10,11 @@ from fewshotgan.files import UserError, check_folder
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
 from fewshotgan.methods import Method, create_method
+from fewshotgan.profiles import PROFILES
 from fewshotgan.show import LiveGrid
 from fewshotgan.train import Loop, Run, Viewer, choose_device, make_task
 
-ITERATIONS, BATCH = 500, 8  # unless asked for others; the budget of most tables
+ITERATIONS, BATCH = PROFILES["laptop"].iterations, PROFILES["laptop"].batch  # unless asked for others: the budget of most tables
 
 
 def adapt(

@@ -78,8 +78,8 @@ def light(picture: Image.Image) -> Image.Image:
     return lighter
 
 
-def letters(size: int) -> ImageFont.FreeTypeFont:
-    """Return the charts' font, for titles in pictures; Pillow's own lacks what many folders' names have."""
+def title_font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the charts' font, `size` pixels high, for titles in pictures; Pillow's own lacks what many folders' names have."""
     from matplotlib.font_manager import findfont
 
     return ImageFont.truetype(findfont("DejaVu Sans"), size)
@@ -87,7 +87,7 @@ def letters(size: int) -> ImageFont.FreeTypeFont:
 
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
     """Return pictures beneath each other, each under its title."""
-    font = letters(13)
+    font = title_font(13)
     width = max(picture.width for picture in rows.values())
     height = sum(picture.height + 30 for picture in rows.values())
     canvas = Image.new("RGB", (max(width, 300), height), PAPER)
@@ -254,7 +254,7 @@ FROZEN, TRAINED = (120, 170, 215), (240, 175, 95)
 
 def groups_picture(rows: Mapping[str, Sequence[tuple[str, str, bool]]]) -> Image.Image:
     """Return networks as rows of boxes: {network: [(name, what is in it, whether it is frozen), ...]}, frozen ones blue."""
-    font, small, width, height = letters(12), letters(10), 104, 58
+    font, small, width, height = title_font(12), title_font(10), 112, 58
     legend = "blue: the general part, from the source, frozen; orange: the specific part"
     across = max(width * max(map(len, rows.values())), math.ceil(small.getlength(legend)))
     canvas = Image.new("RGB", (90 + across, (height + 12) * len(rows) + 24), PAPER)

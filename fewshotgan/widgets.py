@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 
 import ipywidgets as widgets
 import torch
@@ -148,7 +149,7 @@ class RecordedPanel(widgets.VBox):
         """Return the cell that the menus name; the quantile is AdAM's alone."""
         row = self.rows[self.method.value]
         if row.method == "adam" and self.quantile.value != AdAM.quantile:
-            row = Row(row.method, (*row.options, ("quantile", self.quantile.value)))
+            row = replace(row, options=(*row.options, ("quantile", self.quantile.value)))
         return row, Column("", self.gan, self.target.value, self.shots.value)
 
     def redraw(self, _change: object = None) -> None:
