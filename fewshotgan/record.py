@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from joblib import Parallel, delayed
+from tqdm import tqdm
 
 from fewshotgan import ledger
 from fewshotgan.files import UserError, cache_dir, check_folder
@@ -72,11 +73,12 @@ def record(
     minutes: float | None = None,
     jobs: int = 1,
     runner: Callable[[Spec], ledger.Entry] = run_cell,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = tqdm.write,
 ) -> int:
     """Run the cells of a table and append each to the ledger as it finishes; return how many were run.
 
-    Safe to stop at any moment (finished runs are kept) and to run several times side by side (each cell is run once).
+    Safe to stop at any moment (finished runs are kept) and to run several times side by side (each cell is run once). A terminal
+    shows a progress bar over the cells, with the one that runs and the time that is left.
 
     Args:
         name: of the table.
@@ -97,7 +99,8 @@ def record(
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     if jobs == 1:
         return _work(todo, missing, deadline, runner, say)
-    return sum(Parallel(n_jobs=jobs)(delayed(_single_thread)(todo, missing, deadline, runner, say) for _ in range(jobs)))
+    work = delayed(_single_thread)
+    return sum(Parallel(n_jobs=jobs)(work(todo, missing, deadline, runner, say, job == 0) for job in range(jobs)))
 
 
 def _single_thread(*arguments: Any) -> int:
@@ -106,22 +109,40 @@ def _single_thread(*arguments: Any) -> int:
 
 
 def _work(
-    todo: list[Spec], missing: bool, deadline: float | None, runner: Callable[[Spec], ledger.Entry], say: Callable[[str], None]
+    todo: list[Spec],
+    missing: bool,
+    deadline: float | None,
+    runner: Callable[[Spec], ledger.Entry],
+    say: Callable[[str], None],
+    shows: bool = True,
 ) -> int:
     """Take specs that nobody else has taken until none is left or time is up."""
+
+    def is_due(spec: Spec) -> bool:
+        return not missing or ledger.spec_key(spec) not in ledger.read()
+
     done = 0
-    for spec in todo:
-        if deadline is not None and time.monotonic() + _expected(spec) > deadline:
-            break
-        with _claim(spec) as mine:
-            if not mine or (missing and ledger.spec_key(spec) in ledger.read()):
-                continue
-            entry = runner(spec)
-            ledger.append(entry)
-            done += 1
-            score = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
-            what = Row(spec["method"], tuple(spec.get("options", {}).items()), spec.get("augment", BUDGET["augment"]))
-            say(f"{what!s:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}: {score} ({entry['status']})")
+    form = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
+    with tqdm(total=len(todo), bar_format=form, dynamic_ncols=True, disable=None if shows else True) as bar:  # None: in a terminal alone
+        for place, spec in enumerate(todo):
+            if deadline is not None and time.monotonic() + _expected(spec) > deadline:
+                break
+            with _claim(spec) as mine:
+                if not mine or not is_due(spec):
+                    continue
+                row = Row(spec["method"], tuple(spec.get("options", {}).items()), spec.get("augment", BUDGET["augment"]))
+                what = f"{row!s:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}"
+                left = sum(_expected(later) for later in todo[place:] if is_due(later))
+                bar.n = place
+                bar.set_postfix_str(f"{' '.join(what.split())}; {tqdm.format_interval(left)} left for one process")
+                entry = runner(spec)
+                ledger.append(entry)
+                done += 1
+                score = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
+                say(f"{what}: {score} ({entry['status']})")
+        else:
+            bar.n = len(todo)
+        bar.set_postfix_str("")
     return done
 
 

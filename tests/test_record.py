@@ -1,5 +1,6 @@
 """Recording loses nothing: stopped, run twice side by side, or with a ledger line cut in half."""
 
+import io
 import multiprocessing
 import subprocess
 import sys
@@ -86,6 +87,20 @@ def test_missing_cells_are_run_once(own_ledger):
     assert first == CELLS == len(said) == len(ledger.read())
     assert record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=said.append) == 0
     assert record.record("adaptation-10-shot", seeds=(0,), minutes=0, missing=False, runner=fake, say=said.append) == 0
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_sees_how_far_a_table_is_and_a_log_the_runs_alone(monkeypatch, capsys):
+    record.record("adaptation-10-shot", seeds=(0,), runner=fake, say=lambda line: None)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    record.record("adaptation-10-shot", missing=False, seeds=(0, 1), runner=fake, say=lambda line: None)
+    shown = sys.stderr.getvalue()
+    assert f"{2 * CELLS} of {2 * CELLS} runs" in shown and "none avatars/toon-head n=10 seed 0; 01:36 left for one process" in shown
 
 
 def test_one_slow_run_does_not_keep_later_ones_from_their_minutes():
