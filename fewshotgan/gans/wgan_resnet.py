@@ -64,6 +64,7 @@ class DiscriminatorBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Halve the size."""
+        x = x.contiguous()  # PyTorch 2.6 crashes in the norm's backward where a map is channels_last and the block before frozen
         y = self.conv1(F.relu(self.norm1(self.conv0(F.relu(self.norm0(x))))))
         return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
 
