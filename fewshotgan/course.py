@@ -56,7 +56,7 @@ def execute(lesson: Lesson, out: Path) -> None:
             nbformat.write(notebook, temporary)
         page, _ = HTMLExporter().from_notebook_node(notebook)
         with atomic_write(out / f"{lesson.path.stem}.html") as temporary:
-            temporary.write_text(page)
+            temporary.write_text(page, encoding="utf-8")
         lesson.body = excerpt(notebook)
 
 
@@ -84,7 +84,7 @@ def write_index(lessons: list[Lesson], out: Path) -> None:
     head = f'<!doctype html><meta charset="utf-8"><title>{TITLE}</title><style>{STYLE}</style><h1>{TITLE}</h1>'
     page = head + "\n".join(sections)
     with atomic_write(out / "index.html") as temporary:
-        temporary.write_text(page)
+        temporary.write_text(page, encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -137,7 +137,7 @@ def domains() -> dict[str, str]:
 
 @cache
 def _splits(collection: str) -> dict[str, dict]:
-    return json.loads((data_dir() / collection / "splits.json").read_text())
+    return json.loads((data_dir() / collection / "splits.json").read_text(encoding="utf-8"))
 
 
 @cache

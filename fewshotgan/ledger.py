@@ -4,7 +4,6 @@ Several processes may append at once. A line that was cut in half by a crash is 
 starts on a line of its own, so nothing else is lost. Beside the lines lie a few samples of some runs, as small pictures to look at.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 
@@ -43,8 +43,7 @@ def append(entry: Entry) -> None:
     line = json.dumps(entry, sort_keys=True) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with FileLock(f"{path}.lock"), open(path, "ab+") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
             cut = end > 0 and file.read(1) != b"\n"
@@ -67,7 +66,7 @@ def read() -> dict[str, Entry]:
 @lru_cache(maxsize=2)  # a table asks for each of its cells; an append changes the size
 def _parsed(path: Path, _size: int, _changed: int) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             entry = json.loads(line)
             entries.setdefault(spec_key(entry["spec"]), entry)

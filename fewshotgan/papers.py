@@ -10,7 +10,7 @@ from typing import Any
 from fewshotgan.files import UserError, data_dir
 from fewshotgan.tables import CLAIMS, TABLES
 from fewshotgan.tables.claim import runs, scores
-from fewshotgan.tables.table import BUDGET, NOT_ADAPTED, Column, OwnTable, Row
+from fewshotgan.tables.table import BUDGET, NOT_ADAPTED, SEEDS, Column, OwnTable, Row
 
 Paper = dict[str, Any]
 NOT_RUN = "not run"
@@ -22,7 +22,7 @@ BETTER = {"mv_efficientnet": "real images have 1", "sharpness": "real images hav
 @cache
 def papers() -> dict[str, Paper]:
     """Return what data/papers holds: {key: paper with its published tables}."""
-    loaded = [tomllib.loads(path.read_text()) for path in sorted((data_dir() / "papers").glob("*.toml"))]
+    loaded = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((data_dir() / "papers").glob("*.toml"))]
     return {paper["key"]: paper for paper in loaded}
 
 
@@ -92,6 +92,14 @@ def render_own(own: OwnTable) -> str:
     if any(row.method == NOT_ADAPTED for row in own.rows.values()):
         foot += " (of the source, which is not trained, over samples)"
     return "\n".join([head, own.caption, "\n\n".join(blocks), foot])
+
+
+def provenance(own: OwnTable) -> str:
+    """Return which runs a picture of a table is made of, in a line; it changes when one is added or run anew."""
+    cells = [(row, column) for row in own.rows.values() for column in own.columns]
+    dates = [entry["date"] for cell in cells for entry in runs(*cell).values()]
+    last = f", the last of {max(dates)[:16].replace('T', ' ')} UTC" if dates else ""
+    return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}"
 
 
 def _head(label: str, row: Row) -> str:

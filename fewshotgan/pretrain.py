@@ -238,7 +238,7 @@ def write_card(gan: GAN, folder: Path) -> None:
         f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']} (evaluation protocol {quality['protocol']}).\n"
     )
     with atomic_write(folder / f"{gan.name}.md") as temporary:
-        temporary.write_text(page)
+        temporary.write_text(page, encoding="utf-8")
 
 
 def card(recipe: Recipe, run: Run, images: Images, seen: int, device: torch.device) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Run what is missing in our tables (`fewshotgan.tables`) and append it to the ledger."""
 
 import datetime
-import fcntl
 import platform
 import subprocess
 import time
@@ -12,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
@@ -160,13 +160,16 @@ def _claims() -> Path:
 @contextmanager
 def _claim(spec: Spec) -> Iterator[bool]:
     """Yield whether this process may run the spec; the claim ends with the block, or with the process."""
-    with open(_claims() / ledger.spec_key(spec), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+    lock = FileLock(_claims() / ledger.spec_key(spec), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
         yield True
+    finally:
+        lock.release()
 
 
 def _device() -> str:
@@ -174,7 +177,10 @@ def _device() -> str:
 
 
 def _commit() -> str | None:
-    """Return the project's commit, if it is a checkout."""
+    """Return the project's commit, if it is a checkout and git is there."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
     return result.stdout.strip() or None

@@ -219,3 +219,11 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(ground):
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started < 300
     assert torch.load(ground / "out" / "checkpoint.pt", weights_only=True)["iteration"] == 400
+
+
+def test_a_system_without_posix_locks_and_of_another_encoding_will_do():
+    code = "import sys; sys.modules['fcntl'] = None; from fewshotgan.cli import main; sys.exit(main(['tables', 'adam-progan-close']))"
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}  # as on Windows: text is no UTF-8
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, **plain}, check=False)
+    assert result.returncode == 0, result.stderr.decode()
+    assert " ± " in result.stdout.decode() and "published: " in result.stdout.decode()
