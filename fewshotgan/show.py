@@ -78,16 +78,21 @@ def light(picture: Image.Image) -> Image.Image:
     return lighter
 
 
-def title_font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the charts' font, `size` pixels high, for titles in pictures; Pillow's own lacks what many folders' names have."""
-    from matplotlib.font_manager import findfont
+def title_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    """Return the charts' font, `size` pixels high, for titles in pictures; where it lacks letters of `text`, Chinese ones say, a font
+    of this system that has them all, if there is one. (Pillow's own lacks what many folders' names have.)
+    """
+    from matplotlib.font_manager import findfont, fontManager, get_font
 
-    return ImageFont.truetype(findfont("DejaVu Sans"), size)
+    ours = findfont("DejaVu Sans")
+    others = sorted({font.fname for font in fontManager.ttflist if "LastResort" not in font.name})  # which has nothing but boxes
+    letters = {ord(letter) for letter in text if letter.isprintable()}
+    return ImageFont.truetype(next((path for path in (ours, *others) if letters <= get_font(path).get_charmap().keys()), ours), size)
 
 
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
     """Return pictures beneath each other, each under its title."""
-    font = title_font(13)
+    font = title_font(13, "".join(rows))
     width = max(picture.width for picture in rows.values())
     height = sum(picture.height + 30 for picture in rows.values())
     canvas = Image.new("RGB", (max(width, 300), height), PAPER)

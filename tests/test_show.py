@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import noise_images, tiny_gan
+from matplotlib.font_manager import get_font
 from PIL import Image
 
 from fewshotgan import ledger
@@ -27,10 +28,18 @@ from fewshotgan.show import (
     save_film,
     save_picture,
     show_source,
+    title_font,
 )
 from fewshotgan.tables import TABLES
 from fewshotgan.tables.table import cell_spec
 from fewshotgan.widgets import AdaptationPanel, ReconstructionPanel, RecordedPanel, between_picture, panel_picture, recorded_picture
+
+
+def test_titles_have_a_font_with_their_letters():
+    assert title_font(13, "Bücher, Фото\n").getname() == ("DejaVu Sans", "Book")
+    other = title_font(13, "\u0359")  # a letter that matplotlib's STIX has and its DejaVu lacks
+    assert other.getname()[0] != "DejaVu Sans" and ord("\u0359") in get_font(other.path).get_charmap()
+    assert title_font(13, "\U0010fffd").getname()[0] == "DejaVu Sans"  # that no font has
 
 
 @pytest.fixture(scope="module")
