@@ -7,6 +7,7 @@ samples collapse. It knows no method by name.
 
 import copy
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -30,6 +31,7 @@ from fewshotgan.methods import Method, Player, Stage, Task
 SNAPSHOT_SAMPLES = 16
 LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
 CHECKPOINT_SECONDS = 60
+LOG_SECONDS = 10  # between the lines of a progress bar that nobody watches
 EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
 EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
 
@@ -118,7 +120,9 @@ class Loop:
         """Train all stages, or until time or the user says stop."""
         resumed = load_checkpoint(checkpoint, self.spec) if checkpoint else None
         self.started, saved = time.monotonic(), time.monotonic()
-        bar = tqdm(total=self.iterations, desc=self.method.name, disable=not progress, unit="it", dynamic_ncols=True)
+        watched = sys.stderr.isatty() or "ipykernel" in sys.modules  # else the bar goes to a file
+        pace = {} if watched else {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
+        bar = tqdm(total=self.iterations, desc=self.method.name, disable=not progress, unit="it", dynamic_ncols=True, **pace)
         try:
             with deferred_interrupt() as interrupted:
                 for _ in self.train(resumed, bar):
@@ -128,6 +132,7 @@ class Loop:
                     if time.monotonic() - saved > CHECKPOINT_SECONDS:
                         self.save(checkpoint)
                         saved = time.monotonic()
+                bar.close()
         except KeyboardInterrupt:  # the second one, in the middle of an iteration: what was saved before it counts
             return self.outcome(finished=False)
         except BrokenPipeError:  # nobody reads the progress bar any more
@@ -262,7 +267,7 @@ class Loop:
         values = {name: float(value) for name, value in terms.items()}
         row = {"iteration": self.iteration, "stage": stage.name, "seconds": round(self.elapsed(), 3), **values}
         self.history.append(row)
-        bar.set_postfix({name.replace("logistic", "loss"): f"{value:.3f}" for name, value in values.items()})
+        bar.set_postfix({name.replace("logistic", "loss"): f"{value:.3f}" for name, value in values.items()}, refresh=False)
         if not all(torch.isfinite(torch.tensor(value)) for value in values.values()):
             self.collapse("a loss is not finite")
 
