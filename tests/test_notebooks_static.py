@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from fewshotgan.papers import CLAIMS, render_own
+from fewshotgan.papers import CLAIMS, provenance, render_own
 from fewshotgan.tables import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,16 +110,21 @@ def test_published_numbers_are_in_the_papers(path):
                     assert number in known, number
 
 
+FROM_LEDGER = "from the ledger: "
+
+
 def rows(text):
-    """Return the lines of a text that quote runs or give a verdict, without the spaces that align them."""
-    return [" ".join(line.split()) for line in text.splitlines() if re.search(r"\d seeds?\b|^(holds|does not hold|undecided) ", line)]
+    """Return the lines of a text that quote runs, say which they are or give a verdict, without the spaces that align them."""
+    found = rf"\d seeds?\b|^({FROM_LEDGER}|(holds|does not hold|undecided) )"
+    return [" ".join(line.split()) for line in text.splitlines() if re.search(found, line)]
 
 
 @cache
 def recorded_now():
     """Return every line that a table or a claim prints of the ledger as it ships."""
     claims = "\n".join(f"{claim.verdict()} {seeds}{claim.statement}" for claim in CLAIMS for seeds in ("", f"{claim.seeds()} seeds "))
-    return set(rows("\n".join([*(render_own(table) for table in TABLES.values()), claims])))
+    printed = [text for table in TABLES.values() for text in (render_own(table), provenance(table))]
+    return set(rows("\n".join([*printed, claims])))
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=name)
@@ -128,6 +133,14 @@ def test_ledger_rows_are_those_of_the_shipped_ledger(path):
     now = recorded_now()
     stale = [line for line in printed if line[1] not in now]
     assert printed and not stale, f"the ledger has changed: execute these cells again: {stale}"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_pictures_of_the_ledger_say_which_runs_they_show(path):
+    reads = r"\bledger\b|recorded|_means\(|\bscores\(|gallery\(|general_part_picture"
+    for cell in code(path):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs) and re.search(reads, cell.source):
+            assert any(output.get("text", "").startswith(FROM_LEDGER) for output in cell.outputs), cell.source[:80]
 
 
 def test_the_make_target_runs_every_lesson():

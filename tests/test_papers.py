@@ -10,7 +10,7 @@ from fewshotgan import ledger, papers
 from fewshotgan.files import UserError
 from fewshotgan.papers import NOT_RUN, claims, claims_json, published, render_table, tables
 from fewshotgan.tables import TABLES
-from fewshotgan.tables.adam import BY_ITERATIONS, CHOSEN, EACH_ITS_BEST
+from fewshotgan.tables.adam import BY_ITERATIONS, BY_WEIGHT, CHOSEN, EACH_ITS_BEST, RIVALS
 from fewshotgan.tables.claim import best, judge, scores, weighed
 from fewshotgan.tables.minegan import RATIOS, correlations
 from fewshotgan.tables.table import Row, cell_spec
@@ -125,6 +125,15 @@ def test_each_method_has_the_iterations_that_were_its_best_on_the_development_ta
     assert found == CHOSEN
     chosen = render_table(EACH_ITS_BEST.name)
     assert "control: AdAM, random filters, 250 iterations" in chosen and "125/250/500 iterations, 8 batch" in chosen
+
+
+def test_each_rival_has_the_weight_that_was_its_best_on_the_development_target():
+    (column,) = BY_WEIGHT.columns
+    means = {}
+    for row in BY_WEIGHT.rows.values():
+        means.setdefault(row.method, {})[row] = fmean(scores(row, column, "fd_efficientnet").values())
+    best_ones = {method: min(found, key=found.__getitem__) for method, found in means.items()}
+    assert best_ones == {row.method: row for row in RIVALS.values() if row.method in means} and len(best_ones) == 3
 
 
 def test_names():

@@ -10,8 +10,7 @@ Paper: Ojha et al., "Few-shot Image Generation via Cross-domain Correspondence" 
 Differs: in the released code R1 is due only where the image-level discriminator moves, so the patch head never receives it; here
 it does. The patch head reads the 32-pixel map, as theirs at 256 pixels, or the half of smaller images. Source and target see the
 same noise inputs in the consistency term, which is therefore exactly zero at the start; not so for a generator with batch norm, which
-trains on the statistics of its batch while the source keeps to its running ones. The anchors are the latents of the run's seed: the
-first images of what `evaluate` draws with the same seed are of them (10 of 1,000 in our tables).
+trains on the statistics of its batch while the source keeps to its running ones.
 """
 
 from collections.abc import Iterator
@@ -27,6 +26,8 @@ from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.losses import r1_penalty
 from fewshotgan.methods.method import Stage, Terms
 from fewshotgan.methods.transfergan import TransferGAN
+
+ANCHORS = 2**20  # added to the run's seed: of latents that an evaluation with that seed does not draw
 
 
 def similarities(features: list[Tensor]) -> Tensor:
@@ -95,7 +96,7 @@ class CDC(TransferGAN):
             width = gan.discriminator.patches(blank, self.patch_at).shape[1]
             head = EqualConv2d(width, 1, 3).to(gan.device)
         self.modules["patch_head"] = head
-        self.modules.register_buffer("anchors", gan.latents(len(self.task.images), seed=self.task.seed).to(gan.device))
+        self.modules.register_buffer("anchors", gan.latents(len(self.task.images), seed=ANCHORS + self.task.seed).to(gan.device))
         self.anchored = True
 
     def stages(self, iterations: int) -> Iterator[Stage]:

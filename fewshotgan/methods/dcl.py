@@ -10,10 +10,11 @@ quality whatever the method, and differ in how fast they lose the source's diver
 
 The adversarial part is CDC's: anchors and patches.
 
-Differs: the authors published no training code; temperature and weights are those that public readings of the paper give. One
-layer is drawn for each step, and the adversarial batch itself is contrasted, so that source features are computed once per move; D
-sees adapted, source and real images as augmented for the adversarial terms, each batch by a draw of its own. Where the generator has
-noise inputs, the source's are fixed and the adapted one's fresh.
+Differs: the authors published no training code; temperature and weights are those that public readings of the paper give, and neither a
+tenth nor the tenfold of the weights came nearer to a development target (table `rival-weights`). One layer is drawn for each step, and
+the adversarial batch itself is contrasted, so that source features are computed once per move; D sees adapted, source and real images
+as augmented for the adversarial terms, each batch by a draw of its own. Where the generator has noise inputs, the source's are fixed
+and the adapted one's fresh.
 """
 
 from dataclasses import dataclass

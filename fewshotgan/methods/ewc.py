@@ -10,7 +10,7 @@ for the likelihood that a GAN does not have.
 Differs: no code of the authors is public. F is a mean over samples of the squared gradient, a sample at a time (public
 re-implementations square a batch's mean, or don't square at all), of every parameter of G; the reduction is the sum, as in the
 equation, so that lambda is comparable between layers and not between networks. Its default was chosen on a development target
-(table `ewc-weight`): with 1 most weights are as free as without the penalty. The paper's own, of another network and scale, is
+(table `rival-weights`): with 1 most weights are as free as without the penalty. The paper's own, of another network and scale, is
 about 5e8 by readings of it that we could not check.
 """
 

@@ -58,11 +58,19 @@ BY_SHOTS = OwnTable(
 )
 DEVELOPMENT = "avatars/adventurer"  # in no table that compares methods, and not far from the median distance
 BY_WEIGHT = OwnTable(
-    "ewc-weight",
-    "EWC by lambda, on the development target: the choice of its weight",
+    "rival-weights",
+    "The rivals by the weight of what they add to the loss, on the development target: the choice of it",
     "adam",
     (),
-    {f"EWC, lambda {weight:g}": Row("ewc", (("weight", weight),)) for weight in LAMBDAS},
+    {
+        **{f"EWC, lambda {weight:g}": Row("ewc", (("weight", weight),)) for weight in LAMBDAS},
+        "CDC, weight 100": Row("cdc", (("weight", 100.0),)),
+        "CDC, weight 1000 (its code's)": RIVALS["CDC"],
+        "CDC, weight 10000": Row("cdc", (("weight", 10000.0),)),
+        "DCL, weights 0.2 and 0.05": Row("dcl", (("weight", 0.2), ("discriminator_weight", 0.05))),
+        "DCL, weights 2 and 0.5 (as the paper is read)": RIVALS["DCL"],
+        "DCL, weights 20 and 5": Row("dcl", (("weight", 20.0), ("discriminator_weight", 5.0))),
+    },
     (Column(DEVELOPMENT, "avatars-stylegan2", DEVELOPMENT, 10),),
     TEN.metrics,
 )

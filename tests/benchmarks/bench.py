@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from fewshotgan import evaluate, load_gan, load_images
 from fewshotgan.fisher import generator_fisher
@@ -106,12 +107,8 @@ def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop
 def stepper(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> Callable[[], None]:
     """Return what takes one adaptation step of a method's last stage."""
     loop, stage = ready(gan, pixels, batch, method)
-
-    class Silent:
-        def update(self, _steps: int = 1) -> None: ...
-        def set_postfix(self, _values: dict) -> None: ...
-
-    return lambda: loop.step(stage, Silent())  # type: ignore[arg-type]
+    silent = tqdm(disable=True)
+    return lambda: loop.step(stage, silent)
 
 
 def sixteen(step: Callable[[], None]) -> Callable[[], None]:
