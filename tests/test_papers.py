@@ -8,7 +8,7 @@ import pytest
 
 from fewshotgan import ledger, papers
 from fewshotgan.files import UserError
-from fewshotgan.papers import NOT_RUN, claims, claims_json, published, render_table, tables
+from fewshotgan.papers import NOT_RUN, claims, claims_json, provenance, published, render_table, tables
 from fewshotgan.tables import TABLES
 from fewshotgan.tables.adam import BY_ITERATIONS, BY_WEIGHT, CHOSEN, EACH_ITS_BEST, RIVALS
 from fewshotgan.tables.claim import best, judge, scores, weighed
@@ -98,6 +98,15 @@ def test_a_noisy_rival_hides_no_better_one(empty):
     rivals = [Row("cdc"), Row("dcl")]
     assert judge([118, 120, 122], best(rivals, column), tie=True) == "does not hold"
     assert judge(best(rivals, column, "intra_lpips_efficientnet", largest=True), [-118, -120, -122], tie=True) == "does not hold"
+
+
+def test_a_picture_says_which_runs_it_shows(empty):
+    own = TABLES["minegan-four"]
+    assert provenance(own) == "from the ledger: minegan-four, 0 of 6 runs"
+    row, column = next(iter(own.rows.values())), own.columns[0]
+    for seed, date in enumerate(("2026-11-26T06:22:10+00:00", "2026-11-25T23:59:59+00:00")):
+        ledger.append({"spec": cell_spec(row, column, seed), "metrics": {}, "status": "ok", "date": date})
+    assert provenance(own) == "from the ledger: minegan-four, 2 of 6 runs, the last of 2026-11-26 06:22 UTC"
 
 
 def test_failed_runs_are_shown_and_do_not_count(empty):
