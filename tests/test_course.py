@@ -21,18 +21,19 @@ def notebook(path, *cells):
     return path
 
 
-def test_a_good_and_a_failing_lesson(tmp_path, capsys):
+def test_a_good_and_a_failing_lesson(tmp_path, capfd):
     picture = "from IPython.display import Image, display\ndisplay(Image(data=b'\\x89PNG\\r\\n\\x1a\\n', format='png'))"
     good = notebook(tmp_path / "00_good.ipynb", "print('name  value\\n----  -----\\na     1')", picture)
     bad = notebook(tmp_path / "01_bad.ipynb", "1 / 0")
     last = notebook(tmp_path / "02_last.ipynb", "print('still runs')")
     assert course.main([str(bad), str(good), str(last), "--out", str(tmp_path / "out")]) == 1
-    index = (tmp_path / "out" / "index.html").read_text()
+    index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "data:image/png;base64" in index and "<pre>name  value" in index
     assert "ZeroDivisionError" in index and index.count("done,") == 2
     for path in (good, bad, last):
         assert (tmp_path / "out" / path.name).is_file() and (tmp_path / "out" / f"{path.stem}.html").is_file()
-    assert "02_last: done" in capsys.readouterr().out
+    said = capfd.readouterr()
+    assert "02_last: done" in said.out and "WARNING" not in said.err  # of a kernel, which no reader needs
 
 
 def test_an_absent_notebook_is_one_sentence(tmp_path, capsys):
