@@ -84,10 +84,16 @@ def title_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
     """
     from matplotlib.font_manager import findfont, fontManager, get_font
 
+    def has(path: str) -> bool:
+        try:
+            return letters <= get_font(path).get_charmap().keys()
+        except (OSError, RuntimeError):  # matplotlib remembers fonts that are gone
+            return False
+
     ours = findfont("DejaVu Sans")
     others = sorted({font.fname for font in fontManager.ttflist if "LastResort" not in font.name})  # which has nothing but boxes
     letters = {ord(letter) for letter in text if letter.isprintable()}
-    return ImageFont.truetype(next((path for path in (ours, *others) if letters <= get_font(path).get_charmap().keys()), ours), size)
+    return ImageFont.truetype(next((path for path in (ours, *others) if has(path)), ours), size)
 
 
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import noise_images, tiny_gan
-from matplotlib.font_manager import get_font
+from matplotlib.font_manager import FontEntry, fontManager, get_font
 from PIL import Image
 
 from fewshotgan import ledger
@@ -35,7 +35,9 @@ from fewshotgan.tables.table import cell_spec
 from fewshotgan.widgets import AdaptationPanel, ReconstructionPanel, RecordedPanel, between_picture, panel_picture, recorded_picture
 
 
-def test_titles_have_a_font_with_their_letters():
+def test_titles_have_a_font_with_their_letters(monkeypatch):
+    gone = FontEntry(fname="/a-font-that-is-gone.ttf", name="Gone")  # matplotlib remembers what was uninstalled since
+    monkeypatch.setattr(fontManager, "ttflist", [gone, *fontManager.ttflist])
     assert title_font(13, "Bücher, Фото\n").getname() == ("DejaVu Sans", "Book")
     other = title_font(13, "\u0359")  # a letter that matplotlib's STIX has and its DejaVu lacks
     assert other.getname()[0] != "DejaVu Sans" and ord("\u0359") in get_font(other.path).get_charmap()
