@@ -16,6 +16,8 @@ from PIL import Image
 from fewshotgan import load_gan
 from fewshotgan.cli import main, parser
 
+TOO_LONG = "File name too long" if sys.version_info < (3, 14) else "There is no folder, zip or shipped domain"  # which asks no system
+
 
 @pytest.fixture
 def ground(tmp_path):
@@ -137,7 +139,7 @@ THUMBS = ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x"]
         ([*THUMBS, "--option", "learning_rate=1" + 400 * "0"], "must be a finite number"),
         ([*THUMBS, "--option", "name=3"], "has no option 'name'"),
         ([*THUMBS, "--images", "50% avatars/thumbs, 50% fashion/dress"], "differ in size or channels"),
-        ([*THUMBS, "--images", 300 * "x"], 300 * "x"),
+        ([*THUMBS, "--images", 300 * "x"], TOO_LONG),
         ([*THUMBS, "--option", "learning_rate=-1"], "learning_rate=-1 is too small"),
         ([*THUMBS, "--option", "r1_gamma=-1"], "r1_gamma=-1 is too small: give at least 0"),
         ([*THUMBS, "--option", "mixing=2"], "mixing=2 is a probability"),
