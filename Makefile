@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NOTEBOOKS := $(sort $(wildcard notebooks/0*.ipynb))
+NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 
 export OMP_NUM_THREADS ?= 2
 export FEWSHOTGAN_CACHE ?= $(CURDIR)/build/cache
@@ -23,10 +23,11 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 course: $(STAMP)
-	$(BIN)/python -m fewshotgan.course $(NOTEBOOKS) --out build/course
+	$(BIN)/python -m fewshotgan.lessons.course $(NOTEBOOKS) --out build/course
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

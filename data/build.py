@@ -140,9 +140,13 @@ def describe(path: str) -> dict[str, str]:
 
 
 def write_manifest() -> None:
-    """List every file of images and weights with its checksum; papers and ledger are text that grows, and are not listed."""
+    """List every file of images and weights with its checksum; papers and ledger are text that grows, and are not
+    listed.
+    """
     blocks = ["# Every shipped file of images and weights; written by `python data/build.py manifest`."]
-    for path in sorted(p for folder in ("avatars", "fashion", "gans") for p in (DATA / folder).glob("*") if p.is_file()):
+    for path in sorted(
+        p for folder in ("avatars", "fashion", "gans") for p in (DATA / folder).glob("*") if p.is_file()
+    ):
         entry = {"path": path.relative_to(DATA).as_posix(), "bytes": path.stat().st_size}
         entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
         entry |= describe(entry["path"])

@@ -1,13 +1,15 @@
-"""fewshotgan: adapt a pretrained GAN to a few images; every method on one backbone, through one loop, under one protocol."""
+"""fewshotgan: adapt a pretrained GAN to a few images; every method on one backbone, through one loop, under one
+protocol.
+"""
 
 from fewshotgan.files import UserError
-from fewshotgan.gans import GAN, gans, load_gan
-from fewshotgan.images import Images, domains, load_images
-from fewshotgan.methods import methods
+from fewshotgan.gans import GAN, list_gans, load_gan
+from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.methods import list_methods
 from fewshotgan.metrics import evaluate
+from fewshotgan.pictures import grid, show
+from fewshotgan.run import CollapseError, Run
 from fewshotgan.session import adapt
-from fewshotgan.show import grid, show
-from fewshotgan.train import CollapseError, Run
 
 __version__ = "0.1.0"
 
@@ -18,12 +20,12 @@ __all__ = [
     "Run",
     "UserError",
     "adapt",
-    "domains",
     "evaluate",
-    "gans",
     "grid",
+    "list_domains",
+    "list_gans",
+    "list_methods",
     "load_gan",
     "load_images",
-    "methods",
     "show",
 ]

@@ -1,7 +1,7 @@
 """Reparametrisations of a weight: few numbers that bend what a pretrained layer does, identity at the start.
 
-Each is a `torch.nn.utils.parametrize` module: registered on any layer that has the parameter, trained in its place, and folded
-away at the end, so that what remains is a plain network.
+Each is a `torch.nn.utils.parametrize` module: registered on any layer that has the parameter, trained in its place, and
+folded away at the end, so that what remains is a plain network.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ LAYOUTS = ("paper", "official")
 class KernelModulation(nn.Module):
     """Rank-one kernel modulation, W' = W * (1 + R), elementwise (AdAM, arXiv 2210.16559, section 4.2, equation 3).
 
-    R comes from u, a number for each weight of a filter, and v, a number for each filter. In the layout "paper" it is the outer
-    product v u^T: zeroing v[o] switches the modulation of filter o off. The released code lays out u v^T and reads its memory as if
-    it were v u^T ("official"), so that almost every filter sees all of v.
+    R comes from u, a number for each weight of a filter, and v, a number for each filter. In the layout "paper" it is
+    the outer product v u^T: zeroing v[o] switches the modulation of filter o off. The released code lays out u v^T and
+    reads its memory as if it were v u^T ("official"), so that almost every filter sees all of v.
 
     Args:
         weight: (out, in, k, k) of a convolution or (out, in) of a linear layer.
@@ -31,7 +31,9 @@ class KernelModulation(nn.Module):
         rng: source of u and v.
     """
 
-    def __init__(self, weight: Tensor, layout: str = "paper", scale: float = 1e-7, rng: torch.Generator | None = None) -> None:
+    def __init__(
+        self, weight: Tensor, layout: str = "paper", scale: float = 1e-7, rng: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         if layout not in LAYOUTS:
             raise ValueError(f"layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
@@ -64,8 +66,9 @@ class Shift(nn.Module):
 
 
 class AdaFM(nn.Module):
-    """Adaptive filter modulation, W' = gamma * W + beta, a scale and a shift for each pair of output and input channel (AdaFM,
-    arXiv 2002.11810, section 3.3); gamma is one and beta zero at the start. W is not normalised, as in the released code.
+    """Adaptive filter modulation, W' = gamma * W + beta, a scale and a shift for each pair of output and input channel
+    (AdaFM, arXiv 2002.11810, section 3.3); gamma is one and beta zero at the start. W is not normalised, as in the
+    released code.
 
     Args:
         weight: (out, in, k, k) of a convolution, whose kernels keep their shapes, or (out, in) of a linear layer.
@@ -83,10 +86,11 @@ class AdaFM(nn.Module):
 
 
 class SingularValues(nn.Module):
-    """W' = U diag(sigma (1 + s)) V^T, with W = U diag(sigma) V^T; s is zero at the start (FSGAN, arXiv 2010.11943, section 3.1).
+    """W' = U diag(sigma (1 + s)) V^T, with W = U diag(sigma) V^T; s is zero at the start (FSGAN, arXiv 2010.11943,
+    section 3.1).
 
-    The singular vectors of W stay, its singular values are scaled: a step changes them in proportion, whatever the units in which
-    a layer keeps its weight (with an equalised learning rate that is not the size at which it works).
+    The singular vectors of W stay, its singular values are scaled: a step changes them in proportion, whatever the
+    units in which a layer keeps its weight (with an equalised learning rate that is not the size at which it works).
 
     Args:
         weight: (out, in, k, k), flattened to (out, in * k * k), or (out, in).
@@ -123,7 +127,9 @@ class ChannelScale(nn.Module):
 
 
 class ChannelShift(nn.Module):
-    """b' = scale * b + shift, for the bias beside a weight with a `ChannelScale`, whose scale it shares; the shift is zero at the start."""
+    """b' = scale * b + shift, for the bias beside a weight with a `ChannelScale`, whose scale it shares; the shift
+    is zero at the start.
+    """
 
     def __init__(self, scale: ChannelScale) -> None:
         super().__init__()
@@ -148,12 +154,16 @@ def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def is_kernel(module: nn.Module, parameter: Tensor) -> bool:
-    """Return whether a parameter of a module maps channels to channels; the table of scales of classes has two axes, and does not."""
+    """Return whether a parameter of a module maps channels to channels; the table of scales of classes has two axes,
+    and does not.
+    """
     return parameter.dim() in (2, 4) and not isinstance(module, ConditionalNorm)
 
 
 def attach(module: nn.Module, parameter: str, adapter: nn.Module) -> None:
-    """Put an adapter before a parameter of a module, which keeps the original as `parametrizations.<parameter>.original`."""
+    """Put an adapter before a parameter of a module, which keeps the original as
+    `parametrizations.<parameter>.original`.
+    """
     parametrize.register_parametrization(module, parameter, adapter)
 
 

@@ -1,7 +1,8 @@
 """Augmentations of what the discriminator sees, real and generated alike: DiffAugment and ADA.
 
-DiffAugment: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training" (NeurIPS 2020, arXiv 2006.10738).
-ADA: Karras et al., "Training Generative Adversarial Networks with Limited Data" (NeurIPS 2020, arXiv 2006.06676).
+DiffAugment: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training" (NeurIPS 2020, arXiv
+2006.10738). ADA: Karras et al., "Training Generative Adversarial Networks with Limited Data" (NeurIPS 2020, arXiv
+2006.06676).
 
 Every function takes images (N, C, H, W), about -1..1, and returns the same shape; gradients flow through.
 """
@@ -34,7 +35,9 @@ def contrast(x: Tensor, u: Tensor) -> Tensor:
 
 
 def translation(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Shift by whole pixels, padding with zeros: output[r, c] = x[r + rows, c + columns]; rows, columns (N,) integers."""
+    """Shift by whole pixels, padding with zeros: output[r, c] = x[r + rows, c + columns]; rows, columns (N,)
+    integers.
+    """
     n, _, height, width = x.shape
     r = torch.arange(height, device=x.device) + rows.view(n, 1)
     c = torch.arange(width, device=x.device) + columns.view(n, 1)
@@ -78,7 +81,8 @@ class NoAugment:
 
 
 class DiffAugment(NoAugment):
-    """Random colour, translation by up to an eighth, and cutout of a quarter, for every image anew (arXiv 2006.10738, section 3).
+    """Random colour, translation by up to an eighth, and cutout of a quarter, for every image anew (arXiv 2006.10738,
+    section 3).
 
     Args:
         policy: comma-separated among "color", "translation", "cutout", applied in that order.
@@ -88,7 +92,9 @@ class DiffAugment(NoAugment):
         self.policy = policy.split(",")
         unknown = set(self.policy) - {"color", "translation", "cutout"}
         if unknown:
-            raise UserError(f"DiffAugment has no policy {', '.join(sorted(unknown))}; it has color, translation, cutout.")
+            raise UserError(
+                f"DiffAugment has no policy {', '.join(sorted(unknown))}; it has color, translation, cutout."
+            )
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Augment (N, C, H, W)."""
@@ -121,7 +127,8 @@ class ADA(NoAugment):
 
     Args:
         target: of E[sign D(real)].
-        thousands: images, in thousands, in which p could move from 0 to 1 (500 in the paper; few-shot runs are shorter).
+        thousands: images, in thousands, in which p could move from 0 to 1 (500 in the paper; few-shot runs are
+            shorter).
         p: to start from.
         interval: steps over which signs are averaged before p moves; one small batch takes too few values.
     """
@@ -131,7 +138,9 @@ class ADA(NoAugment):
         self.steps, self.seen, self.signs = 0, 0, 0.0
 
     def update(self, real_logits: Tensor) -> None:
-        """Move p by the logits of augmented real images, (N, 1), or of their patches, (N, 1, H, W), whose mean sign counts."""
+        """Move p by the logits of augmented real images, (N, 1), or of their patches, (N, 1, H, W), whose mean sign
+        counts.
+        """
         self.steps += 1
         self.seen += len(real_logits)
         self.signs += float(real_logits.detach().sign().flatten(1).mean(dim=1).sum())
@@ -159,13 +168,19 @@ class ADA(NoAugment):
         x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
         matrix = self.colour(draw)
         if x.shape[1] == 1:  # grey images take the mean of what the channels would get
-            return x * matrix[:, :3, :3].sum(dim=2).mean(dim=1).view(-1, 1, 1, 1) + matrix[:, :3, 3].mean(dim=1).view(-1, 1, 1, 1)
+            return x * matrix[:, :3, :3].sum(dim=2).mean(dim=1).view(-1, 1, 1, 1) + matrix[:, :3, 3].mean(dim=1).view(
+                -1, 1, 1, 1
+            )
         return torch.einsum("nij,njhw->nihw", matrix[:, :3, :3], x) + matrix[:, :3, 3, None, None]
 
     def geometry(self, draw: "_Draws") -> Tensor:
-        """Return affine matrices (N, 3, 3): flip, quarter turns, whole-pixel shifts, scale, rotation, stretch, shift."""
+        """Return affine matrices (N, 3, 3): flip, quarter turns, whole-pixel shifts, scale, rotation, stretch,
+        shift.
+        """
         one = torch.ones(draw.n, device=draw.device)
-        matrix = _affine(torch.where(draw.coin() & draw.half(), -one, one), one, draw.quarter() * (math.pi / 2) * draw.coin())
+        matrix = _affine(
+            torch.where(draw.coin() & draw.half(), -one, one), one, draw.quarter() * (math.pi / 2) * draw.coin()
+        )
         matrix = _shift(draw.pixels(0.125) * draw.coin(), draw.pixels(0.125) * draw.coin()) @ matrix
         scale = torch.where(draw.coin(), torch.exp2(draw.normal(0.2)), one)
         stretch = torch.where(draw.coin(), torch.exp2(draw.normal(0.2)), one)

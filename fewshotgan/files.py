@@ -46,7 +46,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"{path} could not be written ({error.strerror or error}); free some space or choose another folder.") from error
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}); free some space or choose another folder."
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -63,7 +65,9 @@ def check_folder(folder: str | Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"Nothing can be written into {folder} ({error.strerror or error}); choose another folder.") from error
+        raise UserError(
+            f"Nothing can be written into {folder} ({error.strerror or error}); choose another folder."
+        ) from error
 
 
 def sha256(path: str | Path) -> str:

@@ -1,7 +1,8 @@
-"""Fisher information of parameters, as EWC and AdAM use it: the mean over samples of the squared gradient, a sample at a time.
+"""Fisher information of parameters, as EWC and AdAM use it: the mean over samples of the squared gradient, a sample at
+a time.
 
-Diagonal, empirical (arXiv 2210.16559, section 4.1): F = E[(d loss / d theta)^2]. The square of a batch's mean gradient, which some
-public code takes, is another and mostly smaller number.
+Diagonal, empirical (arXiv 2210.16559, section 4.1): F = E[(d loss / d theta)^2]. The square of a batch's mean gradient,
+which some public code takes, is another and mostly smaller number.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ CHUNK = 16  # most samples whose gradients are computed together
 NUMBERS = 2**25  # of those gradients: of a network of many parameters fewer samples go together, but never fewer than 8
 
 
-def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[Tensor, ...], chunk: int | None = None) -> Parameters:
+def fisher(
+    loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[Tensor, ...], chunk: int | None = None
+) -> Parameters:
     """Return F for each parameter, of its shape, not negative.
 
     Args:
@@ -35,7 +38,8 @@ def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[T
     gradients = vmap(gradient, in_dims=(None, *[0] * len(samples)), randomness="error")
     chunk = chunk or max(8, min(CHUNK, NUMBERS // sum(value.numel() for value in parameters.values())))
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    with torch.no_grad():  # nobody asks for a second derivative: `torch.func.grad` would keep its graph, which takes a sixth more time
+    # nobody asks for a second derivative: `torch.func.grad` would keep its graph, which takes a sixth more time
+    with torch.no_grad():
         for parts in zip(*(sample.split(chunk) for sample in samples), strict=True):
             for name, value in gradients(parameters, *parts).items():
                 for each in value:  # faster than to square all and sum them: what is added to stays in the cache
@@ -43,8 +47,12 @@ def fisher(loss: Callable[..., Tensor], parameters: Parameters, samples: tuple[T
     return {name: value / len(samples[0]) for name, value in total.items()}
 
 
-def generator_fisher(generator: nn.Module, discriminator: nn.Module, names: list[str], z: Tensor, chunk: int | None = None) -> Parameters:
-    """Return F of G's parameters `names` under the loss -log D(G(z)), for latents (N, z_dim); the noise inputs are the stored ones."""
+def generator_fisher(
+    generator: nn.Module, discriminator: nn.Module, names: list[str], z: Tensor, chunk: int | None = None
+) -> Parameters:
+    """Return F of G's parameters `names` under the loss -log D(G(z)), for latents (N, z_dim); the noise inputs are
+    the stored ones.
+    """
 
     def loss(parameters: Parameters, latent: Tensor) -> Tensor:
         image = functional_call(generator, parameters, (latent[None],), {"noise": "const"})
@@ -53,8 +61,12 @@ def generator_fisher(generator: nn.Module, discriminator: nn.Module, names: list
     return fisher(loss, _pick(generator, names), (z,), chunk)
 
 
-def discriminator_fisher(discriminator: nn.Module, names: list[str], real: Tensor, fake: Tensor, chunk: int | None = None) -> Parameters:
-    """Return F of D's parameters `names` under its logistic loss, for pairs of real and generated images (N, C, H, W)."""
+def discriminator_fisher(
+    discriminator: nn.Module, names: list[str], real: Tensor, fake: Tensor, chunk: int | None = None
+) -> Parameters:
+    """Return F of D's parameters `names` under its logistic loss, for pairs of real and generated images (N, C, H,
+    W).
+    """
 
     def loss(parameters: Parameters, x: Tensor, y: Tensor) -> Tensor:
         logits = [functional_call(discriminator, parameters, (image[None],)) for image in (x, y)]
@@ -86,7 +98,9 @@ def both_fisher(
 
 @contextmanager
 def evaluating(*networks: nn.Module) -> Iterator[None]:
-    """Keep networks in evaluation mode for a while: a sample's gradient must not depend on the batch, nor leave a trace in statistics."""
+    """Keep networks in evaluation mode for a while: a sample's gradient must not depend on the batch, nor leave a
+    trace in statistics.
+    """
     modes = [(module, module.training) for network in networks for module in network.modules()]
     for network in networks:
         network.eval()

@@ -61,9 +61,18 @@ class Images:
     def __post_init__(self) -> None:
         """Refuse what is no set of images."""
         x = self.pixels
-        if not isinstance(x, Tensor) or x.dtype != torch.uint8 or x.dim() != 4 or x.shape[1] not in (1, 3) or x.shape[2] != x.shape[3]:
+        if (
+            not isinstance(x, Tensor)
+            or x.dtype != torch.uint8
+            or x.dim() != 4
+            or x.shape[1] not in (1, 3)
+            or x.shape[2] != x.shape[3]
+        ):
             what = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
-            raise UserError(f"{self.name}: images are a uint8 tensor (N, 1 or 3, side, side) of 0 to 255, not {what}; convert them first.")
+            raise UserError(
+                f"{self.name}: images are a uint8 tensor (N, 1 or 3, side, side) of 0 to 255, not {what}; "
+                "convert them first."
+            )
 
     def __len__(self) -> int:
         """Return N."""
@@ -102,15 +111,19 @@ def load_images(
         channels: 1 or 3; by default a shipped domain's own, 3 for others.
 
     Raises:
-        UserError: if there is no such source, no readable image in it, fewer than n, or no image could have such a size.
+        UserError: if there is no such source, no readable image in it, fewer than n, or no image could have such a
+            size.
     """
     if channels not in (None, 1, 3) or (resolution is not None and resolution < 1):
-        raise UserError(f"resolution={resolution}, channels={channels} can't be: give a side of at least 1 pixel, and 1 or 3 channels.")
+        raise UserError(
+            f"resolution={resolution}, channels={channels} can't be: give a side of at least 1 pixel, "
+            "and 1 or 3 channels."
+        )
     if split not in ("train", "held_out"):
         raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
     if shares := _shares(str(source)):
         return _convert(_blended(str(source), shares, n, split), resolution, channels)
-    if str(source) in domains():
+    if str(source) in list_domains():
         images = _convert(_shipped(str(source), split), resolution, channels)
     else:
         if split == "held_out":
@@ -124,7 +137,7 @@ def load_images(
 
 
 @cache
-def domains() -> dict[str, str]:
+def list_domains() -> dict[str, str]:
     """Return the shipped domains: {name: one line about it}."""
     found = {}
     for collection in ("avatars", "fashion"):
@@ -164,7 +177,9 @@ def _shipped(name: str, split: str) -> Images:
 
 
 def _shares(source: str) -> dict[str, int]:
-    """Return the percentage of each domain of a blend such as "30% fashion/sneaker, 70% fashion/dress"; empty if it is none."""
+    """Return the percentage of each domain of a blend such as "30% fashion/sneaker, 70% fashion/dress"; empty if it
+    is none.
+    """
     parts = [re.fullmatch(r"([1-9]\d*)% (\S+)", part) for part in source.split(", ")]
     return {part[2]: int(part[1]) for part in parts if part} if all(parts) else {}
 
@@ -185,7 +200,9 @@ def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Im
         raise UserError(f"The parts of {name} differ in size or channels; blend domains of one collection.")
     for one, count in zip(sets, counts, strict=True):
         if not 0 <= count <= len(one) or n < 1:
-            raise UserError(f"{name}: of n={n} images {count} would be of {one.name}, which has {len(one)}; choose another n.")
+            raise UserError(
+                f"{name}: of n={n} images {count} would be of {one.name}, which has {len(one)}; choose another n."
+            )
     pixels = torch.cat([one.pixels[:count] for one, count in zip(sets, counts, strict=True)])
     return Images(pixels, name, labels=torch.arange(len(sets)).repeat_interleave(torch.tensor(counts)))
 
@@ -206,17 +223,25 @@ def _from_path(path: Path, resolution: int, channels: int) -> Images:
     for name, data in _files(path):
         try:
             picture = _open(data)
-        except Exception as error:  # a broken file raises a dozen kinds, by its format; it is left out, whatever it raises
+        # a broken file raises a dozen kinds, by its format; it is left out, whatever it raises
+        except Exception as error:
             left_out.append(f"{name} ({_reason(error)})")
             continue
         cropped += picture.width != picture.height
         arrays.append(_square(picture, resolution, channels))
     if not arrays:
-        found = f"none of its {len(left_out)} image files can be read: {', '.join(left_out[:5])}" if left_out else "it holds none"
+        found = (
+            f"none of its {len(left_out)} image files can be read: {', '.join(left_out[:5])}"
+            if left_out
+            else "it holds none"
+        )
         raise UserError(f"No images came from {path}, for {found}; give it JPEG, PNG or WebP images.")
-    note = f"{len(arrays)} images resized to {resolution}x{resolution} (Lanczos), {cropped} of them centre-cropped to a square first"
+    note = f"{len(arrays)} images resized to {resolution}x{resolution} (Lanczos)"
+    note += f", {cropped} of them centre-cropped to a square first"
     if left_out:
-        note += f"; left out: {', '.join(left_out[:10])}" + (f" and {len(left_out) - 10} more" if len(left_out) > 10 else "")
+        note += f"; left out: {', '.join(left_out[:10])}" + (
+            f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
+        )
     return Images(_stack(arrays), str(path), note + ".")
 
 
@@ -237,15 +262,19 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
     elif path.is_file() and path.suffix.lower() in SUFFIXES:
         yield path.name, _content(path)
     elif path.is_file():
-        raise UserError(f"{path} is neither an image, nor a zip, nor a folder; give a folder of JPEG, PNG or WebP images.")
+        raise UserError(
+            f"{path} is neither an image, nor a zip, nor a folder; give a folder of JPEG, PNG or WebP images."
+        )
     else:
-        close = difflib.get_close_matches(str(path), domains(), n=2, cutoff=0.5)
-        hint = f" perhaps {' or '.join(close)}?" if close else f" the domains are {', '.join(domains())}."
+        close = difflib.get_close_matches(str(path), list_domains(), n=2, cutoff=0.5)
+        hint = f" perhaps {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."
         raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
 
 
 def _content(file: Path) -> bytes | str:
-    """Return a file's bytes, or why it can't be read; what is no regular file (a pipe) could be waited for without end."""
+    """Return a file's bytes, or why it can't be read; what is no regular file (a pipe) could be waited for without
+    end.
+    """
     try:
         if not file.is_file():
             return "no regular file"
@@ -283,7 +312,9 @@ def _open(data: bytes | str) -> Image.Image:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """Return the picture turned as its EXIF says; a camera's EXIF may be wrong in parts, and then counts as far as it can be read."""
+    """Return the picture turned as its EXIF says; a camera's EXIF may be wrong in parts, and then counts as far as
+    it can be read.
+    """
     try:
         turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:

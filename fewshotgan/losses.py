@@ -1,7 +1,7 @@
 """Adversarial losses and gradient penalties: pure functions of logits, images and latents.
 
-Papers: Goodfellow et al. 2014 (arXiv 1406.2661), Mescheder et al. 2018 (arXiv 1801.04406), Karras et al. 2020 (arXiv 1912.04958).
-Conventions: logits (N, 1); images (N, C, H, W); each function returns a scalar, the mean over the batch.
+Papers: Goodfellow et al. 2014 (arXiv 1406.2661), Mescheder et al. 2018 (arXiv 1801.04406), Karras et al. 2020 (arXiv
+1912.04958). Conventions: logits (N, 1); images (N, C, H, W); each function returns a scalar, the mean over the batch.
 """
 
 import math
@@ -31,9 +31,11 @@ def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
 
 
 def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
-    """Return the lengths (N,) of J_w^T y, y the image-shaped `noise` over sqrt(H W) (StyleGAN2, arXiv 1912.04958, eq. 4).
+    """Return the lengths (N,) of J_w^T y, y the image-shaped `noise` over sqrt(H W) (StyleGAN2, arXiv 1912.04958, eq.
+    4).
 
-    `w` (N, n_latents, w_dim) must require a gradient; the length is the root of the mean over layers of the squared norm.
+    `w` (N, n_latents, w_dim) must require a gradient; the length is the root of the mean over layers of the squared
+    norm.
     """
     scaled = (images * noise).sum() / math.sqrt(images.shape[2] * images.shape[3])
     (gradient,) = torch.autograd.grad(scaled, w, create_graph=True)
@@ -41,5 +43,7 @@ def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
 
 
 def path_length_penalty(lengths: Tensor, average: Tensor) -> Tensor:
-    """Return the mean squared deviation of lengths (N,) from their running average, a scalar (arXiv 1912.04958, eq. 4)."""
+    """Return the mean squared deviation of lengths (N,) from their running average, a scalar (arXiv 1912.04958, eq.
+    4).
+    """
     return (lengths - average).square().mean()

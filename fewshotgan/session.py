@@ -1,4 +1,6 @@
-"""`adapt`: what it is given is checked here, then handed to the training loop, with a live grid of samples in a notebook."""
+"""`adapt`: what it is given is checked here, then handed to the training loop, with a live grid of samples in a
+notebook.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +12,11 @@ from fewshotgan.files import UserError, check_folder
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
 from fewshotgan.methods import Method, create_method
-from fewshotgan.profiles import PROFILES
-from fewshotgan.show import LiveGrid
-from fewshotgan.train import Loop, Run, Viewer, choose_device, make_task
+from fewshotgan.pictures import LiveGrid
+from fewshotgan.run import Run, Viewer
+from fewshotgan.train import Loop, choose_device, make_task
 
-ITERATIONS, BATCH = PROFILES["laptop"].iterations, PROFILES["laptop"].batch  # unless asked for others: the budget of most tables
+ITERATIONS, BATCH = 500, 8  # unless asked for others: the budget of most tables
 
 
 def adapt(
@@ -37,9 +39,10 @@ def adapt(
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
 
     Args:
-        gan: the pretrained source (of its classes the mean, if the method doesn't mine them), or several of one image size to be mined.
+        gan: the pretrained source (of its classes the mean, if the method doesn't mine them), or several of one image
+            size to be mined.
         images: the few images, of the GAN's resolution and channels.
-        method: a name of `fewshotgan.methods()`.
+        method: a name of `fewshotgan.list_methods()`.
         iterations: steps of each player, over all stages.
         batch: images per step.
         seed: of everything random; the same seed gives the same samples on the same device.
@@ -49,7 +52,8 @@ def adapt(
         minutes: stop (resumably, given `out`) after so much time.
         snapshot_every: iterations between snapshots; a twelfth of the run by default.
         progress: show a progress bar.
-        viewer: called with (iteration, images) at each snapshot; by default, beside the progress bar of a notebook, a live grid.
+        viewer: called with (iteration, images) at each snapshot; by default, beside the progress bar of a notebook, a
+            live grid.
         options: of the method.
 
     Returns:
@@ -86,7 +90,9 @@ def check_kinds(gan: object, images: object) -> None:
             raise UserError(f"adapt takes a GAN, not {one!r}; load it first with load_gan(name_or_path).")
     if not isinstance(images, Images):
         what = repr(images) if isinstance(images, str | Path) else f"a {type(images).__name__}"
-        raise UserError(f"adapt takes images as load_images returns them, not {what}; load them first with load_images(folder).")
+        raise UserError(
+            f"adapt takes images as load_images returns them, not {what}; load them first with load_images(folder)."
+        )
 
 
 def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int, seed: int) -> None:
@@ -94,12 +100,15 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
     if (images.resolution, images.channels) != (gan.resolution, gan.channels):
         raise UserError(
             f"{images.name} has images of {images.resolution} pixels and {images.channels} channels, {gan.name} makes "
-            f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, channels={gan.channels})."
+            f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, "
+            f"channels={gan.channels})."
         )
     if gan.config["family"] == MIXTURE and not method.several:
         raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
     if method.judges and not gan.complete:
-        raise UserError(f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks.")
+        raise UserError(
+            f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks."
+        )
     if len(images) < method.least_images:
         raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
     for name, value in (("iterations", iterations), ("batch", batch), ("seed", seed)):

@@ -1,8 +1,8 @@
 """The training loop: the only one, for every method and for pretraining.
 
-It steps the players of a method's stages, pays lazy penalties, keeps moving averages, takes snapshots from fixed latents,
-writes checkpoints from which it resumes to the bit, and stops with the last good state when a loss is not finite or the
-samples collapse. It knows no method by name.
+It steps the players of a method's stages, pays lazy penalties, keeps moving averages, takes snapshots from fixed
+latents, writes checkpoints from which it resumes to the bit, and stops with the last good state when a loss is not
+finite or the samples collapse. It knows no method by name.
 """
 
 import copy
@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from fewshotgan.augment import augmentation
 from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods import Method, Player, Stage, Task
+from fewshotgan.methods.method import Method, Player, Stage, Task
+from fewshotgan.run import CollapseError, Row, Run, Viewer
 
 SNAPSHOT_SAMPLES = 16
 LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
@@ -34,42 +34,6 @@ CHECKPOINT_SECONDS = 60
 LOG_SECONDS = 10  # between the lines of a progress bar that nobody watches
 EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
 EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
-
-Row = dict[str, Any]
-Viewer = Callable[[int, Tensor], None]
-
-
-@dataclass
-class Run:
-    """What an adaptation returns.
-
-    Attributes:
-        gan: the adapted GAN, of averaged weights, adapters folded in.
-        spec: everything that determines the run.
-        history: rows {"iteration", "stage", "seconds", "<player>/<term>", ...}, one every ten iterations.
-        snapshots: [(iteration, images (16, C, H, W), -1..1)] from the same latents each time; the first is the start.
-        iterations: how many steps were made, over all resumptions.
-        seconds: wall time of training, likewise.
-        finished: False if it was stopped by time or by Ctrl-C.
-        method: what trained, with all that it found out on the way (AdAM's importance of filters).
-    """
-
-    gan: GAN
-    spec: dict[str, Any]
-    history: list[Row] = field(default_factory=list)
-    snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
-    iterations: int = 0
-    seconds: float = 0.0
-    finished: bool = True
-    method: Method | None = None
-
-
-class CollapseError(UserError):
-    """Training left the finite or the diverse; `run` holds the last good state."""
-
-    def __init__(self, message: str, run: Run) -> None:
-        super().__init__(message)
-        self.run = run
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:
@@ -85,25 +49,45 @@ def choose_device(name: str | torch.device | None) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise UserError(f"The device {str(name)!r} can't be used here ({reason}); leave it out, or name cpu.") from error
+        raise UserError(
+            f"The device {str(name)!r} can't be used here ({reason}); leave it out, or name cpu."
+        ) from error
     return device
 
 
 def make_task(
-    gan: GAN, pixels: Tensor, batch: int, seed: int, augment: str | None, device: torch.device, labels: Tensor | None = None
+    gan: GAN,
+    pixels: Tensor,
+    batch: int,
+    seed: int,
+    augment: str | None,
+    device: torch.device,
+    labels: Tensor | None = None,
 ) -> Task:
-    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), with labels (N,) where it has classes."""
+    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), with labels (N,) where it has
+    classes.
+    """
     source = gan.copy().to(device)
     for network in (source.generator, source.discriminator):
         network.requires_grad_(False)
     rng = torch.Generator(device).manual_seed(seed)
-    return Task(source, pixels.to(device), batch, rng, augmentation(augment), seed, None if labels is None else labels.to(device))
+    return Task(
+        source,
+        pixels.to(device),
+        batch,
+        rng,
+        augmentation(augment),
+        seed,
+        None if labels is None else labels.to(device),
+    )
 
 
 class Loop:
     """State of one run; see the module's docstring."""
 
-    def __init__(self, method: Method, task: Task, spec: dict, iterations: int, snapshot_every: int, viewer: Viewer | None) -> None:
+    def __init__(
+        self, method: Method, task: Task, spec: dict, iterations: int, snapshot_every: int, viewer: Viewer | None
+    ) -> None:
         self.method, self.task, self.spec, self.viewer = method, task, spec, viewer
         self.iterations, self.snapshot_every = iterations, snapshot_every
         self.averages = nn.ModuleDict()
@@ -122,7 +106,9 @@ class Loop:
         self.started, saved = time.monotonic(), time.monotonic()
         watched = sys.stderr.isatty() or "ipykernel" in sys.modules  # else the bar goes to a file
         pace = {} if watched else {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
-        bar = tqdm(total=self.iterations, desc=self.method.name, disable=not progress, unit="it", dynamic_ncols=True, **pace)
+        bar = tqdm(
+            total=self.iterations, desc=self.method.name, disable=not progress, unit="it", dynamic_ncols=True, **pace
+        )
         try:
             with deferred_interrupt() as interrupted:
                 for _ in self.train(resumed, bar):
@@ -156,13 +142,16 @@ class Loop:
     def save(self, checkpoint: Path | None) -> None:
         """Write a checkpoint, if there is a place for it; a full disk costs the checkpoint, not the run.
 
-        Weights that are not finite are not written: the run is about to stop, and the checkpoint before is the last good one.
+        Weights that are not finite are not written: the run is about to stop, and the checkpoint before is the last
+        good one.
         """
         try:
             if checkpoint and self.finite():
                 save_checkpoint(checkpoint, self.state())
         except UserError as error:
-            warnings.warn(f"No checkpoint at iteration {self.iteration}: {error} Training is not lost and goes on.", stacklevel=2)
+            warnings.warn(
+                f"No checkpoint at iteration {self.iteration}: {error} Training is not lost and goes on.", stacklevel=2
+            )
 
     def train(self, resumed: dict[str, Any] | None, bar: tqdm) -> Iterator[None]:
         """Step through all stages, yielding after each iteration, when the state may be saved."""
@@ -177,7 +166,9 @@ class Loop:
                 try:
                     self.restore(resumed, stage)
                 except (KeyError, RuntimeError, ValueError) as error:
-                    raise UserError(f"The checkpoint is of another version ({error}); delete it to start afresh.") from error
+                    raise UserError(
+                        f"The checkpoint is of another version ({error}); delete it to start afresh."
+                    ) from error
                 bar.update(self.iteration)
                 resumed = None
             elif self.iteration == 0:
@@ -267,18 +258,23 @@ class Loop:
         values = {name: float(value) for name, value in terms.items()}
         row = {"iteration": self.iteration, "stage": stage.name, "seconds": round(self.elapsed(), 3), **values}
         self.history.append(row)
-        bar.set_postfix({name.replace("logistic", "loss"): f"{value:.3f}" for name, value in values.items()}, refresh=False)
+        bar.set_postfix(
+            {name.replace("logistic", "loss"): f"{value:.3f}" for name, value in values.items()}, refresh=False
+        )
         if not all(torch.isfinite(torch.tensor(value)) for value in values.values()):
             self.collapse("a loss is not finite")
 
     def snapshot(self) -> None:
-        """Keep samples of the averaged weights from fixed latents; stop if they have become one and the same in an adversarial game."""
+        """Keep samples of the averaged weights from fixed latents; stop if they have become one and the same in an
+        adversarial game.
+        """
         gan = self.gan()
         images = gan.render(gan.latents(SNAPSHOT_SAMPLES, seed=self.task.seed))
         if not torch.isfinite(images).all():
             self.collapse("the samples are not finite")
         spread = float(images.std(dim=0).mean())
-        alike = len(self.task.images) == 1 or not self.method.judges  # may be: of one image, or on the way from the mean of all
+        # may be: of one image, or on the way from the mean of all
+        alike = len(self.task.images) == 1 or not self.method.judges
         if not alike and spread < 0.02 * self.best_spread and self.best_spread > 0.05:
             self.collapse("all samples have become the same image")
         self.best_spread = max(self.best_spread, spread)
@@ -299,7 +295,8 @@ class Loop:
             self.method.modules.load_state_dict(modules)
             self.averages.load_state_dict(averages)
         raise CollapseError(
-            f"{self.method.name} stopped at iteration {self.iteration}: {reason}; the state of iteration {kept} is kept "
+            f"{self.method.name} stopped at iteration {self.iteration}: {reason}; "
+            f"the state of iteration {kept} is kept "
             "(try a lower learning_rate or fewer iterations).",
             self.outcome(finished=False),
         )
@@ -346,7 +343,8 @@ class Loop:
         else:  # whose generators have states of another form
             self.task.rng.manual_seed(self.task.seed + self.iteration)
             warnings.warn(
-                f"The run was begun on another kind of device ({device}); it goes on here with other random numbers.", stacklevel=2
+                f"The run was begun on another kind of device ({device}); it goes on here with other random numbers.",
+                stacklevel=2,
             )
         self.task.augment.load_state_dict(state["augment"])
         self.seconds, self.best_spread = state["seconds"], state["best_spread"]
@@ -356,7 +354,9 @@ class Loop:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets, so that it ends no iteration halfway; the second one interrupts at once."""
+    """Yield an event that the first Ctrl-C sets, so that it ends no iteration halfway; the second one interrupts at
+    once.
+    """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
@@ -379,7 +379,9 @@ def clone(module: nn.Module) -> dict[str, Tensor]:
 
 
 def make_optimiser(player: Player) -> torch.optim.Adam:
-    """Return the player's Adam, with rate and betas corrected for the extra steps of lazy penalties (StyleGAN2, section 3.1)."""
+    """Return the player's Adam, with rate and betas corrected for the extra steps of lazy penalties (StyleGAN2,
+    section 3.1).
+    """
     ratio = 1.0
     for penalty in player.penalties:
         ratio *= penalty.every / (penalty.every + 1)

@@ -16,13 +16,19 @@ CONFIG = {
 
 def tiny_gan(seed: int = 0, **changes) -> GAN:
     """A 16-pixel StyleGAN2 of a few thousand parameters."""
-    config = {**CONFIG, "generator": {**CONFIG["generator"], **changes}, "discriminator": {**SIZES, **{k: v for k, v in changes.items() if k in SIZES}}}
+    config = {
+        **CONFIG,
+        "generator": {**CONFIG["generator"], **changes},
+        "discriminator": {**SIZES, **{k: v for k, v in changes.items() if k in SIZES}},
+    }
     return GAN.create(config, "tiny", seed=seed)
 
 
 def tiny_progan(seed: int = 0) -> GAN:
     """A 16-pixel ProGAN of a few thousand parameters."""
-    return GAN.create({"family": "progan", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed)
+    return GAN.create(
+        {"family": "progan", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed
+    )
 
 
 def tiny_sngan(seed: int = 0, classes: int = 0) -> GAN:
@@ -38,13 +44,19 @@ def tiny_sngan(seed: int = 0, classes: int = 0) -> GAN:
 
 def tiny_wgan_resnet(seed: int = 0) -> GAN:
     """A 16-pixel residual WGAN of a few thousand parameters."""
-    return GAN.create({"family": "wgan_resnet", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed)
+    return GAN.create(
+        {"family": "wgan_resnet", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed
+    )
 
 
 def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **generator) -> GAN:
     """A GP-GAN of a few thousand parameters, 16 pixels unless said otherwise."""
     sizes = {**SIZES, "resolution": resolution, "classes": classes}
-    config = {"family": "gp_resnet", "generator": {**sizes, "z_dim": 8, "embed": 3, **generator}, "discriminator": sizes}
+    config = {
+        "family": "gp_resnet",
+        "generator": {**sizes, "z_dim": 8, "embed": 3, **generator},
+        "discriminator": sizes,
+    }
     return GAN.create(config, "tiny", seed=seed)
 
 
@@ -72,12 +84,16 @@ def assert_met(golden, got: dict[str, torch.Tensor]) -> None:
 
 def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images:
     """Images of random pixels."""
-    pixels = torch.randint(0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)
+    pixels = torch.randint(
+        0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8
+    )
     return Images(pixels, "noise")
 
 
 def check_groups(generator: torch.nn.Module, discriminator: torch.nn.Module) -> None:
-    """Assert that groups are named by each resolution, in the order of the pass, and that every parameter is in one of them."""
+    """Assert that groups are named by each resolution, in the order of the pass, and that every parameter is in one
+    of them.
+    """
     sides = [str(2**k) for k in range(2, generator.resolution.bit_length())]
     assert list(generator.groups()) == sides and list(discriminator.groups()) == sides[::-1]
     for network in (generator, discriminator):

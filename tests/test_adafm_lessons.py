@@ -5,13 +5,14 @@ import pytest
 import torch
 from helpers import noise_images, tiny_gp_resnet
 
-from fewshotgan import ledger, load_gan
+from fewshotgan import load_gan
+from fewshotgan.bench import ledger
+from fewshotgan.bench.table import cell_spec
+from fewshotgan.bench.tables import adafm as tables
+from fewshotgan.lessons.figures import bars, box_plots, groups_picture, heat_map, kernels_picture
+from fewshotgan.lessons.panels import GeneralPartPanel, StylePanel, general_part_picture, grouped, style_picture
 from fewshotgan.methods.adafm import dialled
 from fewshotgan.session import adapt
-from fewshotgan.show import bars, box_plots, groups_picture, heat_map, kernels_picture
-from fewshotgan.tables import adafm as tables
-from fewshotgan.tables.table import cell_spec
-from fewshotgan.widgets import GeneralPartPanel, StylePanel, general_part_picture, grouped, style_picture
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def own_ledger(tmp_path, monkeypatch):
 def bent():
     """A source, and a run of AdaFM on it."""
     gan = tiny_gp_resnet(resolution=32)
-    return gan, adapt(gan, noise_images(6, 32), "adafm", general="G2D2", iterations=12, batch=4, waiting=0.0, progress=False)
+    return gan, adapt(
+        gan, noise_images(6, 32), "adafm", general="G2D2", iterations=12, batch=4, waiting=0.0, progress=False
+    )
 
 
 def record(row, column, seed, distance, status="ok"):
@@ -38,7 +41,10 @@ def test_the_grid_has_the_mean_of_what_was_run_and_gaps(own_ledger):
     assert means.shape == (6, 6) and means[3, 2] == 105 and np.isfinite(means).sum() == 1
     marks = tables.grid_failures()
     assert [[len(cell) for cell in row] for row in marks] == [[0] * 5 + [1]] + [[0] * 6] * 5
-    assert [heat_map(means, list("abcdef"), list("uvwxyz"), "x", "y", marks, "d").axes[0].texts[i].get_text() for i in (0, 5)] == ["-", "-*"]
+    assert [
+        heat_map(means, list("abcdef"), list("uvwxyz"), "x", "y", marks, "d").axes[0].texts[i].get_text()
+        for i in (0, 5)
+    ] == ["-", "-*"]
 
 
 def test_the_curves_have_what_was_run(own_ledger):
@@ -52,7 +58,9 @@ def test_the_general_part_is_drawn_with_what_the_ledger_holds(own_ledger):
     gan = load_gan(tables.SOURCE)
     boxes = grouped(gan, 2, 1)
     assert [name for name, _, frozen in boxes["z to G"] if frozen] == ["G2", "G1"] and boxes["z to G"][0][0] == "dense"
-    assert [name for name, _, frozen in boxes["image to D"] if frozen] == ["D1"] and boxes["image to D"][-1][0] == "dense"
+    assert [name for name, _, frozen in boxes["image to D"] if frozen] == ["D1"] and boxes["image to D"][-1][
+        0
+    ] == "dense"
     assert groups_picture(boxes).width > groups_picture({"G": boxes["z to G"][:2]}).width
     bare = general_part_picture(tables.GRID, 2, 1)
     ledger.save_samples(cell_spec(tables.GRID.rows["G2D1"], tables.LARGE, 0), gan.sample(10))

@@ -13,8 +13,9 @@ from fewshotgan.gans import load_gan, official
 from fewshotgan.gans.stylegan2 import Discriminator, Generator
 from fewshotgan.losses import logistic_generator
 from fewshotgan.methods.adam import AdAM, filter_importance, important
+from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
-from fewshotgan.train import CollapseError, Loop, make_task
+from fewshotgan.train import Loop, make_task
 
 
 def tensors(arrays):
@@ -35,18 +36,26 @@ def test_modulated_generator_loads_folded_and_meets_the_golden():
     net = Generator(32).eval()
     net.load_state_dict(official.stylegan2_generator(state))
     plain = Generator(32).eval()
-    plain.load_state_dict(official.stylegan2_generator({k: v for k, v in tensors(golden.params).items() if not k.endswith("_vector")}))
+    plain.load_state_dict(
+        official.stylegan2_generator({k: v for k, v in tensors(golden.params).items() if not k.endswith("_vector")})
+    )
     x = tensors(golden.inputs)
     with torch.no_grad():
         mixed = net(x["z"], mix=x["z2"], mix_from=golden.spec["call"]["inject_index"])
-        agree(golden, {"image": net(x["z"]), "w": net.mapping(x["z"]), "w_plain": plain.mapping(x["z"]), "image_mix": mixed})
+        agree(
+            golden,
+            {"image": net(x["z"]), "w": net.mapping(x["z"]), "w_plain": plain.mapping(x["z"]), "image_mix": mixed},
+        )
 
 
 def test_modulated_discriminator_loads_folded_and_meets_the_golden():
     golden = fill.load("adam_kml_d32")
     x, params = torch.from_numpy(golden.inputs["x"]), tensors(golden.params)
     got = {}
-    for name, state in (("logits", params), ("logits_frozen", {k: v for k, v in params.items() if not k.endswith("b_vector")})):
+    for name, state in (
+        ("logits", params),
+        ("logits_frozen", {k: v for k, v in params.items() if not k.endswith("b_vector")}),
+    ):
         net = Discriminator(32, group=25)
         net.load_state_dict(official.stylegan2_discriminator(official.fold_kernel_modulation(state)))
         outputs = []
@@ -61,18 +70,26 @@ def test_modulated_discriminator_loads_folded_and_meets_the_golden():
 
 
 def test_a_released_checkpoint_opens_as_a_plain_gan(tmp_path):
-    torch.save({"g_ema": tensors(fill.load("adam_kml_g32").params), "d": tensors(fill.load("adam_kml_d32").params)}, tmp_path / "adam.pt")
+    torch.save(
+        {"g_ema": tensors(fill.load("adam_kml_g32").params), "d": tensors(fill.load("adam_kml_d32").params)},
+        tmp_path / "adam.pt",
+    )
     gan = load_gan(tmp_path / "adam.pt")
     assert gan.resolution == 32
     assert not any("vector" in name or "parametrizations" in name for name in gan.generator.state_dict())
 
 
 def test_fisher_information_meets_the_golden():
-    """On the folded networks, whose weights, biases and constant have the derivatives of the released ones' adapters."""
+    """On the folded networks, whose weights, biases and constant have the derivatives of the released ones'
+    adapters.
+    """
     golden = fill.load("adam_fisher")
     params, inputs = tensors(golden.params), tensors(golden.inputs)
     networks = {}
-    for key, prefix, convert in (("g", "g.", official.stylegan2_generator), ("d", "d.", official.stylegan2_discriminator)):
+    for key, prefix, convert in (
+        ("g", "g.", official.stylegan2_generator),
+        ("d", "d.", official.stylegan2_discriminator),
+    ):
         state = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
         networks[key] = convert(official.fold_kernel_modulation(state))
     sizes = {"resolution": 8}
@@ -85,13 +102,22 @@ def test_fisher_information_meets_the_golden():
     with torch.no_grad():
         fake = torch.cat([g(row[None], noise="const") for row in z])
     # b' = b + b_vector: the vector's Fisher information is the bias's; the constant has no adapter
-    ours = {"input.input": "const", "conv1.activate.b_vector": "blocks.4.conv1.bias", "convs.0.noise.b_vector": "blocks.8.conv0.noise_strength",
-            "to_rgbs.0.b_vector": "blocks.8.to_image.bias", "convs.1.activate.b_vector": "blocks.8.conv1.bias"}  # fmt: skip
+    ours = {
+        "input.input": "const",
+        "conv1.activate.b_vector": "blocks.4.conv1.bias",
+        "convs.0.noise.b_vector": "blocks.8.conv0.noise_strength",
+        "to_rgbs.0.b_vector": "blocks.8.to_image.bias",
+        "convs.1.activate.b_vector": "blocks.8.conv1.bias",
+    }
     found = generator_fisher(g, d, list(ours.values()), z, chunk=2)
     expected = dict(zip(golden.spec["call"]["g_names"], golden.expected["fisher_g"], strict=True))
     for theirs, name in ours.items():
         assert float(found[name].sum()) == pytest.approx(float(expected[theirs]), rel=1e-3), theirs
-    ours = {"final_conv.0.weight": "conv.weight", "final_linear.1.bias": "out.bias", "convs.1.conv1.1.b_vector": "blocks.8.conv0.bias"}
+    ours = {
+        "final_conv.0.weight": "conv.weight",
+        "final_linear.1.bias": "out.bias",
+        "convs.1.conv1.1.b_vector": "blocks.8.conv0.bias",
+    }
     found = discriminator_fisher(d, list(ours.values()), x, fake, chunk=2)
     expected = dict(zip(golden.spec["call"]["d_names"], golden.expected["fisher_d"], strict=True))
     for theirs, name in ours.items():
@@ -111,7 +137,11 @@ def test_fisher_is_the_mean_of_squared_gradients_whatever_the_chunk():
 def test_choice_of_filters_meets_the_golden():
     golden = fill.load("adam_filter_choice")
     call, expected = golden.spec["call"], golden.expected
-    names = {"u_vector": "parametrizations.weight.0.u", "v_vector": "parametrizations.weight.0.v", "b_vector": "parametrizations.bias.0.shift"}
+    names = {
+        "u_vector": "parametrizations.weight.0.u",
+        "v_vector": "parametrizations.weight.0.v",
+        "b_vector": "parametrizations.bias.0.shift",
+    }
     values = {}
     for key in ("g", "d"):
         rest = torch.from_numpy(golden.inputs[f"fisher_{key}"]).square().double()
@@ -162,7 +192,9 @@ def test_important_filters_and_the_modulation_of_the_others_are_bit_identical_wi
     moved = 0
     for family, members in method.chosen.items():
         network = "discriminator" if family == "discriminator" else "generator"
-        assert members and any(rows.any() for rows in members.values()) and any((~rows).any() for rows in members.values())
+        assert (
+            members and any(rows.any() for rows in members.values()) and any((~rows).any() for rows in members.values())
+        )
         for layer, rows in members.items():
             name = f"{network}.{layer}.parametrizations.weight"
             kernel, before = parameters[f"{name}.original"], method.source[f"{name}.original"]
@@ -190,7 +222,9 @@ def test_a_bent_weight_is_computed_once_for_all_that_a_player_looks_at():
 
         (_, bent), *_ = [found for found in layers(network) if "blocks.8.conv1" in found[0]]
         adapter_of(bent, "weight").register_forward_hook(count)
-    for player, expected in zip(stage.players, ({"generator": 1, "discriminator": 2}, {"generator": 2, "discriminator": 3}), strict=True):
+    for player, expected in zip(
+        stage.players, ({"generator": 1, "discriminator": 2}, {"generator": 2, "discriminator": 3}), strict=True
+    ):
         loop.move(player)
         assert calls == expected, player.name
 
@@ -222,7 +256,10 @@ def test_the_result_is_plain_and_resumes_to_the_bit(layout, tmp_path):
     assert torch.equal(load_gan(tmp_path / "adapted.safetensors").sample(2), whole.gan.sample(2))
 
 
-@pytest.mark.parametrize("options", [{"quantile": 101}, {"quantile": -1}, {"probing": 0.0}, {"layout": "mine"}, {"importance": "luck"}, {"samples": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"quantile": 101}, {"quantile": -1}, {"probing": 0.0}, {"layout": "mine"}, {"importance": "luck"}, {"samples": 0}],
+)
 def test_impossible_options_are_one_sentence(options):
     with pytest.raises(UserError, match=next(iter(options))) as error:
         adapt(tiny_gan(), noise_images(), "adam", progress=False, **options)

@@ -7,7 +7,17 @@ import torch
 from golden import fill
 from helpers import FAMILIES, tiny_gan
 
-from fewshotgan.adapters import AdaFM, KernelModulation, Shift, SingularValues, adapters, attach, folded, layers, original
+from fewshotgan.adapters import (
+    AdaFM,
+    KernelModulation,
+    Shift,
+    SingularValues,
+    adapters,
+    attach,
+    folded,
+    layers,
+    original,
+)
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear, fir_up
 from fewshotgan.gans.stylegan2 import ModulatedConv2d, ResidualBlock, StyledConv, ToImage
 from fewshotgan.methods.adam import modulate
@@ -20,7 +30,9 @@ def test_paper_layout_is_the_outer_product_and_a_zero_switches_its_filter_off():
     bent = adapter(weight)
     for o in range(3):
         for r, value in enumerate(weight[o].flatten()):
-            assert bent[o].flatten()[r].item() == pytest.approx((value * (1 + adapter.v[o] * adapter.u[r])).item(), rel=1e-5)
+            assert bent[o].flatten()[r].item() == pytest.approx(
+                (value * (1 + adapter.v[o] * adapter.u[r])).item(), rel=1e-5
+            )
     assert torch.equal(bent[1], weight[1])
 
 
@@ -49,7 +61,9 @@ def test_identity_at_the_start_and_folded_at_the_end(make):
     plain = folded(gan)
     assert plain.generator.state_dict().keys() == tiny_gan().generator.state_dict().keys()
     assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-6)
-    assert torch.equal(original(gan.generator.blocks["8"].conv0.conv), tiny_gan().generator.blocks["8"].conv0.conv.weight)
+    assert torch.equal(
+        original(gan.generator.blocks["8"].conv0.conv), tiny_gan().generator.blocks["8"].conv0.conv.weight
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -61,11 +75,14 @@ def test_filter_modulation_fits_every_family(family):
             weight = layer.weight.detach().clone()
             attach(layer, "weight", AdaFM(layer.weight))
             assert torch.equal(layer.weight, weight)
-    assert torch.allclose(gan.sample(2), before, atol=1e-5)  # equal weights in another memory layout may round otherwise
+    # equal weights in another memory layout may round otherwise
+    assert torch.allclose(gan.sample(2), before, atol=1e-5)
     for parameter in adapters(gan.generator):
         parameter.data += 0.1 * torch.randn_like(parameter)
     plain = folded(gan)
-    assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-5) and not torch.allclose(plain.sample(2), before, atol=1e-3)
+    assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-5) and not torch.allclose(
+        plain.sample(2), before, atol=1e-3
+    )
 
 
 def test_filter_modulation_is_a_scale_and_a_shift_for_each_pair_of_channels():
@@ -136,10 +153,14 @@ def test_modulated_layers_meet_the_golden():
         modconv = released.fill(ModulatedConv2d(6, 10, 3, 16), released.modulated("modconv"))
         got["modconv"] = modconv(x, style)
         got["modconv_R"] = modconv.parametrizations.weight[0].matrix().reshape(10, 6, 3, 3)
-        got["modconv_up"] = released.fill(ModulatedConv2d(6, 10, 3, 16, up=True), released.modulated("modconv_up"))(x, style)
+        got["modconv_up"] = released.fill(ModulatedConv2d(6, 10, 3, 16, up=True), released.modulated("modconv_up"))(
+            x, style
+        )
         plain = released.fill(ModulatedConv2d(6, 10, 1, 16, demodulate=False), released.modulated("modconv_nodemod"))
         got["modconv_nodemod"] = plain(x, style)
-        torgb = released.fill(ToImage(6, 3, 16), {**prefixed("conv", released.modulated("torgb.conv")), "bias": ("torgb.bias", "torgb")})
+        torgb = released.fill(
+            ToImage(6, 3, 16), {**prefixed("conv", released.modulated("torgb.conv")), "bias": ("torgb.bias", "torgb")}
+        )
         got["torgb"] = torgb(x, style) + fir_up(inputs["skip"])
         styled = StyledConv(6, 10, 16, 16, up=True, noise=True)
         released.fill(styled, {
@@ -151,15 +172,24 @@ def test_modulated_layers_meet_the_golden():
         got["styled_up"] = styled(x, style)
         for name, gain, options in (("fc_lin", 1.0, {}), ("fc_act", 100.0, {"lr_mul": 0.01, "activate": True})):
             released.params |= {"W": inputs["W"] * gain, "b": inputs["b"] * gain}
-            got[name] = released.fill(EqualLinear(16, 10, **options), {"weight": ("W", name), "bias": ("b", name)})(style)
+            got[name] = released.fill(EqualLinear(16, 10, **options), {"weight": ("W", name), "bias": ("b", name)})(
+                style
+            )
         got["conv"] = released.fill(EqualConv2d(6, 10, 3, activate=False), {"weight": ("conv.weight", "conv")})(x)
-        names = {"weight": ("convlayer_down.1.weight", "convlayer_down.1"), "bias": ("convlayer_down.2.bias", "convlayer_down.2")}
+        names = {
+            "weight": ("convlayer_down.1.weight", "convlayer_down.1"),
+            "bias": ("convlayer_down.2.bias", "convlayer_down.2"),
+        }
         down = released.fill(EqualConv2d(6, 10, 3, down=True), names)
         got["convlayer_down"] = down(x)
         down.parametrizations.bias[0].shift.zero_()  # the released code ignores it once nothing has gradients
         got["convlayer_down_frozen"] = down(x)
         block = {}
-        for ours, theirs, bias in (("conv0", "conv1.0", "conv1.1"), ("conv1", "conv2.1", "conv2.2"), ("skip", "skip.1", None)):
+        for ours, theirs, bias in (
+            ("conv0", "conv1.0", "conv1.1"),
+            ("conv1", "conv2.1", "conv2.2"),
+            ("skip", "skip.1", None),
+        ):
             block[f"{ours}.weight"] = (f"resblock.{theirs}.weight", f"resblock.{theirs}")
             if bias:
                 block[f"{ours}.bias"] = (f"resblock.{bias}.bias", f"resblock.{bias}")
@@ -168,5 +198,3 @@ def test_modulated_layers_meet_the_golden():
     assert compared.keys() == golden.spec["outputs"].keys()
     for name, (error, limit) in compared.items():
         assert error <= limit, (name, error)
-
-

@@ -12,7 +12,9 @@ def test_diffaugment_meets_the_golden():
     golden = fill.load("diffaugment")
     t = {name: torch.from_numpy(value) for name, value in golden.inputs.items()}
     x = t["x"]
-    colour = augment.contrast(augment.saturation(augment.brightness(x, t["brightness_u"]), t["saturation_u"]), t["contrast_u"])
+    colour = augment.contrast(
+        augment.saturation(augment.brightness(x, t["brightness_u"]), t["saturation_u"]), t["contrast_u"]
+    )
     moved = augment.translation(colour, t["translation_x"], t["translation_y"])
     got = {
         "brightness": augment.brightness(x, t["brightness_u"]),

@@ -1,4 +1,6 @@
-"""BSA: the released adapted network and loss terms; latents zero at the start, statistics kept, a prior that travels with the GAN."""
+"""BSA: the released adapted network and loss terms; latents zero at the start, statistics kept, a prior that travels
+with the GAN.
+"""
 
 from urllib.error import URLError
 
@@ -17,10 +19,11 @@ from fewshotgan.images import Images
 from fewshotgan.methods.bsa import BSA, adapt_statistics, latent_distance, statistics_penalty
 from fewshotgan.metrics import perceptual
 from fewshotgan.metrics.diversity import lpips_network
-from fewshotgan.metrics.features import SIDES, extractor_network, prepare
+from fewshotgan.metrics.extractors import SIDES, extractor_network, prepare
 from fewshotgan.metrics.perceptual import feature_maps
+from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
-from fewshotgan.train import CollapseError, make_task
+from fewshotgan.train import make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 NETWORKS = {"stylegan2": tiny_gan, "sngan": tiny_sngan, "wgan_resnet": tiny_wgan_resnet}
@@ -34,7 +37,14 @@ def built(method, gan):
 def released(params):
     """The Chainer generator's parameters, of its class 0, under the names of ours."""
     names = {"c1": "conv0", "c2": "conv1", "c_sc": "skip", "b1": "norm0", "b2": "norm1"}
-    kinds = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias", "avg_mean": "running_mean", "avg_var": "running_var"}
+    kinds = {
+        "W": "weight",
+        "b": "bias",
+        "gamma": "weight",
+        "beta": "bias",
+        "avg_mean": "running_mean",
+        "avg_var": "running_var",
+    }
     state = {}
     for key, value in params.items():
         part, *path = key.split("/")
@@ -52,7 +62,9 @@ def released(params):
 
 
 def test_the_adapted_sngan_meets_the_golden(monkeypatch):
-    """Scale and shift stand where the released code has them; its upsampling and its epsilon, which our SNGAN lacks, are put in."""
+    """Scale and shift stand where the released code has them; its upsampling and its epsilon, which our SNGAN lacks,
+    are put in.
+    """
     golden = fill.load("bsa_sngan")
     monkeypatch.setattr(sngan.GeneratorBlock, "upsample", lambda _self, x: F.interpolate(x, scale_factor=2))
     net = sngan.Generator(128, 3, 128, 4, 64).eval()
@@ -119,7 +131,10 @@ def test_scales_shifts_and_latents_train_and_nothing_else(family):
         assert (parameter.grad is not None) == (id(parameter) in trained), name
     assert len(adapters(run.method.generator)) == len({id(p) for p in adapters(run.method.generator)})
     assert run.method.latents.any(dim=1).all()
-    assert all(torch.equal(value, run.gan.discriminator.state_dict()[key]) for key, value in gan.discriminator.state_dict().items())
+    assert all(
+        torch.equal(value, run.gan.discriminator.state_dict()[key])
+        for key, value in gan.discriminator.state_dict().items()
+    )
     after = run.gan.generator.state_dict()
     for key, value in gan.generator.state_dict().items():
         if "conv" in key and "affine" not in key and key.endswith("weight"):
@@ -136,7 +151,9 @@ def test_running_statistics_stay():
 
 def test_it_learns_to_reconstruct_and_the_rate_falls():
     plain = Images(torch.tensor([0, 80, 160, 240], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 16, 16), "plain")
-    run = adapt(tiny_gan(), plain, "bsa", iterations=100, batch=4, progress=False, perceptual_weight=0.0, latent_weight=0.0)
+    run = adapt(
+        tiny_gan(), plain, "bsa", iterations=100, batch=4, progress=False, perceptual_weight=0.0, latent_weight=0.0
+    )
     assert run.history[-1]["statistics/l1"] < 0.5 * run.history[0]["statistics/l1"]
     brightness = run.method.reconstruct().mean(dim=(1, 2, 3))
     assert (brightness.diff() > 0.1).all()
@@ -194,16 +211,24 @@ def test_perceptual_features_are_those_of_the_metrics_and_have_a_gradient():
 
 
 def test_vgg_features_are_the_ten_maps_after_its_relus_and_train_bsa(monkeypatch):
-    """With random weights, since torchvision's are fetched: which layers, their sizes, a gradient, and that BSA runs on them."""
+    """With random weights, since torchvision's are fetched: which layers, their sizes, a gradient, and that BSA runs
+    on them.
+    """
     torch.manual_seed(0)
     network = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval().requires_grad_(False)
     monkeypatch.setattr(perceptual, "lpips_network", lambda: network)
     monkeypatch.setattr(perceptual, "VGG_SIDE", 32)
-    layers = [layer for part in (network.net.slice1, network.net.slice2, network.net.slice3, network.net.slice4) for layer in part]
+    layers = [
+        layer
+        for part in (network.net.slice1, network.net.slice2, network.net.slice3, network.net.slice4)
+        for layer in part
+    ]
     images = noise_images(2, resolution=32).tensor().requires_grad_()
     maps = feature_maps(images, "vgg")
     widths = [64] * 2 + [128] * 2 + [256] * 3 + [512] * 3
-    assert [x.shape[1] for x in maps] == widths and [x.shape[2] for x in maps] == [32] * 2 + [16] * 2 + [8] * 3 + [4] * 3
+    assert [x.shape[1] for x in maps] == widths and [x.shape[2] for x in maps] == [32] * 2 + [16] * 2 + [8] * 3 + [
+        4
+    ] * 3
     first = F.relu(layers[0](network.scaling_layer(images)))
     assert torch.allclose(maps[0], first) and all((x >= 0).all() for x in maps)
     assert torch.allclose(maps[1], F.relu(layers[2](first)), atol=1e-5)

@@ -16,7 +16,8 @@ from PIL import Image
 from fewshotgan import load_gan
 from fewshotgan.cli import main, parser
 
-TOO_LONG = "File name too long" if sys.version_info < (3, 14) else "There is no folder, zip or shipped domain"  # which asks no system
+# which asks no system
+TOO_LONG = "File name too long" if sys.version_info < (3, 14) else "There is no folder, zip or shipped domain"
 
 
 @pytest.fixture
@@ -32,7 +33,14 @@ def ground(tmp_path):
 
 
 def arguments(ground, *more):
-    images = ["--gan", str(ground / "tiny.safetensors"), "--images", str(ground / "photos"), "--out", str(ground / "out")]
+    images = [
+        "--gan",
+        str(ground / "tiny.safetensors"),
+        "--images",
+        str(ground / "photos"),
+        "--out",
+        str(ground / "out"),
+    ]
     return ["adapt", *images, "--iterations", "4", "--batch", "2", *more]
 
 
@@ -54,7 +62,19 @@ def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
 def test_several_gans_are_mined_together(ground):
     tiny_gan(seed=1).refresh().save(ground / "other.safetensors")
     gans = [str(ground / "tiny.safetensors"), str(ground / "other.safetensors")]
-    line = ["adapt", "--gan", *gans, "--images", str(ground / "photos"), "--out", str(ground / "out"), "--iterations", "4", "--batch", "2"]
+    line = [
+        "adapt",
+        "--gan",
+        *gans,
+        "--images",
+        str(ground / "photos"),
+        "--out",
+        str(ground / "out"),
+        "--iterations",
+        "4",
+        "--batch",
+        "2",
+    ]
     assert main([*line, "--method", "minegan"]) == 0
     mixture = load_gan(ground / "out" / "photos-minegan.safetensors")
     assert mixture.generator.probabilities().shape == (2,) and Image.open(ground / "out" / "result.png").size[0] > 96
@@ -62,7 +82,17 @@ def test_several_gans_are_mined_together(ground):
 
 
 def test_a_shipped_domain_of_another_size_is_measured_at_that_of_the_gan(ground, capsys):
-    line = ["adapt", "--gan", str(ground / "tiny.safetensors"), "--images", "avatars/pixel-art", "--n", "5", "--out", str(ground / "out")]
+    line = [
+        "adapt",
+        "--gan",
+        str(ground / "tiny.safetensors"),
+        "--images",
+        "avatars/pixel-art",
+        "--n",
+        "5",
+        "--out",
+        str(ground / "out"),
+    ]
     assert main([*line, "--iterations", "4", "--batch", "2", "--minutes", "0"]) == 130
     said, metrics = capsys.readouterr().out, json.loads((ground / "out" / "metrics.json").read_text())
     assert "resized to 16 pixels" in said and "stopped at iteration 1;" in said
@@ -78,7 +108,19 @@ def test_gans_named_one_by_one_are_as_good_as_all_at_once(ground):
 def test_a_class_conditional_gan_is_mined_beside_another(ground):
     tiny_sngan(classes=3).refresh().save(ground / "classes.safetensors")
     gans = [str(ground / "classes.safetensors"), str(ground / "classes.safetensors")]
-    line = ["adapt", "--gan", *gans, "--images", str(ground / "photos"), "--out", str(ground / "out"), "--iterations", "4", "--batch", "2"]
+    line = [
+        "adapt",
+        "--gan",
+        *gans,
+        "--images",
+        str(ground / "photos"),
+        "--out",
+        str(ground / "out"),
+        "--iterations",
+        "4",
+        "--batch",
+        "2",
+    ]
     assert main([*line, "--method", "minegan"]) == 0
     assert Image.open(ground / "out" / "result.png").size[0] > 96
 
@@ -151,7 +193,10 @@ THUMBS = ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x"]
         ([*THUMBS, "--device", "gpu7"], "The device 'gpu7' can't be used here"),
         ([*THUMBS, "--device", "meta"], "The device 'meta' can't be used here"),
         ([*THUMBS, "--seed", "-1"], "seed=-1 can't be"),
-        (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "/dev/null/x"], "Nothing can be written into /dev/null/x"),
+        (
+            ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "/dev/null/x"],
+            "Nothing can be written into /dev/null/x",
+        ),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--n", "0"], "n=0 latents can't be drawn"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--seed", str(2**70)], "can't be; give a whole number"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--truncation", "nan"], "truncation=nan is no number"),
@@ -184,7 +229,18 @@ def test_lists_and_claims(capsys):
 
 
 def test_help_of_every_command_reads(capsys):
-    for command in ("adapt", "sample", "pretrain", "record", "tables", "claims", "proximity", "methods", "gans", "domains"):
+    for command in (
+        "adapt",
+        "sample",
+        "pretrain",
+        "record",
+        "tables",
+        "claims",
+        "proximity",
+        "methods",
+        "gans",
+        "domains",
+    ):
         with pytest.raises(SystemExit) as leave:
             parser().parse_args([command, "--help"])
         assert leave.value.code == 0 and "usage: fewshotgan" in capsys.readouterr().out
@@ -193,7 +249,9 @@ def test_help_of_every_command_reads(capsys):
 def test_a_pipe_that_closes_ends_the_run_and_keeps_it(ground):
     line = [sys.executable, "-m", "fewshotgan", *arguments(ground)]
     line[line.index("--iterations") + 1] = "4000"
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     read = b""
     while b" 0/4000" not in read and process.poll() is None:
         read += process.stderr.read(1)
@@ -221,13 +279,16 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(ground):
     done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     seconds = time.monotonic() - started
-    assert seconds < 300 and done.stderr.count("%|") <= 4 + seconds / 10  # a file has a line of the progress bar every ten seconds
+    # a file has a line of the progress bar every ten seconds
+    assert seconds < 300 and done.stderr.count("%|") <= 4 + seconds / 10
     assert torch.load(ground / "out" / "checkpoint.pt", weights_only=True)["iteration"] == 400
 
 
 def test_a_system_without_posix_locks_and_of_another_encoding_will_do():
-    code = "import sys; sys.modules['fcntl'] = None; from fewshotgan.cli import main; sys.exit(main(['tables', 'adam-progan-close']))"
-    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}  # as on Windows: text is no UTF-8
+    code = "import sys; sys.modules['fcntl'] = None; from fewshotgan.cli import main; "
+    code += "sys.exit(main(['tables', 'adam-progan-close']))"
+    # as on Windows: text is no UTF-8
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, **plain}, check=False)
     assert result.returncode == 0, result.stderr.decode()
     assert " ± " in result.stdout.decode() and "published: " in result.stdout.decode()

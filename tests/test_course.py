@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import fewshotgan
-from fewshotgan import checks, course, profiles
-from fewshotgan.colab import setup
 from fewshotgan.files import UserError
+from fewshotgan.lessons import checks, course, profiles
+from fewshotgan.lessons.colab import setup
 
 PACKAGE = Path(fewshotgan.__file__).parent
 
@@ -45,7 +45,9 @@ def test_profiles_grow_and_are_chosen_by_the_environment(monkeypatch, capsys):
     sizes = list(profiles.PROFILES.values())
     assert [profile.name for profile in sizes] == ["smoke", "laptop", "gpu", "paper"]
     for small, large in zip(sizes, sizes[1:], strict=False):
-        assert small.iterations < large.iterations and small.batch <= large.batch and small.n_generated < large.n_generated
+        assert (
+            small.iterations < large.iterations and small.batch <= large.batch and small.n_generated < large.n_generated
+        )
     monkeypatch.setenv("FEWSHOTGAN_PROFILE", "paper")
     assert profiles.load().name == "paper" and profiles.load("laptop").name == "laptop"
     monkeypatch.delenv("FEWSHOTGAN_PROFILE")
@@ -104,5 +106,12 @@ def test_files_are_short_documented_and_annotated(path):
             arguments = [a for a in (*node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")]
             assert all(a.annotation for a in arguments) and (node.returns or node.name == "__init__"), node.name
     for folder in ("methods", "gans", "losses.py"):
-        if str(path.relative_to(PACKAGE)).startswith(folder) and path.name not in ("__init__.py", "method.py", "gan.py", "stored.py", "official.py", "scratch.py"):
+        if str(path.relative_to(PACKAGE)).startswith(folder) and path.name not in (
+            "__init__.py",
+            "method.py",
+            "gan.py",
+            "stored.py",
+            "official.py",
+            "scratch.py",
+        ):
             assert "arXiv" in ast.get_docstring(tree), "name the paper"

@@ -10,7 +10,7 @@ import torch
 from golden import fill
 from helpers import tiny_gan
 
-from fewshotgan import gans, load_gan
+from fewshotgan import list_gans, load_gan
 from fewshotgan.files import UserError
 from fewshotgan.gans import version
 
@@ -45,7 +45,7 @@ def test_samples_follow_the_seed_and_the_contract():
 
 @pytest.mark.parametrize("name", ["avatars-stylegan2", "fashion-stylegan2"])
 def test_shipped_gans_load_and_their_cards_say_what_they_are(name):
-    assert name in gans()
+    assert name in list_gans()
     gan = load_gan(name)
     assert gan.sample(2).isfinite().all()
     assert {"images_seen", "recipe", "device", "date", "quality", "data"} <= gan.card.keys()
@@ -90,8 +90,16 @@ def test_bad_files_are_refused(tmp_path, capsys):
     with pytest.raises(UserError, match="never opened"):
         load_gan(tmp_path / "evil.pt")
     assert "a pickle was run" not in capsys.readouterr().out
-    strange = ({"model": {}}, [torch.zeros(2)], torch.zeros(2), {"g_ema": 3}, {"netG": {}, "netD": {}}, {"generator": {}, "discriminator": {}},
-               {"g_ema": {"style.1.weight": torch.zeros(2)}}, {"model_state_dict": {"l1.weight": torch.zeros(3)}})  # fmt: skip
+    strange = (
+        {"model": {}},
+        [torch.zeros(2)],
+        torch.zeros(2),
+        {"g_ema": 3},
+        {"netG": {}, "netD": {}},
+        {"generator": {}, "discriminator": {}},
+        {"g_ema": {"style.1.weight": torch.zeros(2)}},
+        {"model_state_dict": {"l1.weight": torch.zeros(3)}},
+    )
     for content in strange:
         torch.save(content, tmp_path / "other.pt")
         with pytest.raises(UserError, match="no layout"):
@@ -100,9 +108,27 @@ def test_bad_files_are_refused(tmp_path, capsys):
         safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"fewshotgan": said})
         with pytest.raises(UserError, match=r"no configuration|damaged|unknown family"):
             load_gan(path)
-    for wrong in ({"resolution": -4}, {"resolution": "64"}, {"top": 0}, {"z_dim": 1.5}, {"resolution": 48}, {"w_dim": []}):
-        safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"fewshotgan": json.dumps({
-            "name": "x", "card": {}, "config": {**gan.config, "generator": {**gan.config["generator"], **wrong}}})})  # fmt: skip
+    for wrong in (
+        {"resolution": -4},
+        {"resolution": "64"},
+        {"top": 0},
+        {"z_dim": 1.5},
+        {"resolution": 48},
+        {"w_dim": []},
+    ):
+        safetensors.torch.save_file(
+            {"a": torch.zeros(1)},
+            path,
+            {
+                "fewshotgan": json.dumps(
+                    {
+                        "name": "x",
+                        "card": {},
+                        "config": {**gan.config, "generator": {**gan.config["generator"], **wrong}},
+                    }
+                )
+            },
+        )
         with pytest.raises(UserError, match=r"builds no GAN|does not fit"):
             load_gan(path)
     with pytest.raises(UserError, match="perhaps avatars-stylegan2"):

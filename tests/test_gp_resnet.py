@@ -31,7 +31,11 @@ def test_the_published_variants_are_met(variant):
         got["image_soft"] = gan.generator(x["z"], labels=x["y_embed"])
     assert_met(g, got)
     logits = gan.discriminator(images, labels=tensors(d.inputs)["y"])
-    losses = {"loss_real": F.softplus(-logits).mean(), "loss_fake": F.softplus(logits).mean(), "reg": r1_penalty(logits, images)}
+    losses = {
+        "loss_real": F.softplus(-logits).mean(),
+        "loss_fake": F.softplus(logits).mean(),
+        "reg": r1_penalty(logits, images),
+    }
     assert_met(d, {"logits": logits[:, 0], **losses})
 
 
@@ -54,10 +58,16 @@ def test_a_checkpoint_without_a_discriminator_or_of_another_variant_is_refused(t
     torch.save({"generator": generator}, tmp_path / "half.pt")
     with pytest.raises(UserError, match="missing or unknown: 'discriminator'"):
         load_gan(tmp_path / "half.pt")
-    torch.save({"generator": {**generator, "resnet.9.norm.weight": torch.ones(1)}, "discriminator": discriminator}, tmp_path / "other.pt")
+    torch.save(
+        {"generator": {**generator, "resnet.9.norm.weight": torch.ones(1)}, "discriminator": discriminator},
+        tmp_path / "other.pt",
+    )
     with pytest.raises(UserError, match="missing or unknown"):
         load_gan(tmp_path / "other.pt")
-    torch.save({"generator": generator, "discriminator": {**discriminator, "fc.weight": torch.ones(1, 7)}}, tmp_path / "thin.pt")
+    torch.save(
+        {"generator": generator, "discriminator": {**discriminator, "fc.weight": torch.ones(1, 7)}},
+        tmp_path / "thin.pt",
+    )
     with pytest.raises(UserError, match="does not fit its own configuration"):
         load_gan(tmp_path / "thin.pt")
 
@@ -74,7 +84,14 @@ def test_a_block_is_the_shortcut_and_a_tenth_of_two_convolutions():
 
 @pytest.mark.parametrize(("resolution", "channels", "blocks", "classes"), [(8, 1, 1, 0), (32, 3, 2, 4), (64, 1, 1, 2)])
 def test_any_size_and_its_groups(resolution, channels, blocks, classes):
-    sizes = {"resolution": resolution, "channels": channels, "top": 3, "maximum": 6, "blocks": blocks, "classes": classes}
+    sizes = {
+        "resolution": resolution,
+        "channels": channels,
+        "top": 3,
+        "maximum": 6,
+        "blocks": blocks,
+        "classes": classes,
+    }
     generator, discriminator = Generator(**sizes, z_dim=5, embed=2), Discriminator(**sizes)
     labels = {"labels": torch.zeros(2, dtype=torch.long)} if classes else {}
     features, judged = [], []
@@ -88,7 +105,9 @@ def test_any_size_and_its_groups(resolution, channels, blocks, classes):
         assert list(network.counted()) == [f"{letter}{i}" for i in range(1, len(sides) + 2)]
         owned = [id(p) for modules in network.groups().values() for module in modules for p in module.parameters()]
         assert sorted(owned) == sorted(id(p) for p in network.parameters())
-    assert generator.counted()["G1"] == [generator.to_image] and generator.counted()["G2"] == [generator.blocks[sides[-1]]]
+    assert generator.counted()["G1"] == [generator.to_image] and generator.counted()["G2"] == [
+        generator.blocks[sides[-1]]
+    ]
     assert discriminator.counted()["D1"] == [discriminator.from_image]
     assert discriminator.counted()[f"D{len(sides) + 1}"] == [discriminator.blocks["4"]]
     assert discriminator.patches(image, resolution // 2).shape[2:] == (resolution // 2,) * 2

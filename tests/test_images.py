@@ -11,7 +11,7 @@ from PIL import Image
 
 from fewshotgan import images as module
 from fewshotgan.files import UserError
-from fewshotgan.images import Images, domains, load_images
+from fewshotgan.images import Images, list_domains, load_images
 
 
 def picture(size=(40, 30), mode="RGB", colour=(200, 30, 60)):
@@ -48,7 +48,10 @@ def test_a_camera_s_exif_counts_as_far_as_it_can_be_read(tmp_path):
     exif[0x0112] = 3
     data = bytearray(exif.tobytes())
     data[8:10] = b"\x02\x00" if data[6:8] == b"II" else b"\x00\x02"  # two entries: the second one is cut off
-    for name, content in (("cut.jpg", bytes(data)), ("typed.jpg", b"Exif\0\0II*\0\x08\0\0\0\x02\0" + 2 * b"\x12\x01\x02\0\x04\0\0\0abc\0" + 4 * b"\0")):
+    for name, content in (
+        ("cut.jpg", bytes(data)),
+        ("typed.jpg", b"Exif\0\0II*\0\x08\0\0\0\x02\0" + 2 * b"\x12\x01\x02\0\x04\0\0\0abc\0" + 4 * b"\0"),
+    ):
         stored.save(tmp_path / name, exif=content)
     loaded = load_images(tmp_path, resolution=16)
     assert len(loaded) == 2 and "left out" not in loaded.note
@@ -69,7 +72,9 @@ def test_a_file_that_breaks_its_reader_is_left_out(tmp_path, monkeypatch):
     assert len(loaded) == 1 and "left out: b.png (odd tag)" in loaded.note
 
 
-@pytest.mark.parametrize("pixels", [torch.rand(5, 1, 8, 8), torch.zeros(5, 8, 8, dtype=torch.uint8), np.zeros((5, 3, 8, 8), np.uint8)])
+@pytest.mark.parametrize(
+    "pixels", [torch.rand(5, 1, 8, 8), torch.zeros(5, 8, 8, dtype=torch.uint8), np.zeros((5, 3, 8, 8), np.uint8)]
+)
 def test_what_is_no_set_of_images_is_refused(pixels):
     with pytest.raises(UserError, match="mine: images are a uint8 tensor"):
         Images(pixels, "mine")
@@ -146,7 +151,12 @@ def test_what_is_no_regular_file_is_left_out_and_not_waited_for(tmp_path):
 
 
 def test_a_blend_and_a_domain_are_resized_where_they_must_be():
-    assert load_images("50% fashion/sneaker, 50% fashion/dress", n=4, resolution=16, channels=3).pixels.shape == (4, 3, 16, 16)
+    assert load_images("50% fashion/sneaker, 50% fashion/dress", n=4, resolution=16, channels=3).pixels.shape == (
+        4,
+        3,
+        16,
+        16,
+    )
     as_it_is = load_images("avatars/thumbs", n=3, resolution=64, channels=3)
     assert as_it_is.note == "" and torch.equal(as_it_is.pixels, load_images("avatars/thumbs", n=3).pixels)
 
@@ -185,21 +195,38 @@ def test_shipped_subsets_are_nested_and_held_out_images_are_apart(name):
     assert load_images(name, n=3, resolution=16, channels=1).pixels.shape == (3, 1, 16, 16)
 
 
-@pytest.mark.parametrize(("name", "count", "targets"), [
-    ("fashion/source", 8000, ("sandal", "bag")), ("avatars/source", 5600, ("toon-head", "miniavs", "pixel-art", "thumbs"))
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "count", "targets"),
+    [
+        ("fashion/source", 8000, ("sandal", "bag")),
+        ("avatars/source", 5600, ("toon-head", "miniavs", "pixel-art", "thumbs")),
+    ],
+)
 def test_a_mixture_leaves_the_targets_out_and_labels_the_others(name, count, targets):
     images, collection = load_images(name), name.split("/")[0]
     mixed = {image.numpy().tobytes() for image in images.pixels}
-    assert len(images) == len(images.labels) == count and name in domains()
+    assert len(images) == len(images.labels) == count and name in list_domains()
     for target in targets:
-        assert not any(image.numpy().tobytes() in mixed for image in load_images(f"{collection}/{target}", n=100).pixels)
-    parts = [other for other in domains() if other.startswith(f"{collection}/") and other.split("/")[1] not in (*targets, "source")]
+        assert not any(
+            image.numpy().tobytes() in mixed for image in load_images(f"{collection}/{target}", n=100).pixels
+        )
+    parts = [
+        other
+        for other in list_domains()
+        if other.startswith(f"{collection}/") and other.split("/")[1] not in (*targets, "source")
+    ]
     assert sorted(set(images.labels.tolist())) == list(range(len(parts)))
     third = {image.numpy().tobytes() for image in load_images(parts[2]).pixels}
-    assert all((image.numpy().tobytes() in third) == (label == 2) for image, label in zip(images.pixels[:300], images.labels[:300], strict=True))
+    assert all(
+        (image.numpy().tobytes() in third) == (label == 2)
+        for image, label in zip(images.pixels[:300], images.labels[:300], strict=True)
+    )
     few = load_images(name, n=7, resolution=16)
-    assert torch.equal(few.labels, images.labels[:7]) and few.note and load_images(f"{collection}/{targets[0]}", n=1).labels is None
+    assert (
+        torch.equal(few.labels, images.labels[:7])
+        and few.note
+        and load_images(f"{collection}/{targets[0]}", n=1).labels is None
+    )
 
 
 def test_a_blend_has_each_domain_in_its_proportion():

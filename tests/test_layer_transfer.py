@@ -12,8 +12,9 @@ from fewshotgan.files import UserError
 from fewshotgan.methods import METHODS
 from fewshotgan.methods.adafm import AdaFM, SmallHead, feature_scale
 from fewshotgan.methods.layer_transfer import LayerTransfer
+from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
-from fewshotgan.train import CollapseError, Loop, make_task
+from fewshotgan.train import Loop, make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 
@@ -78,7 +79,9 @@ def test_from_scratch_everything_trains_and_nothing_is_the_sources(made):
     method = built(made(general="G2D2", general_from="scratch", specific_from="fresh"), gan)
     for network in ("generator", "discriminator"):
         assert len(method.specific(network)) == len(list(method.modules[network].parameters()))
-        theirs = [p for modules in getattr(gan, network).counted().values() for module in modules for p in module.parameters()]
+        theirs = [
+            p for modules in getattr(gan, network).counted().values() for module in modules for p in module.parameters()
+        ]
         assert not any(torch.equal(p, q) for p in method.specific(network) for q in theirs if p.shape == q.shape)
 
 
@@ -91,7 +94,9 @@ def test_gphead_is_layer_transfer_at_its_defaults():
 @pytest.mark.parametrize("method", [LayerTransfer, SmallHead])
 def test_the_default_is_the_papers_choice_or_leaves_eight_pixels(resolution, general, method):
     made = method()
-    task = make_task(tiny_gp_resnet(resolution=resolution), noise_images(2, resolution).pixels, 2, 0, None, torch.device("cpu"))
+    task = make_task(
+        tiny_gp_resnet(resolution=resolution), noise_images(2, resolution).pixels, 2, 0, None, torch.device("cpu")
+    )
     made.build(task)
     assert made.general == general
     assert made.r1_gamma == pytest.approx(20 * (resolution / 128) ** 2)
@@ -105,10 +110,17 @@ def test_frozen_layers_cost_no_gradient(made):
     loop, stage = looped(method)
     graph: dict[str, list[bool]] = {}
     for name, modules in method.discriminator.counted().items():
-        modules[0].register_forward_hook(lambda _m, _i, y, name=name: graph.setdefault(name, []).append(y.requires_grad))
+        modules[0].register_forward_hook(
+            lambda _m, _i, y, name=name: graph.setdefault(name, []).append(y.requires_grad)
+        )
     generator, discriminator = stage.players
     loop.move(generator)
-    general = [p for network in ("generator", "discriminator") for module in method.general_part(network) for p in module.parameters()]
+    general = [
+        p
+        for network in ("generator", "discriminator")
+        for module in method.general_part(network)
+        for p in module.parameters()
+    ]
     assert all(p.grad is None for p in [*general, *method.discriminator.parameters()])
     assert all(p.grad is not None for p in method.specific("generator"))
     graph.clear()
@@ -121,7 +133,9 @@ def test_frozen_layers_cost_no_gradient(made):
 def test_a_general_part_down_to_the_latents_leaves_one_layer_each():
     method = built(LayerTransfer(general="G4D4"))
     assert [p.shape for p in method.generator_parameters()] == [p.shape for p in method.generator.dense.parameters()]
-    assert [p.shape for p in method.discriminator_parameters()] == [p.shape for p in method.discriminator.out.parameters()]
+    assert [p.shape for p in method.discriminator_parameters()] == [
+        p.shape for p in method.discriminator.out.parameters()
+    ]
 
 
 # --- the game --------------------------------------------------------------------------------------------------------
@@ -152,7 +166,9 @@ def test_the_penalty_of_both_is_that_of_real_and_of_generated_images():
 
 
 def test_the_setting_of_25_images_runs(tmp_path):
-    run = adapt(tiny_gp_resnet(), noise_images(25), "adafm", **QUICK, general="G2D3", z_dim=4, penalised="both", r1_every=1)
+    run = adapt(
+        tiny_gp_resnet(), noise_images(25), "adafm", **QUICK, general="G2D3", z_dim=4, penalised="both", r1_every=1
+    )
     assert run.gan.z_dim == 4 and run.gan.generator.mapping.layers[0].weight.shape == (8, 4)
     assert {"discriminator/r1", "discriminator/r1_fake"} <= run.history[-1].keys()
     run.gan.save(tmp_path / "few.safetensors")
@@ -173,7 +189,9 @@ def test_the_head_starts_at_the_scale_of_the_sources_features():
     outputs = []
     before.register_forward_hook(lambda _m, _i, y: outputs.append(y))
     scale = feature_scale(gan, 2)
-    assert scale == pytest.approx(float(outputs[0].repeat_interleave(2, 2).repeat_interleave(2, 3).std(dim=(2, 3)).mean()), rel=1e-4)
+    assert scale == pytest.approx(
+        float(outputs[0].repeat_interleave(2, 2).repeat_interleave(2, 3).std(dim=(2, 3)).mean()), rel=1e-4
+    )
     outputs.clear()
     gan.generator.blocks["16"].register_forward_hook(lambda _m, _i, y: outputs.append(y))
     assert feature_scale(gan, 1) == pytest.approx(float(outputs[-1].std(dim=(2, 3)).mean()), rel=1e-4)
@@ -186,7 +204,11 @@ def test_the_head_starts_at_the_scale_of_the_sources_features():
 def test_modulations_bend_the_convolutions_of_the_general_blocks_alone_and_are_the_identity():
     gan = tiny_gp_resnet()
     method, plain = built(AdaFM(general="G2D2"), gan), built(SmallHead(general="G2D2"), gan)
-    bent = {name for name, module in method.generator.named_modules() if hasattr(module, "weight") and is_adapted(module, "weight")}
+    bent = {
+        name
+        for name, module in method.generator.named_modules()
+        if hasattr(module, "weight") and is_adapted(module, "weight")
+    }
     assert bent == {f"blocks.16.{i}.conv{j}" for i in range(2) for j in range(2)}
     assert sum(p.numel() for p in adapters(method.generator)) == 2 * sum(
         layer.weight[..., 0, 0].numel() for name, layer in plain.generator.named_modules() if name in bent

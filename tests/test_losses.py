@@ -10,9 +10,13 @@ from fewshotgan import losses
 def test_logistic_losses():
     real, fake = torch.tensor([[0.5], [2.0]]), torch.tensor([[-1.0], [0.0]])
     sigmoid = [1 / (1 + math.exp(-v)) for v in (0.5, 2.0, -1.0, 0.0)]
-    wanted = -(math.log(sigmoid[0]) + math.log(sigmoid[1])) / 2 - (math.log(1 - sigmoid[2]) + math.log(1 - sigmoid[3])) / 2
+    wanted = (
+        -(math.log(sigmoid[0]) + math.log(sigmoid[1])) / 2 - (math.log(1 - sigmoid[2]) + math.log(1 - sigmoid[3])) / 2
+    )
     assert torch.isclose(losses.logistic_discriminator(real, fake), torch.tensor(wanted))
-    assert torch.isclose(losses.logistic_generator(fake), torch.tensor(-(math.log(sigmoid[2]) + math.log(sigmoid[3])) / 2))
+    assert torch.isclose(
+        losses.logistic_generator(fake), torch.tensor(-(math.log(sigmoid[2]) + math.log(sigmoid[3])) / 2)
+    )
 
 
 def test_r1_has_no_half_and_averages_over_the_batch():

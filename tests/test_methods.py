@@ -6,7 +6,7 @@ from helpers import FAMILIES, noise_images, tiny_gan, tiny_progan
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.methods import METHODS, methods
+from fewshotgan.methods import METHODS, list_methods
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
 
@@ -40,7 +40,7 @@ def test_every_method_runs_learns_and_leaves_the_source_alone(method, family, tm
     assert run.finished and run.history[-1]["iteration"] == 10
     assert run.spec["method"] == method and run.snapshots[0][0] == 0
     assert torch.equal(run.gan.sample(3), adapt(gan, noise_images(), method, **QUICK).gan.sample(3))
-    assert method in methods()
+    assert method in list_methods()
     run.gan.save(tmp_path / "adapted.safetensors")
     assert torch.equal(load_gan(tmp_path / "adapted.safetensors").sample(2), run.gan.sample(2))
     if method not in NEW_HEADS:
@@ -51,7 +51,10 @@ def test_every_method_runs_learns_and_leaves_the_source_alone(method, family, tm
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_rate_is_that_of_the_weights_unless_it_is_given(family):
-    runs = [adapt(FAMILIES[family](), noise_images(), "transfergan", **QUICK, **given) for given in ({}, {"learning_rate": 0.001})]
+    runs = [
+        adapt(FAMILIES[family](), noise_images(), "transfergan", **QUICK, **given)
+        for given in ({}, {"learning_rate": 0.001})
+    ]
     rates = [run.spec["options"]["learning_rate"] for run in runs]
     assert rates == [0.002 if family in ("stylegan2", "progan") else 0.0005, 0.001]
 
@@ -62,7 +65,9 @@ def test_freezed_keeps_the_lower_blocks_bit_identical_and_trains_the_rest(family
     run = adapt(gan, noise_images(), "freezed", frozen_down_to=8, **QUICK)
     before, after = gan.discriminator.groups(), run.gan.discriminator.groups()
     for side in ("16", "8"):
-        pairs = zip(torch.nn.ModuleList(before[side]).parameters(), torch.nn.ModuleList(after[side]).parameters(), strict=True)
+        pairs = zip(
+            torch.nn.ModuleList(before[side]).parameters(), torch.nn.ModuleList(after[side]).parameters(), strict=True
+        )
         assert all(torch.equal(a, b) for a, b in pairs), side
     assert not torch.equal(gan.discriminator.out.weight, run.gan.discriminator.out.weight)
     pairs = zip(*(torch.nn.ModuleList(g.generator.groups()["16"]).parameters() for g in (gan, run.gan)), strict=True)
@@ -76,7 +81,9 @@ def test_scratch_takes_the_sizes_and_not_the_weights():
     assert torch.equal(start, tiny_gan(seed=3).render(tiny_gan().latents(16, 3)))
 
 
-@pytest.mark.parametrize("options", [{"path_length": 2.0, "path_length_every": 2, "mixing": 1.0}, {"augment": "ada"}, {"augment": None}])
+@pytest.mark.parametrize(
+    "options", [{"path_length": 2.0, "path_length_every": 2, "mixing": 1.0}, {"augment": "ada"}, {"augment": None}]
+)
 def test_options_of_training_run(options):
     for method in ("transfergan", "fsgan"):
         run = adapt(tiny_gan(), noise_images(), method, **QUICK, **options)

@@ -19,7 +19,8 @@ def test_it_tells_two_distributions_apart_and_not_one():
     far = independent_critic(images(200, 0), images(200, 1, 0.4), **options)
     assert abs(same.validation) < 0.3 * near.validation < 0.6 * far.validation
     assert independent_critic(images(200, 0), images(200, 1, 0.1), **options) == near
-    # the images differ by 0.4 at each of 64 pixels: a critic of slope one finds 3.2, and the penalty lets the slope be a little larger
+    # the images differ by 0.4 at each of 64 pixels: a critic of slope one finds 3.2, and the penalty lets the slope be
+    # a little larger
     assert far.validation == pytest.approx(3.2, rel=0.25)
 
 

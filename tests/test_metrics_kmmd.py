@@ -36,7 +36,9 @@ def test_the_same_rows_are_at_no_distance_and_the_bandwidth_is_that_of_the_real_
 
 @pytest.mark.parametrize("shift", [0.0, 0.5, 2.0])
 def test_two_normal_distributions_have_the_value_of_the_formula(shift):
-    """In d dimensions E k(x, y) = (1 + 2 v / s2)^(-d/2) exp(-m^2 / (2 (s2 + 2 v))), of unit variances v and distance m of the means."""
+    """In d dimensions E k(x, y) = (1 + 2 v / s2)^(-d/2) exp(-m^2 / (2 (s2 + 2 v))), of unit variances v and distance
+    m of the means.
+    """
     n, d = 3000, 3
     s2 = 2 * d
 

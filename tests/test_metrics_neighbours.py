@@ -1,4 +1,6 @@
-"""Precision, recall and radii meet the official numbers; memorisation is 1 for copies and about 0.01 for real images."""
+"""Precision, recall and radii meet the official numbers; memorisation is 1 for copies and about 0.01 for real
+images.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ from fewshotgan.metrics.neighbours import distances, radii
 
 def slow_share_inside(points, centres, k):
     """Share of points inside a ball of a centre, one pair at a time."""
-    reach = [sorted(float(np.linalg.norm(c - o)) for j, o in enumerate(centres) if j != i)[k - 1] for i, c in enumerate(centres)]
+    reach = [
+        sorted(float(np.linalg.norm(c - o)) for j, o in enumerate(centres) if j != i)[k - 1]
+        for i, c in enumerate(centres)
+    ]
     inside = [any(np.linalg.norm(p - c) < r for c, r in zip(centres, reach, strict=True)) for p in points]
     return sum(inside) / len(inside)
 
@@ -47,7 +52,11 @@ def test_distances_by_hand():
 
 def test_memorisation_is_one_for_copies_and_small_for_real_images():
     rng = np.random.default_rng(3)
-    train, held_out, more = rng.standard_normal((10, 16)), rng.standard_normal((1000, 16)), rng.standard_normal((1000, 16))
+    train, held_out, more = (
+        rng.standard_normal((10, 16)),
+        rng.standard_normal((1000, 16)),
+        rng.standard_normal((1000, 16)),
+    )
     assert memorisation(train[rng.integers(0, 10, 50)], train, held_out) == 1.0
     assert memorisation(held_out, train, held_out) == pytest.approx(0.01, abs=0.001)
     assert memorisation(more, train, held_out) < 0.03

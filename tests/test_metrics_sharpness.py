@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from fewshotgan import load_images
 from fewshotgan.metrics import sharpness
-from fewshotgan.metrics.sharpness import laplacian_variance
+from fewshotgan.metrics.laplacian import laplacian_variance
 
 
 def test_a_checkerboard_has_eight_at_each_pixel_and_a_slope_none():

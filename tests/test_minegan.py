@@ -1,4 +1,6 @@
-"""MineGAN: the released miner, G fixed to the bit while it is mined, several GANs, a learned selector, mined classes."""
+"""MineGAN: the released miner, G fixed to the bit while it is mined, several GANs, a learned selector, mined
+classes.
+"""
 
 import pytest
 import torch
@@ -50,7 +52,9 @@ def test_the_truncated_prior_is_a_truncated_normal_distribution():
     plain = u[u.abs() < 0.8]
     z = Truncated(0.8)(u)
     assert z.abs().max() <= 0.8
-    assert torch.allclose(z.quantile(torch.tensor([0.1, 0.3, 0.5, 0.9])), plain.quantile(torch.tensor([0.1, 0.3, 0.5, 0.9])), atol=0.01)
+    assert torch.allclose(
+        z.quantile(torch.tensor([0.1, 0.3, 0.5, 0.9])), plain.quantile(torch.tensor([0.1, 0.3, 0.5, 0.9])), atol=0.01
+    )
     assert (z[u.argsort()].diff() >= 0).all()
 
 
@@ -76,7 +80,9 @@ def test_fine_tuning_follows_and_moves_everything_the_statistics_of_the_norms_in
 
 
 def test_gradients_of_the_miner_are_cleared_each_step():
-    """After a second step the miner holds the gradient of that step alone, not of both as in the released StyleGAN2 version."""
+    """After a second step the miner holds the gradient of that step alone, not of both as in the released StyleGAN2
+    version.
+    """
     found = {}
     for steps in (1, 2):
         method = built(Mining(learning_rate=0.0), tiny_gan(noise=False))
@@ -156,7 +162,9 @@ def flat(level: float, seed: int) -> GAN:
     """An 8-pixel GAN of almost uniform images around a level."""
     sizes = {"resolution": 8, "channels": 1, "top": 4, "maximum": 4}
     latent = {"z_dim": 4, "w_dim": 4, "mapping_layers": 1, "noise": False}
-    gan = GAN.create({"family": "stylegan2", "generator": {**sizes, **latent}, "discriminator": sizes}, f"level {level}", seed)
+    gan = GAN.create(
+        {"family": "stylegan2", "generator": {**sizes, **latent}, "discriminator": sizes}, f"level {level}", seed
+    )
     for block in gan.generator.blocks.values():
         block.to_image.conv.weight.data *= 0.05
     gan.generator.blocks["8"].to_image.bias.data += level
@@ -237,4 +245,6 @@ def test_bad_input_is_one_sentence():
     ):
         with pytest.raises(UserError, match=text):
             adapt(sources, images, method, **{**QUICK, **options})
-    assert torch.equal(adapt([gan], images, "scratch", **QUICK).gan.sample(2), adapt(gan, images, "scratch", **QUICK).gan.sample(2))
+    assert torch.equal(
+        adapt([gan], images, "scratch", **QUICK).gan.sample(2), adapt(gan, images, "scratch", **QUICK).gan.sample(2)
+    )

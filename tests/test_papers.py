@@ -6,14 +6,14 @@ from statistics import fmean
 
 import pytest
 
-from fewshotgan import ledger, papers
+from fewshotgan.bench import ledger, papers
+from fewshotgan.bench.claims import best, judge, scores, weighed
+from fewshotgan.bench.papers import NOT_RUN, claims, claims_json, provenance, published, render_table, tables
+from fewshotgan.bench.table import Row, cell_spec
+from fewshotgan.bench.tables import TABLES
+from fewshotgan.bench.tables.adam import BY_ITERATIONS, BY_WEIGHT, CHOSEN, EACH_ITS_BEST, RIVALS
+from fewshotgan.bench.tables.minegan import RATIOS, correlations
 from fewshotgan.files import UserError
-from fewshotgan.papers import NOT_RUN, claims, claims_json, provenance, published, render_table, tables
-from fewshotgan.tables import TABLES
-from fewshotgan.tables.adam import BY_ITERATIONS, BY_WEIGHT, CHOSEN, EACH_ITS_BEST, RIVALS
-from fewshotgan.tables.claim import best, judge, scores, weighed
-from fewshotgan.tables.minegan import RATIOS, correlations
-from fewshotgan.tables.table import Row, cell_spec
 
 VALUE = re.compile(r"-|failed|-?\d+(\.\d+)?[KM]?(/-?\d+(\.\d+)?)?|0\.5 9")
 
@@ -28,7 +28,11 @@ def fill(table, row, value):
     own = TABLES[table]
     for column in own.columns:
         for seed in (0, 1, 2):
-            entry = {"spec": cell_spec(own.rows[row], column, seed), "metrics": {"fd_efficientnet": value(column, seed)}, "status": "ok"}
+            entry = {
+                "spec": cell_spec(own.rows[row], column, seed),
+                "metrics": {"fd_efficientnet": value(column, seed)},
+                "status": "ok",
+            }
             ledger.append(entry)
 
 
@@ -50,16 +54,25 @@ def test_an_empty_ledger_shows_not_run_and_decides_nothing(empty):
     text = render_table("transfergan-table2")
     assert text.count(NOT_RUN) == 24 and "published:" in text and "256.1/-33.3" in text
     assert all(claim["verdict"] == "undecided" and claim["seeds"] == 0 for claim in claims())
-    assert {frozenset(claim) for claim in json.loads(claims_json())} == {frozenset({"paper", "claim", "verdict", "seeds"})}
+    assert {frozenset(claim) for claim in json.loads(claims_json())} == {
+        frozenset({"paper", "claim", "verdict", "seeds"})
+    }
 
 
 def test_verdicts_follow_the_ledger(empty):
     fill("transfergan-table2", "From scratch", lambda column, seed: 100 + seed)
-    fill("transfergan-table2", "Pre-trained", lambda column, seed: (20 if column.n == 10 else 90 if column.n < 1000 else 120) + seed)
+    fill(
+        "transfergan-table2",
+        "Pre-trained",
+        lambda column, seed: (20 if column.n == 10 else 90 if column.n < 1000 else 120) + seed,
+    )
     verdicts = {claim["claim"]: claim["verdict"] for claim in claims()}
     assert verdicts["pretraining beats training from scratch: fashion/sandal, 10 images"] == "holds"
     assert verdicts["pretraining beats training from scratch: fashion/sandal, 1000 images"] == "does not hold"
-    assert verdicts["the gain from pretraining grows as the data shrinks: fashion/sandal, 10 against 1000 images"] == "holds"
+    assert (
+        verdicts["the gain from pretraining grows as the data shrinks: fashion/sandal, 10 against 1000 images"]
+        == "holds"
+    )
     assert "21 ± 1 (3 seeds)" in render_table("transfergan-table2")
 
 
@@ -97,7 +110,10 @@ def test_a_noisy_rival_hides_no_better_one(empty):
             ledger.append({"spec": cell_spec(row, column, seed), "metrics": entry, "status": "ok"})
     rivals = [Row("cdc"), Row("dcl")]
     assert judge([118, 120, 122], best(rivals, column), tie=True) == "does not hold"
-    assert judge(best(rivals, column, "intra_lpips_efficientnet", largest=True), [-118, -120, -122], tie=True) == "does not hold"
+    assert (
+        judge(best(rivals, column, "intra_lpips_efficientnet", largest=True), [-118, -120, -122], tie=True)
+        == "does not hold"
+    )
 
 
 def test_a_picture_says_which_runs_it_shows(empty):
@@ -122,14 +138,19 @@ def test_failed_runs_are_shown_and_do_not_count(empty):
 def test_mv_counts_by_its_distance_from_that_of_real_images(empty):
     column = TABLES["minegan-table1"].columns[0]
     for seed, value in enumerate((0.75, 1.0, 1.5)):
-        ledger.append({"spec": cell_spec(Row("bsa"), column, seed), "metrics": {"mv_efficientnet": value}, "status": "ok"})
+        ledger.append(
+            {"spec": cell_spec(Row("bsa"), column, seed), "metrics": {"mv_efficientnet": value}, "status": "ok"}
+        )
     assert weighed(Row("bsa"), column, "mv_efficientnet") == [0.25, 0.0, 0.5]
 
 
 def test_each_method_has_the_iterations_that_were_its_best_on_the_development_target():
     found = {}
     for row in BY_ITERATIONS.rows.values():
-        means = {column.iterations: fmean(scores(row, column, "fd_efficientnet").values()) for column in BY_ITERATIONS.columns}
+        means = {
+            column.iterations: fmean(scores(row, column, "fd_efficientnet").values())
+            for column in BY_ITERATIONS.columns
+        }
         found[row.method] = min(means, key=means.__getitem__)
     assert found == CHOSEN
     chosen = render_table(EACH_ITS_BEST.name)
@@ -160,9 +181,15 @@ def test_weights_of_several_gans_are_judged_by_seed(empty):
             spec = cell_spec(two.rows["MineGAN"], column, seed)
             ledger.append({"spec": spec, "metrics": {"selector_0": 0.5 + slope * (ratio / 100 - 0.5)}, "status": "ok"})
         weights = {f"selector_{part}": weight for part, weight in enumerate((0.5, 0.3, 0.15, 0.05))}
-        ledger.append({"spec": cell_spec(four.rows["MineGAN"], four.columns[0], seed), "metrics": weights, "status": "ok"})
+        ledger.append(
+            {"spec": cell_spec(four.rows["MineGAN"], four.columns[0], seed), "metrics": weights, "status": "ok"}
+        )
     assert correlations(two.rows["MineGAN"]) == pytest.approx([1.0, 1.0, -1.0])
-    verdicts = {claim["claim"]: claim["verdict"] for claim in claims() if claim["claim"].startswith("four GANs") and "sandals" in claim["claim"]}
+    verdicts = {
+        claim["claim"]: claim["verdict"]
+        for claim in claims()
+        if claim["claim"].startswith("four GANs") and "sandals" in claim["claim"]
+    }
     assert list(verdicts.values()) == ["holds", "holds"]
     text = render_table("minegan-two")
     assert "selector_0\n" in text and "500 generated" in text and "0.433 ± 0.416 (3 seeds)" in text

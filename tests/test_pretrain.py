@@ -6,9 +6,10 @@ import pytest
 import torch
 from helpers import CONFIG, noise_images, tiny_gan, tiny_gp_resnet
 
-from fewshotgan import gans, load_gan, load_images, pretrain
+from fewshotgan import list_gans, load_gan, load_images
+from fewshotgan.bench import pretrain
+from fewshotgan.bench.recipes import RECIPES, Recipe
 from fewshotgan.files import UserError
-from fewshotgan.pretrain import RECIPES, Recipe
 
 
 @pytest.fixture
@@ -46,19 +47,29 @@ def test_a_start_counts_and_is_part_of_the_run(recipe, tmp_path):
 
 def test_the_card_says_what_was_measured(recipe, tmp_path, monkeypatch):
     run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), thousands=1, progress=False)
-    quality = {"fd_efficientnet": 9.0, "closest": "avatars/shapes", "closest_distance": 12.0, "ratio": 0.75, "bar": 0.25, "meets_bar": False, "protocol": 2}
+    quality = {
+        "fd_efficientnet": 9.0,
+        "closest": "avatars/shapes",
+        "closest_distance": 12.0,
+        "ratio": 0.75,
+        "bar": 0.25,
+        "meets_bar": False,
+        "protocol": 2,
+    }
     monkeypatch.setattr(pretrain.proximity, "quality", lambda gan, source: quality)
     pretrain.publish(run.gan, recipe, tmp_path)
     page = (tmp_path / "tiny.md").read_text()
-    assert "**misses** the bar of 0.25" in page and "| images seen | 1000 |" in page and (tmp_path / "tiny.png").is_file()
+    assert (
+        "**misses** the bar of 0.25" in page and "| images seen | 1000 |" in page and (tmp_path / "tiny.png").is_file()
+    )
     shipped = load_gan(tmp_path / "tiny.safetensors")
     assert shipped.card["quality"] == quality
     assert torch.equal(shipped.sample(4), run.gan.sample(4)) and shipped.generator.const.dtype == torch.float32
 
 
 def test_recipes_match_the_shipped_gans():
-    assert gans()
-    for name in gans():
+    assert list_gans()
+    for name in list_gans():
         gan, recipe = load_gan(name), RECIPES[name]
         assert gan.config == recipe.config
         assert gan.card["data"]["domain"] == recipe.images
@@ -67,7 +78,11 @@ def test_recipes_match_the_shipped_gans():
 
 def test_labels_reach_both_networks_of_a_class_conditional_source(monkeypatch, tmp_path):
     config = tiny_gp_resnet(classes=2).config
-    monkeypatch.setitem(RECIPES, "classes", Recipe("classes", "avatars/thumbs", config, thousands=1, batch=50, options={"learning_rate": 0.01}))
+    monkeypatch.setitem(
+        RECIPES,
+        "classes",
+        Recipe("classes", "avatars/thumbs", config, thousands=1, batch=50, options={"learning_rate": 0.01}),
+    )
     bright = torch.arange(60) % 2
     pixels = (bright.view(-1, 1, 1, 1) * 255).to(torch.uint8).expand(60, 3, 16, 16)  # a class is black, the other white
     images = replace(noise_images(60), pixels=pixels, labels=bright)
@@ -79,7 +94,9 @@ def test_labels_reach_both_networks_of_a_class_conditional_source(monkeypatch, t
 
 
 def test_a_class_conditional_source_needs_labels(monkeypatch, tmp_path):
-    monkeypatch.setitem(RECIPES, "classes", Recipe("classes", "avatars/thumbs", tiny_gp_resnet(classes=2).config, thousands=1))
+    monkeypatch.setitem(
+        RECIPES, "classes", Recipe("classes", "avatars/thumbs", tiny_gp_resnet(classes=2).config, thousands=1)
+    )
     for labels, found in ((None, "none"), (torch.full((8,), 2), "3 classes")):
         with pytest.raises(UserError, match=f"labels of 2 classes; these images have {found}"):
             pretrain.pretrain("classes", tmp_path, images=replace(noise_images(8), labels=labels), progress=False)

@@ -35,9 +35,14 @@ def assert_met(golden, got):
 def test_pro_gan_pytorch_is_met_at_every_depth(loaded):
     g, d, gan = loaded
     z, x = torch.from_numpy(g.inputs["z"]), tensors(d.inputs)
-    got = {f"image_d{depth}_a{a}": gan.generator(z, side=2**depth, alpha=a) for depth, a in g.spec["call"]["depth_alpha"]}
+    got = {
+        f"image_d{depth}_a{a}": gan.generator(z, side=2**depth, alpha=a) for depth, a in g.spec["call"]["depth_alpha"]
+    }
     assert_met(g, got)
-    got = {f"logits_d{depth}_a{a}": gan.discriminator(x[f"x{2**depth}"], alpha=a)[:, 0] for depth, a in d.spec["call"]["depth_alpha"]}
+    got = {
+        f"logits_d{depth}_a{a}": gan.discriminator(x[f"x{2**depth}"], alpha=a)[:, 0]
+        for depth, a in d.spec["call"]["depth_alpha"]
+    }
     assert_met(d, got)
 
 
@@ -45,17 +50,30 @@ def test_pro_gan_pytorch_is_met_at_every_depth(loaded):
 @torch.no_grad()
 def test_pytorch_gan_zoo_is_met(loaded):
     g, d, gan = loaded
-    assert gan.config["generator"] == {"resolution": 32, "channels": 3, "top": 8, "maximum": 32, "z_dim": 64, "first_norm": True}
+    assert gan.config["generator"] == {
+        "resolution": 32,
+        "channels": 3,
+        "top": 8,
+        "maximum": 32,
+        "z_dim": 64,
+        "first_norm": True,
+    }
     got = {f"image_a{a}": gan.generator(torch.from_numpy(g.inputs["z"]), alpha=1 - a) for a in g.spec["call"]["alphas"]}
     assert_met(g, got)
-    got = {f"logits_a{a}": gan.discriminator(torch.from_numpy(d.inputs["x"]), alpha=1 - a) for a in d.spec["call"]["alphas"]}
+    got = {
+        f"logits_a{a}": gan.discriminator(torch.from_numpy(d.inputs["x"]), alpha=1 - a)
+        for a in d.spec["call"]["alphas"]
+    }
     assert_met(d, got)
 
 
 def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_path):
     zoo = [tensors(fill.load(f"progan_zoo_{network}32").params) for network in "gd"]
     other = {key: value + 1 for key, value in zoo[0].items()}
-    torch.save({"netG": other, "avgG": {f"module.{key}": value for key, value in zoo[0].items()}, "netD": zoo[1]}, tmp_path / "zoo.pt")
+    torch.save(
+        {"netG": other, "avgG": {f"module.{key}": value for key, value in zoo[0].items()}, "netD": zoo[1]},
+        tmp_path / "zoo.pt",
+    )
     golden = fill.load("progan_zoo_g32")
     with torch.no_grad():
         assert_met(golden, {"image_a0": load_gan(tmp_path / "zoo.pt").generator(torch.from_numpy(golden.inputs["z"]))})
@@ -73,15 +91,32 @@ def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_p
 
 def small_pro_gan_pytorch():
     """State dicts of 8 pixels in the layout of pro_gan_pytorch, 4 channels wide."""
-    shapes = {"layers.0.conv_1": (4, 4, 4, 4), "layers.0.conv_2": (4, 4, 3, 3), "layers.1.conv_1": (4, 4, 3, 3), "layers.1.conv_2": (4, 4, 3, 3)}
+    shapes = {
+        "layers.0.conv_1": (4, 4, 4, 4),
+        "layers.0.conv_2": (4, 4, 3, 3),
+        "layers.1.conv_1": (4, 4, 3, 3),
+        "layers.1.conv_2": (4, 4, 3, 3),
+    }
     generator = {**shapes, "rgb_converters.0": (3, 4, 1, 1), "rgb_converters.1": (3, 4, 1, 1)}
-    shapes = {"layers.0.conv_1": (4, 4, 3, 3), "layers.0.conv_2": (4, 4, 3, 3), "layers.1.conv_1": (4, 5, 3, 3), "layers.1.conv_2": (4, 4, 4, 4)}
-    discriminator = {**shapes, "layers.1.conv_3": (1, 4, 1, 1), "from_rgb.0.0": (4, 3, 1, 1), "from_rgb.1.0": (4, 3, 1, 1)}
+    shapes = {
+        "layers.0.conv_1": (4, 4, 3, 3),
+        "layers.0.conv_2": (4, 4, 3, 3),
+        "layers.1.conv_1": (4, 5, 3, 3),
+        "layers.1.conv_2": (4, 4, 4, 4),
+    }
+    discriminator = {
+        **shapes,
+        "layers.1.conv_3": (1, 4, 1, 1),
+        "from_rgb.0.0": (4, 3, 1, 1),
+        "from_rgb.1.0": (4, 3, 1, 1),
+    }
     rng = torch.Generator().manual_seed(0)
     found = []
     for network in (generator, discriminator):
         weights = {f"{name}.weight": torch.randn(shape, generator=rng) for name, shape in network.items()}
-        found.append({**weights, **{f"{name}.bias": torch.randn(shape[0], generator=rng) for name, shape in network.items()}})
+        found.append(
+            {**weights, **{f"{name}.bias": torch.randn(shape[0], generator=rng) for name, shape in network.items()}}
+        )
     return found
 
 
@@ -119,6 +154,13 @@ def test_pixel_norm_and_the_consecutive_deviation():
 
 
 def test_there_is_no_truncation():
-    gan = GAN.create({"family": "progan", "generator": {"resolution": 8, "top": 2, "z_dim": 4}, "discriminator": {"resolution": 8, "top": 2}}, "tiny")
+    gan = GAN.create(
+        {
+            "family": "progan",
+            "generator": {"resolution": 8, "top": 2, "z_dim": 4},
+            "discriminator": {"resolution": 8, "top": 2},
+        },
+        "tiny",
+    )
     with pytest.raises(UserError, match="no truncation"):
         gan.sample(2, truncation=0.7)

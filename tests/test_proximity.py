@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from fewshotgan.bench.proximity import plane, proximity, proximity_table
+from fewshotgan.bench.tables.adam import TARGETS
 from fewshotgan.files import UserError
-from fewshotgan.proximity import plane, proximity, proximity_table
-from fewshotgan.tables.adam import TARGETS
 
 
 def test_targets_of_the_tables_are_two_close_and_two_distant():

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from fewshotgan import ledger, load_gan, record
+from fewshotgan import load_gan
+from fewshotgan.bench import ledger, record
+from fewshotgan.bench.table import BUDGET, Row, cell_spec
+from fewshotgan.bench.tables import TABLES
 from fewshotgan.files import UserError
-from fewshotgan.tables import TABLES
-from fewshotgan.tables.table import BUDGET, Row, cell_spec
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,9 @@ def test_one_seed_of_every_cell_comes_first_and_shared_cells_once():
 
 
 def test_every_method_has_the_same_budget_and_data():
-    budgets = {tuple(spec[key] for key in BUDGET) for spec in record.specs("adaptation-10-shot") if spec["method"] != "none"}
+    budgets = {
+        tuple(spec[key] for key in BUDGET) for spec in record.specs("adaptation-10-shot") if spec["method"] != "none"
+    }
     assert len(budgets) == 1
 
 
@@ -73,10 +76,16 @@ def test_several_gans_and_the_numbers_of_mining_are_recorded(monkeypatch):
 
     table = TABLES["minegan-two"]
     spec = cell_spec(table.rows["MineGAN"], table.columns[0], 0)
-    assert spec["mining"] == 500 and spec["gan"] == "fashion-wgan-sneaker & fashion-wgan-dress" and len(spec["gan_sha256"].split(" & ")) == 2
+    assert (
+        spec["mining"] == 500
+        and spec["gan"] == "fashion-wgan-sneaker & fashion-wgan-dress"
+        and len(spec["gan_sha256"].split(" & ")) == 2
+    )
     monkeypatch.setattr(record, "evaluate", evaluated)
     entry = record.run_cell({**spec, "iterations": 2})
-    assert entry["metrics"]["selector_0"] + entry["metrics"]["selector_1"] == pytest.approx(1) and entry["status"] == "ok"
+    assert (
+        entry["metrics"]["selector_0"] + entry["metrics"]["selector_1"] == pytest.approx(1) and entry["status"] == "ok"
+    )
     assert ledger.samples({**spec, "iterations": 2}).shape == (10, 3, 32, 32)
     assert "mining" not in cell_spec(Row("freezed"), TABLES["transfergan-table2"].columns[0], 0)
 
@@ -100,16 +109,23 @@ def test_a_terminal_sees_how_far_a_table_is_and_a_log_the_runs_alone(monkeypatch
     monkeypatch.setattr(sys, "stderr", Terminal())
     record.record("adaptation-10-shot", missing=False, seeds=(0, 1), runner=fake, say=lambda line: None)
     shown = sys.stderr.getvalue()
-    assert f"{2 * CELLS} of {2 * CELLS} runs" in shown and "none avatars/toon-head n=10 seed 0; 01:36 left for one process" in shown
+    assert (
+        f"{2 * CELLS} of {2 * CELLS} runs" in shown
+        and "none avatars/toon-head n=10 seed 0; 01:36 left for one process" in shown
+    )
 
 
 def test_one_slow_run_does_not_keep_later_ones_from_their_minutes():
     first = record.specs("minegan-table1", (0,))[0]
     ledger.append({**fake(first), "seconds": {"all": 5000.0}})
-    assert record.record("minegan-table1", seeds=(0,), minutes=1, runner=fake, say=str) == 0  # one run is all that is known of its kind
+    # one run is all that is known of its kind
+    assert record.record("minegan-table1", seeds=(0,), minutes=1, runner=fake, say=str) == 0
     for seed in (1, 2):
         ledger.append(fake({**first, "seed": seed}))
-    assert record.record("minegan-table1", seeds=(0,), minutes=1, runner=fake, say=str) == len(record.specs("minegan-table1", (0,))) - 1
+    assert (
+        record.record("minegan-table1", seeds=(0,), minutes=1, runner=fake, say=str)
+        == len(record.specs("minegan-table1", (0,))) - 1
+    )
 
 
 def test_a_stop_in_the_middle_loses_no_finished_run():
@@ -138,7 +154,7 @@ def test_a_line_cut_in_half_costs_only_itself(own_ledger):
 
 SIDE = """
 import sys, time
-from fewshotgan import record
+from fewshotgan.bench import record
 def slow(spec):
     time.sleep(0.02)
     return {"spec": spec, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": {"all": 1.0}}

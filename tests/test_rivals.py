@@ -81,7 +81,10 @@ def test_distance_consistency_meets_the_golden():
     source, target = [x[f"f{i}"] for i in range(3)], [x[f"g{i}"].clone().requires_grad_() for i in range(3)]
     loss = golden.spec["call"]["kl_wt"] * distance_consistency(source, target, x["feat_ind"])
     loss.backward()
-    rows = {"dist_source": relations(source, x["feat_ind"]).softmax(dim=1), "dist_target": relations(target, x["feat_ind"]).softmax(dim=1)}
+    rows = {
+        "dist_source": relations(source, x["feat_ind"]).softmax(dim=1),
+        "dist_target": relations(target, x["feat_ind"]).softmax(dim=1),
+    }
     agree(golden, {**rows, "loss": loss, "grad_target1": target[1].grad})
 
 
@@ -89,14 +92,18 @@ def test_patch_discriminator_meets_the_golden():
     golden = fill.load("cdc_patch_d64")
     params, x = tensors(golden.params), torch.from_numpy(golden.inputs["x"])
     net = Discriminator(64)
-    net.load_state_dict(official.stylegan2_discriminator({k.removeprefix("d."): v for k, v in params.items() if k.startswith("d.")}))
+    net.load_state_dict(
+        official.stylegan2_discriminator({k.removeprefix("d."): v for k, v in params.items() if k.startswith("d.")})
+    )
     features, got = [], {}
     with torch.no_grad():
         got["image_level"] = net(x, features)
         assert torch.equal(net.patches(x, 32), features[1]) and torch.equal(net.patches(x, 16), features[3])
         for i, activations in enumerate(features[1:5]):  # the public list begins with the first map of 32 pixels
             head = EqualConv2d(512, 1, 3)
-            head.load_state_dict({"weight": params[f"e.new_conv.{i}.0.weight"], "bias": params[f"e.new_conv.{i}.1.bias"]})
+            head.load_state_dict(
+                {"weight": params[f"e.new_conv.{i}.0.weight"], "bias": params[f"e.new_conv.{i}.1.bias"]}
+            )
             got[f"patch{i}"] = head(activations)
     agree(golden, got)
 
@@ -228,7 +235,8 @@ def test_rick_resumes_to_the_bit(tmp_path):
         part = adapt(tiny_gan(), noise_images(), "rick", **options, out=tmp_path, minutes=1e-5)
     assert torch.equal(part.gan.sample(3), whole.gan.sample(3))
     ends = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["stage_ends"]
-    assert len(ends) > 2 and [bool(end) for end in ends] == [False] * (len(ends) - 1) + [True]  # the file does not grow with the stages
+    # the file does not grow with the stages
+    assert len(ends) > 2 and [bool(end) for end in ends] == [False] * (len(ends) - 1) + [True]
 
 
 def test_rick_refuses_impossible_shares():

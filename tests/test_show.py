@@ -9,30 +9,32 @@ from helpers import noise_images, tiny_gan
 from matplotlib.font_manager import FontEntry, fontManager, get_font
 from PIL import Image
 
-from fewshotgan import ledger
 from fewshotgan import show as show_function
+from fewshotgan.bench import ledger
+from fewshotgan.bench.pictures import domains_picture
+from fewshotgan.bench.table import cell_spec
+from fewshotgan.bench.tables import TABLES
 from fewshotgan.cli import main
-from fewshotgan.session import adapt
-from fewshotgan.show import (
+from fewshotgan.lessons.figures import curves, importance_figure, map_figure, maps_figure, show_source
+from fewshotgan.lessons.panels import (
+    AdaptationPanel,
+    ReconstructionPanel,
+    RecordedPanel,
+    between_picture,
+    panel_picture,
+    recorded_picture,
+)
+from fewshotgan.pictures import (
     before_during_after,
     columns,
-    curves,
-    domains_picture,
     grid,
-    importance_figure,
     light,
-    loss_curves,
-    map_figure,
-    maps_figure,
     result_figure,
     save_film,
     save_picture,
-    show_source,
     title_font,
 )
-from fewshotgan.tables import TABLES
-from fewshotgan.tables.table import cell_spec
-from fewshotgan.widgets import AdaptationPanel, ReconstructionPanel, RecordedPanel, between_picture, panel_picture, recorded_picture
+from fewshotgan.session import adapt
 
 
 def test_titles_have_a_font_with_their_letters(monkeypatch):
@@ -65,7 +67,6 @@ def test_figures(run, tmp_path):
     assert columns({"a": source, "b": source}).size[1] > grid(source, 4).size[1] * 2
     assert before_during_after(run, moments=3, samples=4).size[0] >= 300
     assert result_figure(source, noise_images(10), run.gan.sample(4)).mode == "RGB"
-    assert len(loss_curves(run).axes[0].lines) == 2
     figure = curves({"x": ([10, 100], [1.0, 2.0])}, "n", "d", log=True)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["10", "100"]
     save_picture(grid(source), tmp_path / "a.png")
@@ -74,7 +75,10 @@ def test_figures(run, tmp_path):
 
 
 def test_importance_and_map_figures():
-    scores = {"a": {"one": torch.tensor([0.1, 0.9]), "two": torch.tensor([0.8, 0.2, 0.3])}, "b": {"one": torch.rand(2), "two": torch.rand(3)}}
+    scores = {
+        "a": {"one": torch.tensor([0.1, 0.9]), "two": torch.tensor([0.8, 0.2, 0.3])},
+        "b": {"one": torch.rand(2), "two": torch.rand(3)},
+    }
     figure = importance_figure(scores, 0.4)
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "important"]
     assert figure.axes[-1].lines[0].get_xdata().tolist() == [0.5, 1 / 3]
@@ -94,7 +98,9 @@ def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "runs.jsonl"))
     own = TABLES["adaptation-10-shot"]
     spec = cell_spec(own.rows["AdAM"], own.columns[2], 0)
-    ledger.append({"spec": spec, "metrics": {"fd_efficientnet": 123.0, "intra_lpips_efficientnet": 0.25}, "status": "ok"})
+    ledger.append(
+        {"spec": spec, "metrics": {"fd_efficientnet": 123.0, "intra_lpips_efficientnet": 0.25}, "status": "ok"}
+    )
     ledger.save_samples(spec, torch.full((10, 3, 64, 64), 0.5))
     panel = RecordedPanel(own, (5, 10), (50, 75))
     before = bytes(panel.picture.value)
@@ -109,14 +115,17 @@ def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
 
 
 def test_the_reconstruction_panel_walks_between_two_training_images():
-    method = adapt(tiny_gan(), noise_images(), "bsa", iterations=20, batch=4, progress=False, perceptual_weight=0.0).method
+    method = adapt(
+        tiny_gan(), noise_images(), "bsa", iterations=20, batch=4, progress=False, perceptual_weight=0.0
+    ).method
     panel = ReconstructionPanel(method)
     assert (panel.first.max, panel.second.max) == (9, 9)
     before = bytes(panel.picture.value)
     panel.second.value, panel.walk.value = 4, 1.0
     assert bytes(panel.picture.value) != before
     arrived = np.asarray(between_picture(method, 0, 4, 1.0))[28:124]
-    middle, end = (arrived[:, 98 * i : 98 * i + 96] for i in (2, 3))  # five images of 96 pixels: the one on the way, and where it leads
+    # five images of 96 pixels: the one on the way, and where it leads
+    middle, end = (arrived[:, 98 * i : 98 * i + 96] for i in (2, 3))
     assert np.array_equal(middle, end) and middle.std() > 0
 
 

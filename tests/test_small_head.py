@@ -1,4 +1,6 @@
-"""AdaFM's head, norms and modulated generator compute what the released ones do; the head is part of a GAN like any other."""
+"""AdaFM's head, norms and modulated generator compute what the released ones do; the head is part of a GAN like any
+other.
+"""
 
 import pytest
 import torch
@@ -12,11 +14,18 @@ from fewshotgan.gans.small_head import AdaptiveNorm, Noise, ScaleMatch, StyleBlo
 from fewshotgan.session import adapt
 
 STYLE_BLOCK = {
-    "conv_0.weight": "conv0.weight", "conv_0.bias": "conv0.bias", "conv_1.conv.weight": "conv1.weight", "conv_1.conv.bias": "conv1.bias",
-    "conv_s.weight": "skip.weight", "noise_0.weight": "noise0.strength", "noise_1.weight": "noise1.strength",
-    "adain_0.style.linear.weight": "norm0.affine.weight", "adain_0.style.linear.bias": "norm0.affine.bias",
-    "adain_1.style.linear.weight": "norm1.affine.weight", "adain_1.style.linear.bias": "norm1.affine.bias",
-}  # fmt: skip
+    "conv_0.weight": "conv0.weight",
+    "conv_0.bias": "conv0.bias",
+    "conv_1.conv.weight": "conv1.weight",
+    "conv_1.conv.bias": "conv1.bias",
+    "conv_s.weight": "skip.weight",
+    "noise_0.weight": "noise0.strength",
+    "noise_1.weight": "noise1.strength",
+    "adain_0.style.linear.weight": "norm0.affine.weight",
+    "adain_0.style.linear.bias": "norm0.affine.bias",
+    "adain_1.style.linear.weight": "norm1.affine.weight",
+    "adain_1.style.linear.bias": "norm1.affine.bias",
+}
 MATCH = {"weight": "scale", "beta": "shift", "norm.weight": "gain", "norm.bias": "offset"}
 RESIDUAL = {"conv_0": "conv0", "conv_1": "conv1", "conv_s": "skip"}
 
@@ -42,7 +51,9 @@ def residual(block, params, prefix):
     for i, layer in enumerate((block.conv0, block.conv1)):
         attach(layer, "weight", AdaFM(layer.weight))
         adapter = layer.parametrizations.weight[0]
-        adapter.gamma.data, adapter.beta.data = (params[f"{prefix}.small_adafm_{i}.style_{kind}"] for kind in ("gama", "beta"))
+        adapter.gamma.data, adapter.beta.data = (
+            params[f"{prefix}.small_adafm_{i}.style_{kind}"] for kind in ("gama", "beta")
+        )
     return block
 
 
@@ -59,9 +70,13 @@ def test_layers_meet_the_golden():
     adapter = AdaFM(inputs["W"])
     adapter.gamma.data, adapter.beta.data = params["adafm.style_gama"], params["adafm.style_beta"]
     got = {"adafm": adapter(inputs["W"]), "resblock": residual(ResidualBlock(6, 10), params, "resblock")(x)}
-    style_block = with_noise(filled(StyleBlock(6, 10, 256, 16), params, "styleblock", STYLE_BLOCK), inputs["noise0"], inputs["noise1"])
+    style_block = with_noise(
+        filled(StyleBlock(6, 10, 256, 16), params, "styleblock", STYLE_BLOCK), inputs["noise0"], inputs["noise1"]
+    )
     got["styleblock"] = style_block(x, (style, style))
-    norm = filled(AdaptiveNorm(6, 256), params, "adain.style", {"linear.weight": "affine.weight", "linear.bias": "affine.bias"})
+    norm = filled(
+        AdaptiveNorm(6, 256), params, "adain.style", {"linear.weight": "affine.weight", "linear.bias": "affine.bias"}
+    )
     got["adain"] = norm(x, style)
     (got["adain_grad_x"],) = torch.autograd.grad((got["adain"] * probe).sum(), x)
     match = filled(ScaleMatch(6, 8), params, "adain_h", MATCH)
@@ -81,7 +96,11 @@ def test_the_modulated_generator_with_its_head_meets_the_golden():
     for i, layer in enumerate(net.mapping.layers):
         filled(layer, params, f"small_style.{2 * i + 1}.linear", {"weight": "weight", "bias": "bias"})
     for i, block in enumerate(net.head.blocks.values()):
-        with_noise(filled(block, params, f"small_net_{i + 2}", STYLE_BLOCK), inputs[f"noise{2 * i}"], inputs[f"noise{2 * i + 1}"])
+        with_noise(
+            filled(block, params, f"small_net_{i + 2}", STYLE_BLOCK),
+            inputs[f"noise{2 * i}"],
+            inputs[f"noise{2 * i + 1}"],
+        )
     filled(net.head.match, params, "small_H", MATCH)
     for i, group in enumerate(net.blocks.values(), 3):
         for j, block in enumerate(group):
@@ -118,7 +137,11 @@ def test_noise_is_random_stored_or_none():
     assert torch.equal(noise(x, "none"), x)
     assert torch.allclose(noise(x, "const")[1], noise.strength[:, None, None] * noise.const)
     first, again = (noise(x, "random", torch.Generator().manual_seed(1)) for _ in range(2))
-    assert torch.equal(first, again) and not torch.equal(first[0], first[1]) and torch.allclose(first[:, 2], 2 * first[:, 1])
+    assert (
+        torch.equal(first, again)
+        and not torch.equal(first[0], first[1])
+        and torch.allclose(first[:, 2], 2 * first[:, 1])
+    )
 
 
 @pytest.mark.parametrize(("resolution", "head", "styles"), [(16, 16, 4), (32, 8, 2), (32, 16, 4)])
@@ -163,5 +186,7 @@ def test_modulations_fold_away_in_a_gan_with_a_head():
     for convolution in convolutions:
         convolution.parametrizations.weight[0].gamma.data += 0.5
     plain = folded(gan)
-    assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-6) and not torch.allclose(plain.sample(2), before, atol=1e-3)
+    assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-6) and not torch.allclose(
+        plain.sample(2), before, atol=1e-3
+    )
     assert plain.generator.state_dict().keys() == tiny_gp_resnet(head=8, w_dim=6).generator.state_dict().keys()

@@ -24,7 +24,10 @@ def agree(golden, got):
 
 def pair(name, size):
     goldens = [fill.load(f"{name}_{network}{size}") for network in "gd"]
-    states = official_resnets.sngan_generator(tensors(goldens[0].params)), official_resnets.sngan_discriminator(tensors(goldens[1].params))
+    states = (
+        official_resnets.sngan_generator(tensors(goldens[0].params)),
+        official_resnets.sngan_discriminator(tensors(goldens[1].params)),
+    )
     return goldens, states, official_resnets.sngan_config(*states)
 
 

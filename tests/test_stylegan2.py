@@ -50,8 +50,15 @@ def test_the_converter_reads_the_sizes_and_drops_module():
     state = {f"module.{key}": value for key, value in tensors(golden.params).items()}
     config = official.stylegan2_config(official.stylegan2_generator(state), {})
     assert config["generator"] == {
-        "resolution": 64, "channels": 3, "top": 512, "maximum": 512, "z_dim": 512, "w_dim": 512, "mapping_layers": 8, "noise": True,
-    }  # fmt: skip
+        "resolution": 64,
+        "channels": 3,
+        "top": 512,
+        "maximum": 512,
+        "z_dim": 512,
+        "w_dim": 512,
+        "mapping_layers": 8,
+        "noise": True,
+    }
 
 
 @pytest.mark.parametrize(("resolution", "channels", "top"), [(8, 1, 3), (32, 3, 5), (128, 1, 2)])
@@ -85,7 +92,9 @@ def test_noise_modes():
     assert not torch.equal(net(z, noise="random"), net(z, noise="random"))
     assert torch.equal(net.eval()(z), net(z, noise="const"))
     rng = torch.Generator
-    assert torch.equal(net(z, noise="random", rng=rng().manual_seed(1)), net(z, noise="random", rng=rng().manual_seed(1)))
+    assert torch.equal(
+        net(z, noise="random", rng=rng().manual_seed(1)), net(z, noise="random", rng=rng().manual_seed(1))
+    )
 
 
 def test_fir_filters_keep_a_constant_and_the_deviation_knows_its_groups():

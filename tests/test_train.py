@@ -15,15 +15,17 @@ from torch import nn
 from fewshotgan import checkpoint, session, train
 from fewshotgan.files import UserError
 from fewshotgan.methods import METHODS, Penalty, Player, Stage, Terms, TransferGAN
+from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
-from fewshotgan.train import CollapseError
 
 QUICK = {"iterations": 12, "batch": 2, "progress": False}
 
 
 @dataclass
 class TwoStages(TransferGAN):
-    """Stage one trains an extra head without a discriminator; stage two, half of a masked tensor; the code between runs once."""
+    """Stage one trains an extra head without a discriminator; stage two, half of a masked tensor; the code between
+    runs once.
+    """
 
     name = "two-stages"
     paper = "a test"
@@ -39,14 +41,18 @@ class TwoStages(TransferGAN):
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         head = self.modules["head"]
-        yield Stage("head", iterations // 3, [Player("head", list(head.parameters()), self.head_terms, 0.1)], before=self.note)
+        yield Stage(
+            "head", iterations // 3, [Player("head", list(head.parameters()), self.head_terms, 0.1)], before=self.note
+        )
         self.modules.marker += head.weight.detach().sum()  # what a later stage may need from an earlier one
         kept = self.generator.const.detach().clone()
 
         def restore() -> None:
             self.generator.const.data[0] = kept[0]
 
-        player = Player("g", [self.generator.const], self.generator_terms, 0.1, (0.9, 0.99), [Penalty(3, self.lazy)], restore)
+        player = Player(
+            "g", [self.generator.const], self.generator_terms, 0.1, (0.9, 0.99), [Penalty(3, self.lazy)], restore
+        )
         yield Stage("masked", iterations - iterations // 3, [player])
 
     def note(self, iteration: int) -> None:
@@ -151,18 +157,32 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(monkeypatch):
     monkeypatch.undo()
     good = caught.value.run
     assert good.gan.sample(4).isfinite().all() and not good.finished
-    expected = adapt(tiny_gan(), noise_images(), "transfergan", iterations=20, batch=2, progress=False, snapshot_every=20)
+    expected = adapt(
+        tiny_gan(), noise_images(), "transfergan", iterations=20, batch=2, progress=False, snapshot_every=20
+    )
     assert torch.equal(good.gan.sample(4), expected.gan.sample(4))
 
 
 def test_a_resumed_run_that_breaks_keeps_what_it_resumed_from(monkeypatch, tmp_path):
     def run(**options):
-        return adapt(tiny_gan(), noise_images(), "transfergan", iterations=40, batch=2, progress=False, snapshot_every=40, out=tmp_path, **options)
+        return adapt(
+            tiny_gan(),
+            noise_images(),
+            "transfergan",
+            iterations=40,
+            batch=2,
+            progress=False,
+            snapshot_every=40,
+            out=tmp_path,
+            **options,
+        )
 
     part = run(minutes=1e-6)
     original = TransferGAN.generator_terms
     poison = float("nan")
-    monkeypatch.setattr(TransferGAN, "generator_terms", lambda self: {name: value * poison for name, value in original(self).items()})
+    monkeypatch.setattr(
+        TransferGAN, "generator_terms", lambda self: {name: value * poison for name, value in original(self).items()}
+    )
     for options in ({"minutes": 1e-6}, {}):  # stopped before anybody looked at the loss, its weights are not written
         with pytest.raises(CollapseError, match=f"the state of iteration {part.iterations} is kept") as caught:
             run(**options)
@@ -190,7 +210,16 @@ def test_collapsed_samples_stop_the_run(monkeypatch):
 
     monkeypatch.setattr(TransferGAN, "generator_terms", flatten)
     with pytest.raises(CollapseError, match="the same image"):
-        adapt(tiny_gan(), noise_images(), "transfergan", iterations=30, batch=2, progress=False, snapshot_every=10, learning_rate=1e-9)
+        adapt(
+            tiny_gan(),
+            noise_images(),
+            "transfergan",
+            iterations=30,
+            batch=2,
+            progress=False,
+            snapshot_every=10,
+            learning_rate=1e-9,
+        )
 
 
 def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):

@@ -1,4 +1,6 @@
-"""WGAN-GP's residual networks compute what the paper's equations say, written out slowly; any size; no class, no batch in the critic."""
+"""WGAN-GP's residual networks compute what the paper's equations say, written out slowly; any size; no class, no
+batch in the critic.
+"""
 
 import pytest
 import torch
@@ -45,7 +47,11 @@ def test_a_block_upsamples_before_and_averages_after_its_convolutions():
 
 def test_the_paper_s_sizes():
     generator, critic = Generator(), Discriminator()
-    widths = [[block.skip.in_channels, block.skip.out_channels] for net in (generator, critic) for block in net.blocks.values()]
+    widths = [
+        [block.skip.in_channels, block.skip.out_channels]
+        for net in (generator, critic)
+        for block in net.blocks.values()
+    ]
     assert widths[:4] == [[512, 512], [512, 256], [256, 128], [128, 64]]
     assert widths[4:] == [[64, 128], [128, 256], [256, 512], [512, 512]]
     assert critic.out.in_features == 4 * 4 * 512 and generator.dense.out_features == 4 * 4 * 512

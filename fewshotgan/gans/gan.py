@@ -1,8 +1,9 @@
-"""A GAN is a generator, a discriminator and their configuration: sample it, combine it with others, save it (`gans/stored.py` loads it).
+"""A GAN is a generator, a discriminator and their configuration: sample it, combine it with others, save it
+(`gans/stored.py` loads it).
 
 Files are safetensors: tensors under `generator.` and `discriminator.`, the configuration and the model card as JSON in
-the metadata. Every file that we write carries both networks, since nearly every adaptation method needs both; of a public
-release that has the generator alone, the configuration of the discriminator is None.
+the metadata. Every file that we write carries both networks, since nearly every adaptation method needs both; of a
+public release that has the generator alone, the configuration of the discriminator is None.
 """
 
 import copy
@@ -39,14 +40,17 @@ class Missing(nn.Module):
         Raises:
             UserError: always.
         """
-        raise UserError("This GAN came without a discriminator, so nothing can be judged by it; load a file that has both networks.")
+        raise UserError(
+            "This GAN came without a discriminator, so nothing can be judged by it; load a file that has both networks."
+        )
 
 
 class GAN:
     """Generator, discriminator and configuration; made by `load_gan`, `GAN.create` or an adaptation.
 
     Attributes:
-        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; of a class-conditional GAN with `labels=` (N,).
+        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; of a class-conditional GAN with
+            `labels=` (N,).
         discriminator: maps images to logits (N, 1); of a class-conditional GAN with `labels=` (N,).
         config: {"family": ..., "generator": {...}, "discriminator": {...} or None}, the constructors' arguments.
         name: what to call it in tables and messages.
@@ -73,14 +77,17 @@ class GAN:
             UserError: if the configuration names an unknown family or impossible sizes.
         """
         if config.get("family") not in (*FAMILIES, MIXTURE):
-            raise UserError(f"{name} is of the unknown family {config.get('family')!r}; known are: {', '.join(FAMILIES)}.")
+            raise UserError(
+                f"{name} is of the unknown family {config.get('family')!r}; known are: {', '.join(FAMILIES)}."
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
                 networks = _networks(config)
             except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
                 raise UserError(f"{name} has a configuration that builds no GAN ({error}).") from error
-        layout = [network.to(memory_format=torch.channels_last) for network in networks]  # about a quarter faster on a CPU
+        # about a quarter faster on a CPU
+        layout = [network.to(memory_format=torch.channels_last) for network in networks]
         return cls(layout[0], layout[1], config, name)
 
     @property
@@ -100,7 +107,9 @@ class GAN:
 
     @property
     def classes(self) -> int:
-        """Number of labels of a class-conditional GAN, 0 of any other, and of one whose prior finds the classes itself."""
+        """Number of labels of a class-conditional GAN, 0 of any other, and of one whose prior finds the classes
+        itself.
+        """
         mined = (self.config["generator"].get("prior") or {}).get("kind") == "miner"
         return 0 if mined else self.config["generator"].get("classes", 0)
 
@@ -148,14 +157,19 @@ class GAN:
         return self.render(self.latents(n, seed), truncation=truncation, labels=labels)
 
     @torch.no_grad()
-    def render(self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of seed 0.
+    def render(
+        self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32
+    ) -> Tensor:
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of
+        seed 0.
 
         Raises:
             UserError: if the truncation is no number, or the GAN has no such labels.
         """
         if not math.isfinite(truncation):
-            raise UserError(f"truncation={truncation} is no number; give 1 for none, towards 0 for less diverse images.")
+            raise UserError(
+                f"truncation={truncation} is no number; give 1 for none, towards 0 for less diverse images."
+            )
         y, images = self.given(labels, len(z)), []
         for i in range(0, len(z), batch):
             condition = {} if y is None else {"labels": y[i : i + batch].to(self.device)}
@@ -174,17 +188,24 @@ class GAN:
             return None
         y = self.labels(n) if labels is None else torch.as_tensor(labels).expand(n)
         if int(y.min()) < 0 or int(y.max()) >= self.classes:
-            raise UserError(f"{self.name} has the labels 0 to {self.classes - 1}, not {int(y.min())} to {int(y.max())}.")
+            raise UserError(
+                f"{self.name} has the labels 0 to {self.classes - 1}, not {int(y.min())} to {int(y.max())}."
+            )
         return y
 
     def interpolate(self, n_keys: int = 4, steps: int = 12, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
-        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents of one class, along great circles between them."""
+        """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents of one class, along great circles
+        between them.
+        """
         keys = self.latents(n_keys, seed)
         walk = [slerp(keys[i], keys[(i + 1) % n_keys], step / steps) for i in range(n_keys) for step in range(steps)]
-        return self.render(torch.stack(walk), truncation=truncation, labels=int(self.labels(1, seed)) if self.classes else None)
+        return self.render(
+            torch.stack(walk), truncation=truncation, labels=int(self.labels(1, seed)) if self.classes else None
+        )
 
     def changed(self, seed: int = 0, **arguments: Any) -> "GAN":
-        """Return a copy whose generator, or each of several, has other constructor's arguments, weights kept where both have them.
+        """Return a copy whose generator, or each of several, has other constructor's arguments, weights kept where both
+        have them.
 
         Args:
             seed: of weights that are new.
@@ -200,10 +221,14 @@ class GAN:
 
     def copy(self) -> "GAN":
         """Return an independent copy."""
-        return GAN(*copy.deepcopy((self.generator, self.discriminator, self.config)), self.name, copy.deepcopy(self.card))
+        return GAN(
+            *copy.deepcopy((self.generator, self.discriminator, self.config)), self.name, copy.deepcopy(self.card)
+        )
 
     def unconditional(self) -> "GAN":
-        """Return a copy without classes: the networks' own mean over them (`mean_class`), since a few images bring no labels."""
+        """Return a copy without classes: the networks' own mean over them (`mean_class`), since a few images bring
+        no labels.
+        """
         if not self.classes:
             return self.copy()
         config = copy.deepcopy(self.config)
@@ -238,7 +263,8 @@ class GAN:
         return self
 
     def save(self, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write one safetensors file, whole or not at all; float16 makes it half as large and keeps three digits (see `halve`).
+        """Write one safetensors file, whole or not at all; float16 makes it half as large and keeps three digits (see
+        `halve`).
 
         Raises:
             UserError: if the name has another ending, or the file can't be written.
@@ -265,7 +291,8 @@ def _networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
 
 
 def combine(gans: Sequence[GAN]) -> GAN:
-    """Return one GAN that samples from all of these with equal probability, with the discriminator of the first; of one, itself.
+    """Return one GAN that samples from all of these with equal probability, with the discriminator of the first; of
+    one, itself.
 
     Raises:
         UserError: if there is none, one of them is a mixture itself, or their images differ in size or channels.
@@ -278,7 +305,8 @@ def combine(gans: Sequence[GAN]) -> GAN:
     for gan in gans:
         if (gan.resolution, gan.channels) != (first.resolution, first.channels):
             raise UserError(
-                f"{first.name} makes images of {first.resolution} pixels and {first.channels} channels, {gan.name} of {gan.resolution} "
+                f"{first.name} makes images of {first.resolution} pixels and {first.channels} channels, "
+                f"{gan.name} of {gan.resolution} "
                 f"and {gan.channels}; GANs that are handed over together must agree."
             )
         if gan.config["family"] == MIXTURE:

@@ -1,16 +1,17 @@
 """GP-GAN: a residual generator and discriminator without any normalisation, class-conditional or not.
 
-Paper: Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018, arXiv 1801.04406), appendix G: what
-keeps the two together is the gradient penalty alone. The networks come in three published variants, which differ in
+Paper: Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018, arXiv 1801.04406), appendix
+G: what keeps the two together is the gradient penalty alone. The networks come in three published variants, which
+differ in
 
-- the residual blocks at each resolution: two (ImageNet), or one (LSUN, CelebA). With two the width changes on the image's side of
-  the resampling, with one on the latents' side;
+- the residual blocks at each resolution: two (ImageNet), or one (LSUN, CelebA). With two the width changes on the
+  image's side of the resampling, with one on the latents' side;
 - the kernel at the image: 7 (CelebA) or 3;
 - the label's embedding: divided by its norm (ImageNet, LSUN), or not (CelebA).
 
-AdaFM (arXiv 2002.11810) counts groups from the image, G1, G2, ... and D1, D2, ...: the convolution at the image is the first one,
-the blocks of each resolution one more; the fully connected layer is in none. `head` puts its tailored head (`gans/small_head.py`)
-in the place of the blocks up to that many pixels.
+AdaFM (arXiv 2002.11810) counts groups from the image, G1, G2, ... and D1, D2, ...: the convolution at the image is the
+first one, the blocks of each resolution one more; the fully connected layer is in none. `head` puts its tailored head
+(`gans/small_head.py`) in the place of the blocks up to that many pixels.
 
 Differs: the published networks always have labels, of one class if need be; with `classes=0` ours have none.
 """
@@ -55,7 +56,9 @@ class Group(nn.ModuleList):
 
 
 def ends(width: dict[int, int], blocks: int) -> dict[int, tuple[int, int]]:
-    """Return {resolution: (channels towards the latents, channels towards the image)} of the blocks at each resolution."""
+    """Return {resolution: (channels towards the latents, channels towards the image)} of the blocks at each
+    resolution.
+    """
     if blocks == 2:
         return {side: (width.get(side // 2, out), out) for side, out in width.items()}
     if blocks == 1:
@@ -77,7 +80,8 @@ class Generator(nn.Module):
         classes: number of labels, 0 for none.
         embed: size of a label's embedding.
         normalise: whether embeddings are divided by their norm.
-        head: side of the features that a small head makes in place of the blocks up to there, 0 for none; without classes only.
+        head: side of the features that a small head makes in place of the blocks up to there, 0 for none; without
+            classes only.
         w_dim: size of the small head's styles.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
     """
@@ -103,7 +107,10 @@ class Generator(nn.Module):
         self.classes, self.normalise = classes, normalise
         sizes = ends(widths(resolution, top, maximum), blocks)
         if head and (head not in sizes or head < 8 or classes):
-            raise ValueError(f"a small head makes 8 pixels up to {resolution}, a power of two, without classes, not {head} for {classes}")
+            raise ValueError(
+                f"a small head makes 8 pixels up to {resolution}, a power of two, without classes, "
+                f"not {head} for {classes}"
+            )
         self.prior = make_prior(prior, z_dim, classes)
         first = sizes[head][1] if head else sizes[4][0]
         self.dense = nn.Linear(z_dim + (embed if classes else 0), first * 16)
@@ -114,7 +121,9 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleDict()
         for side, (before, after) in sizes.items():
             if side > head:
-                self.blocks[str(side)] = Group([ResidualBlock(before, after), *(ResidualBlock(after, after) for _ in range(blocks - 1))])
+                self.blocks[str(side)] = Group(
+                    [ResidualBlock(before, after), *(ResidualBlock(after, after) for _ in range(blocks - 1))]
+                )
         self.to_image = nn.Conv2d(top, channels, kernel, padding=kernel // 2)
 
     @property
@@ -123,12 +132,16 @@ class Generator(nn.Module):
         return self.head.n_latents if self.head is not None else 0
 
     def counted(self) -> dict[str, list[nn.Module]]:
-        """Return the groups as the paper counts them, from the image: "G1" is the convolution at the image, "G2" the last blocks, ..."""
+        """Return the groups as the paper counts them, from the image: "G1" is the convolution at the image, "G2" the
+        last blocks, ...
+        """
         modules = [self.to_image, *list(self.blocks.values())[::-1]]
         return {f"G{i}": [module] for i, module in enumerate(modules, 1)}
 
     def groups(self) -> dict[str, list[nn.Module]]:
-        """Return the modules by resolution, from the latents to the image, with a small head "mapping" first: "4", "8", ..."""
+        """Return the modules by resolution, from the latents to the image, with a small head "mapping" first: "4",
+        "8", ...
+        """
         groups: dict[str, list[nn.Module]] = {"4": [self.dense]}
         if self.embedding is not None:
             groups["4"].insert(0, self.embedding)
@@ -155,13 +168,14 @@ class Generator(nn.Module):
 
         Args:
             z: latents (N, z_dim), standard normal.
-            labels: of a network with classes: numbers (N,), or embeddings in their place (N, embed); the mean of the embeddings by a
-                miner's weights by default, if the prior is one.
-            mix: with a small head, second latents (N, z_dim) for style mixing: they drive the layers from index `mix_from` on.
+            labels: of a network with classes: numbers (N,), or embeddings in their place (N, embed); the mean of the
+                embeddings by a miner's weights by default, if the prior is one.
+            mix: with a small head, second latents (N, z_dim) for style mixing: they drive the layers from index
+                `mix_from` on.
             mix_from: first layer that `mix` drives.
             truncation: only 1, for none: there is no centre to draw the latents to.
-            noise: of a small head: "random" (as in training), "const" (the stored noise) or "none"; the default goes by the
-                module's mode.
+            noise: of a small head: "random" (as in training), "const" (the stored noise) or "none"; the default goes by
+                the module's mode.
             rng: source of random noise.
             features: a list to which the output of each convolution but the last is appended (feature taps).
 
@@ -172,13 +186,19 @@ class Generator(nn.Module):
             UserError: if truncation is not 1, labels are missing, or there is nothing to mix.
         """
         if truncation != 1.0:
-            raise UserError(f"A GP-GAN has no truncation, since it has no mean latent: leave out truncation={truncation:g}.")
+            raise UserError(
+                f"A GP-GAN has no truncation, since it has no mean latent: leave out truncation={truncation:g}."
+            )
         mined = self.prior.labels(z) if labels is None else None
         labels = labels if mined is None else mined @ self.embedding.weight
         latent = self.prior(z)
-        x = self.dense(latent if self.embedding is None else torch.cat([latent, self.embedded(labels)], dim=1)).view(len(z), -1, 4, 4)
+        x = self.dense(latent if self.embedding is None else torch.cat([latent, self.embedded(labels)], dim=1)).view(
+            len(z), -1, 4, 4
+        )
         if self.head is not None:
-            x = self.head(x, self.latents(z, mix, mix_from), noise or ("random" if self.training else "const"), rng, features)
+            x = self.head(
+                x, self.latents(z, mix, mix_from), noise or ("random" if self.training else "const"), rng, features
+            )
         elif mix is not None:
             raise UserError("This GP-GAN has no small head, so there are no styles to mix: leave out mix.")
         for side, group in self.blocks.items():
@@ -186,14 +206,18 @@ class Generator(nn.Module):
         return torch.tanh(self.to_image(F.leaky_relu(x, LEAK)))
 
     def embedded(self, labels: Tensor | None) -> Tensor:
-        """Return embeddings (N, embed) of labels (N,), or of embeddings as they are given, normalised where the network does."""
+        """Return embeddings (N, embed) of labels (N,), or of embeddings as they are given, normalised where the
+        network does.
+        """
         if labels is None:
             raise UserError(f"This network has {self.classes} classes: give a label for each image.")
         y = labels if labels.is_floating_point() else F.embedding(labels, self.embedding.weight)
         return y / y.norm(dim=1, keepdim=True) if self.normalise else y
 
     def latents(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
-        """Map z (N, z_dim) to the small head's styles (N, n_latents, w_dim), those from `mix_from` on taken from `mix`."""
+        """Map z (N, z_dim) to the small head's styles (N, n_latents, w_dim), those from `mix_from` on taken from
+        `mix`.
+        """
         w = self.mapping(self.prior(z))[:, None].expand(-1, self.n_latents, -1)
         if mix is None:
             return w
@@ -201,7 +225,9 @@ class Generator(nn.Module):
         return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
 
     def mean_class(self) -> dict[str, Tensor]:
-        """Return the state dict of the network without classes that does for all labels what this one does for their mean embedding."""
+        """Return the state dict of the network without classes that does for all labels what this one does for their
+        mean embedding.
+        """
         state = {key: value for key, value in self.state_dict().items() if key != "embedding.weight"}
         mean = self.embedded(torch.arange(self.classes, device=self.dense.weight.device)).mean(dim=0)
         state["dense.weight"] = self.dense.weight.detach()[:, : self.z_dim]
@@ -213,7 +239,8 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """GP-GAN's discriminator, which mirrors the generator; it halves the size by the mean of each three by three pixels.
+    """GP-GAN's discriminator, which mirrors the generator; it halves the size by the mean of each three by three
+    pixels.
 
     Args: as `Generator`.
     """
@@ -235,22 +262,29 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleDict()
         for side in sorted(sizes, reverse=True):
             after, before = sizes[side]
-            self.blocks[str(side)] = Group([*(ResidualBlock(before, before) for _ in range(blocks - 1)), ResidualBlock(before, after)])
+            self.blocks[str(side)] = Group(
+                [*(ResidualBlock(before, before) for _ in range(blocks - 1)), ResidualBlock(before, after)]
+            )
         self.out = nn.Linear(sizes[4][0] * 16, max(classes, 1))
 
     def counted(self) -> dict[str, list[nn.Module]]:
-        """Return the groups as the paper counts them, from the image: "D1" is the convolution at the image, "D2" the first blocks, ..."""
+        """Return the groups as the paper counts them, from the image: "D1" is the convolution at the image, "D2" the
+        first blocks, ...
+        """
         return {f"D{i}": [module] for i, module in enumerate([self.from_image, *self.blocks.values()], 1)}
 
     def groups(self) -> dict[str, list[nn.Module]]:
-        """Return the modules by resolution, from the image to the logit: "64" (with the convolution at the image), ..., "4"."""
+        """Return the modules by resolution, from the image to the logit: "64" (with the convolution at the image),
+        ..., "4".
+        """
         groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
         groups[str(self.resolution)].insert(0, self.from_image)
         groups["4"].append(self.out)
         return groups
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
-        """Return logits (N, 1) of images (N, channels, H, W), with classes those of the labels (N,), without labels their mean.
+        """Return logits (N, 1) of images (N, channels, H, W), with classes those of the labels (N,), without labels
+        their mean.
 
         `features` collects the output of each block's convolutions.
         """
@@ -260,7 +294,9 @@ class Discriminator(nn.Module):
         return logits.mean(dim=1, keepdim=True) if labels is None else logits.gather(1, labels[:, None])
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return what the blocks make of images, down to those at 4 pixels or to what enters those at `side`: (N, C, side, side)."""
+        """Return what the blocks make of images, down to those at 4 pixels or to what enters those at `side`: (N, C,
+        side, side).
+        """
         x = self.from_image(x)
         for name, group in self.blocks.items():
             if int(name) == side != 4:
@@ -270,7 +306,9 @@ class Discriminator(nn.Module):
         return x
 
     def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), side >= 4."""
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
+        side >= 4.
+        """
         return self.trunk(x, side, features)
 
     def mean_class(self) -> dict[str, Tensor]:

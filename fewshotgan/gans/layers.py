@@ -1,4 +1,5 @@
-"""Layers that the StyleGAN family shares: equalised learning rate, FIR resampling, minibatch deviation; and what all families need.
+"""Layers that the StyleGAN family shares: equalised learning rate, FIR resampling, minibatch deviation; and what all
+families need.
 
 Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020, arXiv 1912.04958) and
 the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, minibatch deviation).
@@ -49,7 +50,8 @@ class EqualLinear(nn.Module):
 class EqualConv2d(nn.Module):
     """Convolution with equalised learning rate; with `down`, FIR-filtered and strided by two.
 
-    Shapes: (N, in, H, W) -> (N, out, H, W), or (N, out, H/2, W/2) with `down`. With `activate`, bias and scaled leaky ReLU.
+    Shapes: (N, in, H, W) -> (N, out, H, W), or (N, out, H/2, W/2) with `down`. With `activate`, bias and scaled leaky
+    ReLU.
     """
 
     def __init__(
@@ -133,7 +135,9 @@ def minibatch_deviation(x: Tensor, group: int = 4, consecutive: bool = False) ->
 
 
 def hold_statistics(network: nn.Module) -> None:
-    """Let every batch norm of a network use its running statistics and leave them as they are, until the next `train()`."""
+    """Let every batch norm of a network use its running statistics and leave them as they are, until the next
+    `train()`.
+    """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()

@@ -1,8 +1,8 @@
-"""Several generators as one: each sample comes from one of them, by learned probabilities (MineGAN, arXiv 1912.05270, section on
-mining multiple GANs).
+"""Several generators as one: each sample comes from one of them, by learned probabilities (MineGAN, arXiv 1912.05270,
+section on mining multiple GANs).
 
-The latents have one number more than the largest generator needs: its rank among normal numbers picks the generator, so that a latent
-always gives the same image, and the knowledge of two generators is never blended within one.
+The latents have one number more than the largest generator needs: its rank among normal numbers picks the generator, so
+that a latent always gives the same image, and the knowledge of two generators is never blended within one.
 """
 
 from typing import Any

@@ -1,12 +1,15 @@
 """State dicts of public releases, renamed to ours.
 
 - StyleGAN2 as in rosinality/stylegan2-pytorch, in which the checkpoints of CDC, AdAM, DCL, RICK and EWC come as well
-  (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value, but for AdAM's modulations, which are folded in.
-- ProGAN as in pro_gan_pytorch (`{"generator": {"state_dict": ...}, "discriminator": ..., "shadow_generator": ...}`) and as in
-  pytorch_GAN_zoo (`{"netG": ..., "netD": ..., "avgG": ...}`). Gains move from the activations' other side (see `_progan`).
-- SNGAN and cGAN-PD as in mimicry, which writes each network to a file of its own (`{"model_state_dict": ...}`). Only names change.
-- GP-GAN as in LMescheder/GAN_stability (`{"generator": ..., "discriminator": ..., "generator_test": ...}`, the last one averaged), from
-  whose ImageNet network AdaFM starts. Only names change.
+  (`{"g": ..., "g_ema": ..., "d": ...}`). Only names and shapes change, never a value, but for AdAM's modulations, which
+  are folded in.
+- ProGAN as in pro_gan_pytorch (`{"generator": {"state_dict": ...}, "discriminator": ..., "shadow_generator": ...}`) and
+  as in pytorch_GAN_zoo (`{"netG": ..., "netD": ..., "avgG": ...}`). Gains move from the activations' other side (see
+  `_progan`).
+- SNGAN and cGAN-PD as in mimicry, which writes each network to a file of its own (`{"model_state_dict": ...}`). Only
+  names change.
+- GP-GAN as in LMescheder/GAN_stability (`{"generator": ..., "discriminator": ..., "generator_test": ...}`, the last one
+  averaged), from whose ImageNet network AdaFM starts. Only names change.
 
 Where a release has the generator alone, the configuration of the discriminator is None.
 """
@@ -79,8 +82,9 @@ def strip_module(state: Mapping[str, Tensor]) -> StateDict:
 def fold_kernel_modulation(state: Mapping[str, Tensor]) -> StateDict:
     """Return the plain state dict of a generator or discriminator that AdAM's released code adapted.
 
-    Beside its weight W a layer has u, v (and b): W (1 + R) and bias + b take their places. In a convolution R is the memory of u v^T read
-    as (out, in, k, k); in a linear layer R = v u^T, whose product that code scales by the outputs instead of the inputs.
+    Beside its weight W a layer has u, v (and b): W (1 + R) and bias + b take their places. In a convolution R is the
+    memory of u v^T read as (out, in, k, k); in a linear layer R = v u^T, whose product that code scales by the outputs
+    instead of the inputs.
     """
     state = strip_module(state)
     folded = {key: value for key, value in state.items() if not key.endswith("_vector")}
@@ -191,8 +195,17 @@ def stylegan2_config(generator: Mapping[str, Any], discriminator: Mapping[str, A
         "maximum": max(width.values()),
     }
     w_dim, z_dim = generator["mapping.layers.0.weight"].shape
-    latent = {"z_dim": z_dim, "w_dim": w_dim, "mapping_layers": layers, "noise": any("noise" in key for key in generator)}
-    return {"family": "stylegan2", "generator": {**common, **latent}, "discriminator": common if discriminator else None}
+    latent = {
+        "z_dim": z_dim,
+        "w_dim": w_dim,
+        "mapping_layers": layers,
+        "noise": any("noise" in key for key in generator),
+    }
+    return {
+        "family": "stylegan2",
+        "generator": {**common, **latent},
+        "discriminator": common if discriminator else None,
+    }
 
 
 _ZOO_GENERATOR = {
@@ -226,7 +239,9 @@ _PROGAN_DISCRIMINATOR = {  # counted from the image
 }
 
 
-def progan(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> tuple[dict[str, Any], StateDict, StateDict]:
+def progan(
+    generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], StateDict, StateDict]:
     """Convert a pair for `progan.Generator` and `progan.Discriminator`, from either layout, with their configuration.
 
     Raises:
@@ -254,8 +269,9 @@ def progan(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor])
 def _progan(state: Mapping[str, Tensor], table: Mapping[str, str], zoo: bool) -> StateDict:
     """Rename one network of ProGAN and move its gains.
 
-    There a layer is f(s g W x + b), or f(s g (W x + b)) in the zoo, with s = 1 / sqrt(fan in), g = sqrt(2) and f the leaky ReLU or, to
-    the image and to the logit, nothing. Ours is g f(s W x + b), which equals f(g s W x + g b), or s W x + b without activation.
+    There a layer is f(s g W x + b), or f(s g (W x + b)) in the zoo, with s = 1 / sqrt(fan in), g = sqrt(2) and f the
+    leaky ReLU or, to the image and to the logit, nothing. Ours is g f(s W x + b), which equals f(g s W x + g b), or s W
+    x + b without activation.
     """
     blocks = {key.split(".")[1] for key in state if key.startswith("layers.")}
     converted: StateDict = {}
@@ -275,12 +291,16 @@ def _progan(state: Mapping[str, Tensor], table: Mapping[str, str], zoo: bool) ->
             value = value.flatten(1).T  # a transposed convolution of one pixel is fully connected
         elif name in ("hidden", "out"):
             value = value.flatten(1)
-        converted[f"{name}.conv.weight" if name.endswith("to_image") else f"{name}.weight"] = value * GAIN if plain else value
+        converted[f"{name}.conv.weight" if name.endswith("to_image") else f"{name}.weight"] = (
+            value * GAIN if plain else value
+        )
     return converted
 
 
 def _progan_name(path: str, table: Mapping[str, str], blocks: int) -> str:
-    """Return our name of a layer of ProGAN; `blocks` are the resolutions, of which the layers may be counted from either end."""
+    """Return our name of a layer of ProGAN; `blocks` are the resolutions, of which the layers may be counted from
+    either end.
+    """
     for pattern, name in table.items():
         if match := re.fullmatch(pattern.replace("{last}", str(blocks - 1)), path):
             i = int(match[1]) if match.groups() else 0

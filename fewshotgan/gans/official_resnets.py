@@ -1,4 +1,5 @@
-"""State dicts of public residual networks, renamed to ours; which one it is, `gans/official.py` finds out. Only names change.
+"""State dicts of public residual networks, renamed to ours; which one it is, `gans/official.py` finds out. Only names
+change.
 
 - SNGAN (arXiv 1802.05957) and cGAN-PD (arXiv 1802.05637) as in mimicry, which writes each network to a file of its own.
 - GP-GAN (arXiv 1801.04406) as in LMescheder/GAN_stability, in any of its published variants.
@@ -12,7 +13,15 @@ from torch import Tensor
 
 StateDict = dict[str, Tensor]
 
-_SNGAN_BLOCK = {"c1": "conv0", "c2": "conv1", "c_sc": "skip", "b1": "norm0", "b2": "norm1", "b1.bn": "norm0.norm", "b2.bn": "norm1.norm"}
+_SNGAN_BLOCK = {
+    "c1": "conv0",
+    "c2": "conv1",
+    "c_sc": "skip",
+    "b1": "norm0",
+    "b2": "norm1",
+    "b1.bn": "norm0.norm",
+    "b2.bn": "norm1.norm",
+}
 _SPECTRAL = {"weight_orig": "weight", "weight_u": "u", "weight_v": "v", "sn_u": "u"}
 
 
@@ -31,7 +40,7 @@ def sngan_generator(state: Mapping[str, Tensor]) -> StateDict:
         elif match := re.fullmatch(r"block(\d+)\.(.+)", path):
             converted[f"blocks.{4 << (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
         elif match := re.fullmatch(r"([lbc])\d+", path):
-            converted[f"{ {'l': 'dense', 'b': 'norm', 'c': 'to_image'}[match[1]]}.{kind}"] = value
+            converted[f"{ {'l': 'dense', 'b': 'norm', 'c': 'to_image'}[match[1]] }.{kind}"] = value
         else:
             raise KeyError(key)
     return converted
@@ -61,7 +70,9 @@ def sngan_discriminator(state: Mapping[str, Tensor]) -> StateDict:
 
 
 def sngan_config(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Read the sizes of converted SNGAN state dicts, as `GAN.config` has them; without a discriminator's, its sizes are None."""
+    """Read the sizes of converted SNGAN state dicts, as `GAN.config` has them; without a discriminator's, its sizes
+    are None.
+    """
     sides = sorted({int(key.split(".")[1]) for key in generator if key.startswith("blocks.")})
     width = [generator[f"blocks.{side}.conv1.bias"].shape[0] for side in sides]
     norm, dense = generator[f"blocks.{sides[0]}.norm0.weight"], generator["dense.weight"]
@@ -82,8 +93,11 @@ def sngan_config(generator: Mapping[str, Tensor], discriminator: Mapping[str, Te
 _GP_RESNET = {"conv_0": "conv0", "conv_1": "conv1", "conv_s": "skip"}
 
 
-def gp_resnet(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> tuple[dict[str, Any], StateDict, StateDict]:
-    """Convert a pair for `gp_resnet.Generator` and `gp_resnet.Discriminator`, from any of the published variants, with their configuration.
+def gp_resnet(
+    generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], StateDict, StateDict]:
+    """Convert a pair for `gp_resnet.Generator` and `gp_resnet.Discriminator`, from any of the published variants, with
+    their configuration.
 
     Raises:
         KeyError: if a key belongs to no layer of a GP-GAN.
@@ -103,7 +117,8 @@ def gp_resnet(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tenso
     maximum = max(len(value) for key, value in generator.items() if key.endswith("conv_1.bias"))
     sizes = {"resolution": resolution, "channels": channels, "top": top, "maximum": maximum}
     sizes |= {"blocks": blocks, "kernel": kernel, "classes": classes}
-    label = {"z_dim": generator["fc.weight"].shape[1] - embed, "embed": embed, "normalise": kernel == 3}  # resnet and resnet2 do
+    # resnet and resnet2 do
+    label = {"z_dim": generator["fc.weight"].shape[1] - embed, "embed": embed, "normalise": kernel == 3}
     return {"family": "gp_resnet", "generator": {**sizes, **label}, "discriminator": sizes}, converted[0], converted[1]
 
 

@@ -1,12 +1,13 @@
 """What turns standard normal numbers into a generator's latents: nothing, a truncation, or a miner.
 
-Every generator has a prior before its first layer, named in its configuration, so that what a method learned about the latents is
-saved, loaded, sampled and interpolated like any other weight. Whoever samples draws standard normal numbers u, as always.
+Every generator has a prior before its first layer, named in its configuration, so that what a method learned about the
+latents is saved, loaded, sampled and interpolated like any other weight. Whoever samples draws standard normal numbers
+u, as always.
 
 - none: the latents are u.
 - "truncated": normal numbers cut at +-limit, as BSA samples (arXiv 1904.01774).
-- "miner": the multilayer perceptrons of MineGAN (arXiv 1912.05270): u -> M(u), and the weights of the classes of a class-conditional
-  generator from the same u.
+- "miner": the multilayer perceptrons of MineGAN (arXiv 1912.05270): u -> M(u), and the weights of the classes of a
+  class-conditional generator from the same u.
 """
 
 from typing import Any
@@ -23,7 +24,9 @@ class Prior(nn.Module):
         return u
 
     def labels(self, u: Tensor) -> Tensor | None:
-        """Return the weights of the classes (N, classes), each row of sum 1, or None where the prior says nothing about classes."""
+        """Return the weights of the classes (N, classes), each row of sum 1, or None where the prior says nothing
+        about classes.
+        """
         return None
 
 
@@ -42,11 +45,13 @@ class Truncated(Prior):
 
 
 class Miner(Prior):
-    """MineGAN's miner, M: u -> z, two linear layers with a ReLU between them, and a second one for the classes, if there are any.
+    """MineGAN's miner, M: u -> z, two linear layers with a ReLU between them, and a second one for the classes, if
+    there are any.
 
-    Differs: the paper starts the miner anyhow; here latents have unit variance at the start, the scale that the generator knows. The
-    released BigGAN version puts out one embedding for all layers, through linear layers without nonlinearity; a generator whose norms
-    have an embedding each has no such vector, so that here the miner mixes the classes, by softmax.
+    Differs: the paper starts the miner anyhow; here latents have unit variance at the start, the scale that the
+    generator knows. The released BigGAN version puts out one embedding for all layers, through linear layers without
+    nonlinearity; a generator whose norms have an embedding each has no such vector, so that here the miner mixes the
+    classes, by softmax.
     """
 
     def __init__(self, z_dim: int, classes: int = 0) -> None:
@@ -64,7 +69,9 @@ class Miner(Prior):
 
 
 def perceptron(inputs: int, outputs: int) -> nn.Sequential:
-    """Return linear, ReLU, linear; standard normal inputs give outputs of unit variance at the start (arXiv 1502.01852)."""
+    """Return linear, ReLU, linear; standard normal inputs give outputs of unit variance at the start (arXiv
+    1502.01852).
+    """
     first, second = nn.Linear(inputs, inputs), nn.Linear(inputs, outputs)
     nn.init.normal_(first.weight, std=inputs**-0.5)
     nn.init.normal_(second.weight, std=(2 / inputs) ** 0.5)

@@ -1,13 +1,15 @@
 """ProGAN: a generator and a discriminator that mirror each other, resolution by resolution.
 
-Paper: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation" (ICLR 2018, arXiv 1710.10196).
+Paper: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation" (ICLR 2018, arXiv
+1710.10196).
 
-Both networks have a projection to or from the image at every resolution, so that they can grow (section 2, figure 2): a generator's
-`side` and a discriminator's image choose how deep they run, `alpha` fades the newest resolution in. Our recipes train at full size
-from the start, with the losses of the other families (logistic, R1) instead of WGAN-GP: at 64 pixels that is stable without growing.
+Both networks have a projection to or from the image at every resolution, so that they can grow (section 2, figure 2): a
+generator's `side` and a discriminator's image choose how deep they run, `alpha` fades the newest resolution in. Our
+recipes train at full size from the start, with the losses of the other families (logistic, R1) instead of WGAN-GP: at
+64 pixels that is stable without growing.
 
-Differs: each layer is ours, whose gain sqrt(2) stands after the bias and not before it, the same function with other numbers in
-the bias; `gans/official.py` converts them.
+Differs: each layer is ours, whose gain sqrt(2) stands after the bias and not before it, the same function with other
+numbers in the bias; `gans/official.py` converts them.
 """
 
 from itertools import pairwise
@@ -40,7 +42,9 @@ class ToImage(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """The layers of one resolution: two convolutions, one at 4x4, each followed by pixel norm, and a projection to the image."""
+    """The layers of one resolution: two convolutions, one at 4x4, each followed by pixel norm, and a projection to
+    the image.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, channels: int) -> None:
         super().__init__()
@@ -126,7 +130,9 @@ class Generator(nn.Module):
             UserError: if truncation is not 1.
         """
         if truncation != 1.0:
-            raise UserError(f"A ProGAN has no truncation, since it normalises its latents: leave out truncation={truncation:g}.")
+            raise UserError(
+                f"A ProGAN has no truncation, since it normalises its latents: leave out truncation={truncation:g}."
+            )
         side = side or self.resolution
         features = [] if features is None else features
         x = self.dense(pixel_norm(self.prior(z))).view(len(z), -1, 4, 4)
@@ -148,7 +154,9 @@ class Generator(nn.Module):
 
 
 class Block(nn.Module):
-    """Discriminator block: two convolutions, then the mean of each two by two pixels; (N, in, H, W) -> (N, out, H/2, W/2)."""
+    """Discriminator block: two convolutions, then the mean of each two by two pixels; (N, in, H, W) -> (N, out, H/2,
+    W/2).
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -167,11 +175,18 @@ class Block(nn.Module):
 class Discriminator(nn.Module):
     """ProGAN's discriminator (table 2 of the paper).
 
-    Args: as `Generator`; `group` is the group size of the minibatch deviation and `consecutive` its kind (`layers.minibatch_deviation`).
+    Args: as `Generator`; `group` is the group size of the minibatch deviation and `consecutive` its kind
+    (`layers.minibatch_deviation`).
     """
 
     def __init__(
-        self, resolution: int = 64, channels: int = 3, top: int = 512, maximum: int = 512, group: int = 4, consecutive: bool = False
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        top: int = 512,
+        maximum: int = 512,
+        group: int = 4,
+        consecutive: bool = False,
     ) -> None:
         super().__init__()
         self.resolution, self.channels, self.group, self.consecutive = resolution, channels, group, consecutive
@@ -184,14 +199,19 @@ class Discriminator(nn.Module):
         self.out = EqualLinear(width[4], 1)
 
     def groups(self) -> dict[str, list[nn.Module]]:
-        """Return the modules by name, from the image to the logit, each with its projection from the image: "64", "32", ..., "4"."""
-        groups: dict[str, list[nn.Module]] = {side: [self.from_images[side], block] for side, block in self.blocks.items()}
+        """Return the modules by name, from the image to the logit, each with its projection from the image: "64",
+        "32", ..., "4".
+        """
+        groups: dict[str, list[nn.Module]] = {
+            side: [self.from_images[side], block] for side, block in self.blocks.items()
+        }
         return {**groups, "4": [self.from_images["4"], self.conv, self.hidden, self.out]}
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None, *, alpha: float = 1.0) -> Tensor:
         """Return logits (N, 1) of images (N, channels, side, side), side from 4 up to the network's resolution.
 
-        `features` collects the output of each block's convolutions; `alpha` is the weight of the newest resolution, as in G.
+        `features` collects the output of each block's convolutions; `alpha` is the weight of the newest resolution, as
+        in G.
         """
         x = self.trunk(x, 4, features, alpha)
         x = self.conv(minibatch_deviation(x, self.group, self.consecutive))
@@ -209,5 +229,7 @@ class Discriminator(nn.Module):
         return x
 
     def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), side >= 4."""
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
+        side >= 4.
+        """
         return self.trunk(x, side, features)

@@ -1,13 +1,15 @@
 """AdaFM's tailored head: the few large layers of a GAN that a small data set can train, with styles as in StyleGAN.
 
-Paper: Zhao et al., "On Leveraging Pretrained GANs for Generation with Limited Data" (ICML 2020, arXiv 2002.11810), section 3.2. A
-mapping network turns z into a style; style blocks double the size from 4 pixels on, each with two noise inputs and two adaptive
-instance norms; a last layer brings the features to the scale that the transferred part was trained on.
+Paper: Zhao et al., "On Leveraging Pretrained GANs for Generation with Limited Data" (ICML 2020, arXiv 2002.11810),
+section 3.2. A mapping network turns z into a style; style blocks double the size from 4 pixels on, each with two noise
+inputs and two adaptive instance norms; a last layer brings the features to the scale that the transferred part was
+trained on.
 
-Details follow the released code: both norms let through a part of the gradient only (see `AdaptiveNorm` and `ScaleMatch`).
+Details follow the released code: both norms let through a part of the gradient only (see `AdaptiveNorm` and
+`ScaleMatch`).
 
-Differs: the released code draws noise at every call; here evaluation uses a stored noise, so that samples follow from their seed.
-Its embedding of labels, which reaches no image, is left out.
+Differs: the released code draws noise at every call; here evaluation uses a stored noise, so that samples follow from
+their seed. Its embedding of labels, which reaches no image, is left out.
 """
 
 import torch
@@ -29,7 +31,9 @@ def spread(layer: nn.Linear, deviation: float = 0.1) -> nn.Linear:
 
 
 class Mapping(nn.Module):
-    """Map latents z to styles w: pixel norm, then eight linear layers, each with a leaky ReLU; (N, z_dim) -> (N, w_dim)."""
+    """Map latents z to styles w: pixel norm, then eight linear layers, each with a leaky ReLU; (N, z_dim) -> (N,
+    w_dim).
+    """
 
     def __init__(self, z_dim: int, w_dim: int) -> None:
         super().__init__()
@@ -65,9 +69,11 @@ class Noise(nn.Module):
 
 
 class AdaptiveNorm(nn.Module):
-    """Adaptive instance norm: gamma(w) n(x) + beta(w), each channel of each image normalised over its pixels; (N, C, H, W) and (N, w_dim).
+    """Adaptive instance norm: gamma(w) n(x) + beta(w), each channel of each image normalised over its pixels; (N, C, H,
+    W) and (N, w_dim).
 
-    The gradient towards x sees gamma clamped to -1..1, so that a large gamma does not amplify it; that towards gamma is whole.
+    The gradient towards x sees gamma clamped to -1..1, so that a large gamma does not amplify it; that towards gamma is
+    whole.
     """
 
     def __init__(self, channels: int, w_dim: int) -> None:
@@ -85,10 +91,11 @@ class AdaptiveNorm(nn.Module):
 
 
 class StyleBlock(nn.Module):
-    """Double the size: out = shortcut + 0.1 dx; (N, C, side / 2, side / 2) and two styles (N, w_dim) -> (N, C, side, side).
+    """Double the size: out = shortcut + 0.1 dx; (N, C, side / 2, side / 2) and two styles (N, w_dim) -> (N, C, side,
+    side).
 
-    dx is a leaky ReLU, a transposed convolution, noise and norm, then the same with a 3x3 convolution; the shortcut is a transposed
-    convolution of its own.
+    dx is a leaky ReLU, a transposed convolution, noise and norm, then the same with a 3x3 convolution; the shortcut is
+    a transposed convolution of its own.
     """
 
     def __init__(self, in_channels: int, out_channels: int, w_dim: int, side: int) -> None:
@@ -100,7 +107,12 @@ class StyleBlock(nn.Module):
         self.norm0, self.norm1 = AdaptiveNorm(out_channels, w_dim), AdaptiveNorm(out_channels, w_dim)
 
     def forward(
-        self, x: Tensor, w: tuple[Tensor, Tensor], noise: str = "random", rng: torch.Generator | None = None, features: list | None = None
+        self,
+        x: Tensor,
+        w: tuple[Tensor, Tensor],
+        noise: str = "random",
+        rng: torch.Generator | None = None,
+        features: list | None = None,
     ) -> Tensor:
         """Return the sum; `features` collects what both norms make."""
         first = self.norm0(self.noise0(self.conv0(F.leaky_relu(x, LEAK)), noise, rng), w[0])
@@ -113,9 +125,10 @@ class StyleBlock(nn.Module):
 class ScaleMatch(nn.Module):
     """Bring features to the scale of the source's: (N, C, side, side) -> the same shape.
 
-    n is the norm of each channel over its pixels, with a learned gain and offset for each pixel; the result is (scale + 0.01) n + shift,
-    with a scale and a shift for each channel, but only the 0.01 carries a gradient back to the features. Without any normalisation a
-    GP-GAN's features are large (a thousand, in the ImageNet network), and so would be the gradients that come through a scale as large.
+    n is the norm of each channel over its pixels, with a learned gain and offset for each pixel; the result is (scale +
+    0.01) n + shift, with a scale and a shift for each channel, but only the 0.01 carries a gradient back to the
+    features. Without any normalisation a GP-GAN's features are large (a thousand, in the ImageNet network), and so
+    would be the gradients that come through a scale as large.
     """
 
     CARRIED = 0.01
@@ -141,7 +154,9 @@ class ScaleMatch(nn.Module):
 
 
 class SmallHead(nn.Module):
-    """Style blocks from 4 pixels to `side`, all of one width, then the scale match: (N, C, 4, 4) and styles -> (N, C, side, side)."""
+    """Style blocks from 4 pixels to `side`, all of one width, then the scale match: (N, C, 4, 4) and styles -> (N,
+    C, side, side).
+    """
 
     def __init__(self, channels: int, w_dim: int, side: int) -> None:
         super().__init__()
@@ -161,7 +176,12 @@ class SmallHead(nn.Module):
         return groups
 
     def forward(
-        self, x: Tensor, w: Tensor, noise: str = "random", rng: torch.Generator | None = None, features: list[Tensor] | None = None
+        self,
+        x: Tensor,
+        w: Tensor,
+        noise: str = "random",
+        rng: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
     ) -> Tensor:
         """Return the features that the transferred part goes on with, for styles w (N, n_latents, w_dim)."""
         for i, block in enumerate(self.blocks.values()):

@@ -1,14 +1,15 @@
-"""SNGAN: residual networks with batch norm in the generator and spectral norm in the discriminator, class-conditional if wished.
+"""SNGAN: residual networks with batch norm in the generator and spectral norm in the discriminator, class-conditional
+if wished.
 
-Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018, arXiv 1802.05957), section 2.1 and the
-residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR 2018, arXiv 1802.05637), equation 3,
-with the class-conditional batch norm of Dumoulin et al. (arXiv 1610.07629).
+Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018, arXiv 1802.05957),
+section 2.1 and the residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR
+2018, arXiv 1802.05637), equation 3, with the class-conditional batch norm of Dumoulin et al. (arXiv 1610.07629).
 
-Computes what mimicry's SNGAN and cGAN-PD compute (`gans/official.py` converts them): bilinear upsampling, where the authors' own code
-repeats pixels; a discriminator block rectifies its input for the shortcut too.
+Computes what mimicry's SNGAN and cGAN-PD compute (`gans/official.py` converts them): bilinear upsampling, where the
+authors' own code repeats pixels; a discriminator block rectifies its input for the shortcut too.
 
-Differs: trained with the losses of the other families (logistic, R1) instead of the hinge loss. The 1x1 convolution of a generator's
-shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.
+Differs: trained with the losses of the other families (logistic, R1) instead of the hinge loss. The 1x1 convolution of
+a generator's shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.
 """
 
 import re
@@ -25,12 +26,16 @@ GAIN = 2**0.5  # of the initial weights before a ReLU
 
 
 def of_class(table: Tensor, labels: Tensor) -> Tensor:
-    """Return the rows (N, ...) of a table (classes, ...) for labels (N,), or their mixtures for weights (N, classes)."""
+    """Return the rows (N, ...) of a table (classes, ...) for labels (N,), or their mixtures for weights (N,
+    classes).
+    """
     return labels @ table if labels.is_floating_point() else table[labels]
 
 
 class ConditionalNorm(nn.Module):
-    """Batch norm with a scale and a shift for each class (arXiv 1610.07629, equation 5): (N, C, H, W) -> (N, C, H, W)."""
+    """Batch norm with a scale and a shift for each class (arXiv 1610.07629, equation 5): (N, C, H, W) -> (N, C, H,
+    W).
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -45,7 +50,9 @@ class ConditionalNorm(nn.Module):
 
 
 class GeneratorBlock(nn.Module):
-    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution, beside an upsampled shortcut: (N, in, H, W) -> (N, out, 2H, 2W)."""
+    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution, beside an upsampled shortcut: (N, in, H, W) ->
+    (N, out, 2H, 2W).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
         super().__init__()
@@ -98,7 +105,9 @@ class Generator(nn.Module):
         width = widths(resolution, top, maximum)
         self.prior = make_prior(prior, z_dim, classes)
         self.dense = nn.Linear(z_dim, width[4] * 16)
-        self.blocks = nn.ModuleDict({str(side): self.block(width[side // 2], width[side], classes) for side in width if side > 4})
+        self.blocks = nn.ModuleDict(
+            {str(side): self.block(width[side // 2], width[side], classes) for side in width if side > 4}
+        )
         self.norm = nn.BatchNorm2d(width[resolution])
         self.to_image = nn.Conv2d(width[resolution], channels, 3, padding=1)
         nn.init.xavier_uniform_(self.dense.weight)
@@ -106,7 +115,10 @@ class Generator(nn.Module):
 
     def groups(self) -> dict[str, list[nn.Module]]:
         """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
-        groups: dict[str, list[nn.Module]] = {"4": [self.dense], **{side: [block] for side, block in self.blocks.items()}}
+        groups: dict[str, list[nn.Module]] = {
+            "4": [self.dense],
+            **{side: [block] for side, block in self.blocks.items()},
+        }
         groups[str(self.resolution)] += [self.norm, self.to_image]
         return groups
 
@@ -162,8 +174,8 @@ class Generator(nn.Module):
 class Spectral(nn.Module):
     """A weight divided by its largest singular value, estimated by power iteration (arXiv 1802.05957, algorithm 1).
 
-    Each forward pass in training does one iteration and keeps the singular vectors u and v; in evaluation the kept ones serve, or,
-    with `fresh`, one more iteration that is not kept (as in cGAN-PD's fully connected layers).
+    Each forward pass in training does one iteration and keeps the singular vectors u and v; in evaluation the kept ones
+    serve, or, with `fresh`, one more iteration that is not kept (as in cGAN-PD's fully connected layers).
 
     Args:
         shape: (out, ...) of the weight.
@@ -225,7 +237,9 @@ class SpectralLinear(Spectral):
 
 
 class SpectralEmbedding(Spectral):
-    """A vector for each class, with spectral norm of them together: labels (N,) or weights (N, classes) -> (N, size)."""
+    """A vector for each class, with spectral norm of them together: labels (N,) or weights (N, classes) -> (N,
+    size).
+    """
 
     def forward(self, labels: Tensor) -> Tensor:
         """Look up or mix the classes' vectors."""
@@ -233,9 +247,11 @@ class SpectralEmbedding(Spectral):
 
 
 class DiscriminatorBlock(nn.Module):
-    """ReLU, convolution, ReLU, convolution beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2, W/2).
+    """ReLU, convolution, ReLU, convolution beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2,
+    W/2).
 
-    The first block sees the image as it is, without a ReLU before it; one that keeps size and width has no convolution in its shortcut.
+    The first block sees the image as it is, without a ReLU before it; one that keeps size and width has no convolution
+    in its shortcut.
     """
 
     def __init__(self, in_channels: int, out_channels: int, first: bool, down: bool) -> None:
@@ -243,7 +259,9 @@ class DiscriminatorBlock(nn.Module):
         hidden = out_channels if first else in_channels
         self.conv0 = SpectralConv2d(in_channels, hidden, 3)
         self.conv1 = SpectralConv2d(hidden, out_channels, 3)
-        self.skip = SpectralConv2d(in_channels, out_channels, 1, gain=1.0) if down or in_channels != out_channels else None
+        self.skip = (
+            SpectralConv2d(in_channels, out_channels, 1, gain=1.0) if down or in_channels != out_channels else None
+        )
         self.first, self.down = first, down
 
     def forward(self, x: Tensor) -> Tensor:
@@ -259,11 +277,18 @@ class DiscriminatorBlock(nn.Module):
 class Discriminator(nn.Module):
     """SNGAN's residual discriminator, with a projection of the class where there are classes.
 
-    Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to 2 pixels).
+    Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to
+    2 pixels).
     """
 
     def __init__(
-        self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 1024, classes: int = 0, halvings: int | None = None
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        top: int = 64,
+        maximum: int = 1024,
+        classes: int = 0,
+        halvings: int | None = None,
     ) -> None:
         super().__init__()
         self.resolution, self.channels, self.classes = resolution, channels, classes
@@ -289,8 +314,9 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
         """Return logits (N, 1) of images (N, channels, H, W).
 
-        `features` collects the output of each block. Of a class-conditional discriminator, `labels` (N,), or weights (N, classes),
-        add the projection of the class (arXiv 1802.05637, equation 3); without them it judges the image alone.
+        `features` collects the output of each block. Of a class-conditional discriminator, `labels` (N,), or weights
+        (N, classes), add the projection of the class (arXiv 1802.05637, equation 3); without them it judges the image
+        alone.
         """
         h = F.relu(self.trunk(x, 2, features)).sum(dim=(2, 3))
         logits = self.out(h)
@@ -299,7 +325,9 @@ class Discriminator(nn.Module):
         return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
 
     def mean_class(self) -> dict[str, Tensor]:
-        """Return the state dict of the network without classes, which judges the image alone, as this one does without labels."""
+        """Return the state dict of the network without classes, which judges the image alone, as this one does
+        without labels.
+        """
         state = {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
         weight, u = state["out.weight"], state["out.u"]
         v = F.normalize(weight.T @ u, dim=0)
@@ -315,5 +343,7 @@ class Discriminator(nn.Module):
         return x
 
     def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), side >= 4."""
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
+        side >= 4.
+        """
         return self.trunk(x, side, features)

@@ -1,4 +1,6 @@
-"""Files of GANs: the shipped ones by name, ours by path, and public releases; whatever a file holds, nothing in it is ever run."""
+"""Files of GANs: the shipped ones by name, ours by path, and public releases; whatever a file holds, nothing in it
+is ever run.
+"""
 
 import difflib
 import hashlib
@@ -17,14 +19,18 @@ from fewshotgan.gans import official
 from fewshotgan.gans.gan import GAN
 
 
-def gans() -> dict[str, str]:
+def list_gans() -> dict[str, str]:
     """Return the shipped GANs: {name: one line about it}."""
-    return {path.stem: _read_metadata(path)["card"].get("summary", "") for path in sorted(_shipped().glob("*.safetensors"))}
+    return {
+        path.stem: _read_metadata(path)["card"].get("summary", "") for path in sorted(_shipped().glob("*.safetensors"))
+    }
 
 
 @cache
 def version(name: str) -> str:
-    """Return twelve digits that stand for a shipped GAN: of the SHA-256 of its configuration and its weights, but not of its card."""
+    """Return twelve digits that stand for a shipped GAN: of the SHA-256 of its configuration and its weights, but
+    not of its card.
+    """
     path = _shipped() / f"{name}.safetensors"
     with open(path, "rb") as file:
         tensors = json.loads(file.read(int.from_bytes(file.read(8), "little")))
@@ -38,9 +44,9 @@ def load_gan(name_or_path: str | Path) -> GAN:
 
     Args:
         name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
-            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`, "d" may be missing), AdAM's included, of ProGAN as
-            pro_gan_pytorch or pytorch_GAN_zoo write it, of GP-GAN as GAN_stability does, or a generator of SNGAN or cGAN-PD as
-            mimicry writes it.
+            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`, "d" may be missing), AdAM's included, of
+            ProGAN as pro_gan_pytorch or pytorch_GAN_zoo write it, of GP-GAN as GAN_stability does, or a generator of
+            SNGAN or cGAN-PD as mimicry writes it.
 
     Raises:
         UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
@@ -50,7 +56,7 @@ def load_gan(name_or_path: str | Path) -> GAN:
     if shipped.is_file():
         return _load_ours(shipped)
     if not path.is_file():
-        close = difflib.get_close_matches(str(name_or_path), gans(), n=1) or sorted(gans())
+        close = difflib.get_close_matches(str(name_or_path), list_gans(), n=1) or sorted(list_gans())
         raise UserError(f"There is no GAN {str(name_or_path)!r}, shipped or as a file; perhaps {' or '.join(close)}?")
     if path.suffix == ".safetensors":
         return _load_ours(path)
@@ -70,9 +76,13 @@ def _read_metadata(path: Path) -> dict[str, Any]:
             raise KeyError
         return metadata
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is a safetensors file, but not one that fewshotgan wrote: it has no configuration.") from error
+        raise UserError(
+            f"{path} is a safetensors file, but not one that fewshotgan wrote: it has no configuration."
+        ) from error
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise UserError(f"{path} is damaged or no safetensors file ({error}); get it again from where it came.") from error
+        raise UserError(
+            f"{path} is damaged or no safetensors file ({error}); get it again from where it came."
+        ) from error
 
 
 def _load_ours(path: Path) -> GAN:
@@ -89,13 +99,15 @@ def _load_official(path: Path) -> GAN:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes cut off or turned around raise a dozen kinds
         raise UserError(
-            f"{path} could not be read as plain weights: it is damaged, or a pickle that holds more than tensors, which is never opened."
+            f"{path} could not be read as plain weights: it is damaged, or a pickle that holds more than tensors, "
+            "which is never opened."
         ) from error
     try:
         config, generator, discriminator = official.convert(checkpoint)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, ProGAN as pro_gan_pytorch or '
+            f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, '
+            "ProGAN as pro_gan_pytorch or "
             f"pytorch_GAN_zoo write it, SNGAN as mimicry, GP-GAN as GAN_stability does); missing or unknown: {error}."
         ) from error
     gan = GAN.create(config, path.stem)
@@ -110,10 +122,16 @@ def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
     networks = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
     wanted = networks.state_dict()
     for key in sorted(wanted.keys() ^ tensors.keys()):
-        raise UserError(f"{path} does not fit its own configuration: the tensor {key} is {'missing' if key in wanted else 'too many'}.")
+        raise UserError(
+            f"{path} does not fit its own configuration: "
+            f"the tensor {key} is {'missing' if key in wanted else 'too many'}."
+        )
     for key, value in wanted.items():
         if value.shape != tensors[key].shape:
-            raise UserError(f"{path} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, not {tuple(value.shape)}.")
+            raise UserError(
+                f"{path} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, "
+                f"not {tuple(value.shape)}."
+            )
         if not torch.isfinite(tensors[key]).all():
             raise UserError(f"{path} holds numbers that are not finite, in {key}; get it again from where it came.")
     networks.load_state_dict(tensors)

@@ -14,7 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.gans.layers import GAIN, LEAK, EqualConv2d, EqualLinear, depthwise, fir_kernel, fir_up, minibatch_deviation, widths
+from fewshotgan.gans.layers import (
+    GAIN,
+    LEAK,
+    EqualConv2d,
+    EqualLinear,
+    depthwise,
+    fir_kernel,
+    fir_up,
+    minibatch_deviation,
+    widths,
+)
 from fewshotgan.gans.prior import make_prior
 
 
@@ -28,9 +38,7 @@ class MappingNetwork(nn.Module):
         super().__init__()
         self.normalise = normalise
         sizes = [z_dim] + [w_dim] * layers
-        self.layers = nn.Sequential(
-            *(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes))
-        )
+        self.layers = nn.Sequential(*(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes)))
 
     def forward(self, z: Tensor) -> Tensor:
         """Normalise z to unit mean square, if so wished, then apply the layers."""
@@ -113,13 +121,17 @@ class ToImage(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """The layers of one resolution: an upsampling convolution (not at 4x4), a convolution, a projection to the image."""
+    """The layers of one resolution: an upsampling convolution (not at 4x4), a convolution, a projection to the
+    image.
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, w_dim: int, resolution: int, channels: int, noise: bool
     ) -> None:
         super().__init__()
-        self.conv0 = StyledConv(in_channels, out_channels, w_dim, resolution, up=True, noise=noise) if in_channels else None
+        self.conv0 = (
+            StyledConv(in_channels, out_channels, w_dim, resolution, up=True, noise=noise) if in_channels else None
+        )
         self.conv1 = StyledConv(out_channels, out_channels, w_dim, resolution, up=False, noise=noise)
         self.to_image = ToImage(out_channels, channels, w_dim)
 
@@ -275,7 +287,11 @@ class Discriminator(nn.Module):
         width = widths(resolution, top, maximum)
         self.from_image = EqualConv2d(channels, width[resolution], 1)
         self.blocks = nn.ModuleDict(
-            {str(side): ResidualBlock(width[side], width[side // 2]) for side in sorted(width, reverse=True) if side > 4}
+            {
+                str(side): ResidualBlock(width[side], width[side // 2])
+                for side in sorted(width, reverse=True)
+                if side > 4
+            }
         )
         self.conv = EqualConv2d(width[4] + 1, width[4], 3)
         self.hidden = EqualLinear(width[4] * 16, width[4], activate=True)
@@ -288,7 +304,9 @@ class Discriminator(nn.Module):
         return {**groups, "4": [self.conv, self.hidden, self.out]}
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
-        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block's convolutions."""
+        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block's
+        convolutions.
+        """
         x = self.trunk(x, 4, features)
         x = self.conv(minibatch_deviation(x, self.group))
         return self.out(self.hidden(x.flatten(1)))
@@ -303,7 +321,8 @@ class Discriminator(nn.Module):
         return x
 
     def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) of the last convolution before the skip that leads to `side` pixels, side >= 4.
+        """Return the activations (N, C, side, side) of the last convolution before the skip that leads to `side`
+        pixels, side >= 4.
 
         CDC's patch head reads them (arXiv 2104.06820, section 3.3); the layers behind are not computed.
         """

@@ -1,14 +1,15 @@
-"""The residual networks of WGAN-GP: batch norm in the generator, layer norm in the critic. TransferGAN and MineGAN start from them.
+"""The residual networks of WGAN-GP: batch norm in the generator, layer norm in the critic. TransferGAN and MineGAN
+start from them.
 
-Paper: Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017, arXiv 1704.00028), section 5 and the residual network
-for 64 pixels of its released code: four blocks each way, no norm before the critic's last layer, layer norm over channels and pixels
-together so that the critic judges each image alone.
+Paper: Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017, arXiv 1704.00028), section 5 and the
+residual network for 64 pixels of its released code: four blocks each way, no norm before the critic's last layer, layer
+norm over channels and pixels together so that the critic judges each image alone.
 
-The generator is SNGAN's (`gans/sngan.py`) but for two things: pixels are repeated where that one interpolates, and the first
-convolution of a block has no bias.
+The generator is SNGAN's (`gans/sngan.py`) but for two things: pixels are repeated where that one interpolates, and the
+first convolution of a block has no bias.
 
-Differs: trained with the losses of the other families (logistic, R1) instead of the Wasserstein loss with a gradient penalty, and without
-its extra steps of the critic. No public checkpoint is read: TransferGAN's are of TensorFlow 1.
+Differs: trained with the losses of the other families (logistic, R1) instead of the Wasserstein loss with a gradient
+penalty, and without its extra steps of the critic. No public checkpoint is read: TransferGAN's are of TensorFlow 1.
 """
 
 import torch.nn.functional as F
@@ -19,7 +20,9 @@ from fewshotgan.gans.layers import widths
 
 
 class GeneratorBlock(sngan.GeneratorBlock):
-    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution beside a shortcut: (N, in, H, W) -> (N, out, 2H, 2W)."""
+    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution beside a shortcut: (N, in, H, W) -> (N, out, 2H,
+    2W).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
         super().__init__(in_channels, out_channels, classes)
@@ -51,7 +54,9 @@ class Generator(sngan.Generator):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Norm, ReLU, convolution, twice, beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2, W/2)."""
+    """Norm, ReLU, convolution, twice, beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2,
+    W/2).
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -64,7 +69,8 @@ class DiscriminatorBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Halve the size."""
-        x = x.contiguous()  # PyTorch 2.6 crashes in the norm's backward where a map is channels_last and the block before frozen
+        # PyTorch 2.6 crashes in the norm's backward where a map is channels_last and the block before frozen
+        x = x.contiguous()
         y = self.conv1(F.relu(self.norm1(self.conv0(F.relu(self.norm0(x))))))
         return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
 
@@ -87,7 +93,9 @@ class Discriminator(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
 
     def groups(self) -> dict[str, list[nn.Module]]:
-        """Return the modules by the side of the map that they read, from the image to the logit: "64", "32", ..., "4"."""
+        """Return the modules by the side of the map that they read, from the image to the logit: "64", "32", ...,
+        "4".
+        """
         groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
         groups[str(self.resolution)].insert(0, self.from_image)
         return {**groups, "4": [self.out]}
@@ -107,5 +115,7 @@ class Discriminator(nn.Module):
         return x
 
     def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), side >= 4."""
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
+        side >= 4.
+        """
         return self.trunk(x, side, features)

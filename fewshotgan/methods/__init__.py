@@ -32,10 +32,22 @@ METHODS: dict[str, type[Method]] = {
     )
 }
 
-__all__ = ["METHODS", "Conditional", "Method", "Penalty", "Player", "Stage", "Task", "Terms", "TransferGAN", "create_method", "methods"]
+__all__ = [
+    "METHODS",
+    "Conditional",
+    "Method",
+    "Penalty",
+    "Player",
+    "Stage",
+    "Task",
+    "Terms",
+    "TransferGAN",
+    "create_method",
+    "list_methods",
+]
 
 
-def methods() -> dict[str, str]:
+def list_methods() -> dict[str, str]:
     """Return the adaptation methods: {name: what it does (paper)}."""
     return {name: f"{method.summary} ({method.paper})" for name, method in METHODS.items()}
 
@@ -63,7 +75,8 @@ def create_method(name: str, /, **options: object) -> Method:
     return METHODS[name](**options)
 
 
-LEAST: tuple[tuple[str, Callable[[float], bool], str], ...] = (  # ends of options' names, when a value is too small, what is the least
+# ends of options' names, when a value is too small, what is the least
+LEAST: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ("every", lambda value: value < 1, "at least 1"),
     ("rate", lambda value: value <= 0, "more than 0"),
     ("scale", lambda value: value <= 0, "more than 0"),

@@ -2,17 +2,20 @@
 
 Paper: Zhao et al., "On Leveraging Pretrained GANs for Generation with Limited Data" (ICML 2020, arXiv 2002.11810):
 
-- SmallHead (section 3.2): G's specific part is replaced by one that few images can train, a mapping network and style blocks
-  (`gans/small_head.py`), which start fresh; the general part of G and D is the source's, frozen;
-- AdaFM (section 3.3, equation 1): each 3x3 convolution of G's general part is modulated, W' = gamma * W + beta, with a number for
-  each pair of channels (`adapters.AdaFM`); weights, biases, shortcuts and the convolution at the image stay as they are.
+- SmallHead (section 3.2): G's specific part is replaced by one that few images can train, a mapping network and style
+  blocks (`gans/small_head.py`), which start fresh; the general part of G and D is the source's, frozen;
+- AdaFM (section 3.3, equation 1): each 3x3 convolution of G's general part is modulated, W' = gamma * W + beta, with a
+  number for each pair of channels (`adapters.AdaFM`); weights, biases, shortcuts and the convolution at the image stay
+  as they are.
 
-As in the released code, modulations are frozen at first, for a sixth of the iterations (10,000 of 60,000). The setting of 25 images
-is `general="G4D6"` at 128 pixels (all groups of D but the last), `z_dim=4`, `penalised="both"` and twice the weight of the penalty.
+As in the released code, modulations are frozen at first, for a sixth of the iterations (10,000 of 60,000). The setting
+of 25 images is `general="G4D6"` at 128 pixels (all groups of D but the last), `z_dim=4`, `penalised="both"` and twice
+the weight of the penalty.
 
-Differs: the head's last layer starts at the scale of the source's own features at its place, measured, where the released code has
-the ImageNet network's, 1,000. So does it where nothing else is the source's (`general_from` "scratch" or "fresh"): one number is
-transferred then, so that the rows of a comparison differ in the filters alone. Further as `layer_transfer`.
+Differs: the head's last layer starts at the scale of the source's own features at its place, measured, where the
+released code has the ImageNet network's, 1,000. So does it where nothing else is the source's (`general_from` "scratch"
+or "fresh"): one number is transferred then, so that the rows of a comparison differ in the filters alone. Further as
+`layer_transfer`.
 """
 
 from collections.abc import Iterator
@@ -34,14 +37,18 @@ SAMPLES = 64  # of the source, by which the scale of its features is measured
 
 @torch.no_grad()
 def feature_scale(source: GAN, groups: int, seed: int = 0) -> float:
-    """Return the deviation over pixels, mean over channels and samples, of the features that the last `groups` groups of G go on with."""
+    """Return the deviation over pixels, mean over channels and samples, of the features that the last `groups`
+    groups of G go on with.
+    """
     seen: list[float] = []
 
     def measure(x: Tensor) -> None:
         seen.append(float(x.std(dim=(2, 3)).mean()))
 
     if groups == 1:  # the convolution at the image alone, with the activation before it
-        hook = list(source.generator.blocks.values())[-1].register_forward_hook(lambda _module, _inputs, output: measure(output))
+        hook = list(source.generator.blocks.values())[-1].register_forward_hook(
+            lambda _module, _inputs, output: measure(output)
+        )
     else:
         module = list(source.generator.counted().values())[groups - 1][0]
         hook = module.register_forward_pre_hook(lambda _module, inputs: measure(inputs[0]))
@@ -54,8 +61,8 @@ def feature_scale(source: GAN, groups: int, seed: int = 0) -> float:
 def dialled(adapted: GAN, source: GAN, share: float) -> GAN:
     """Return an adapted GAN whose modulations are turned to a share, 0 for the source's filters, 1 for the target's.
 
-    Equation 1 is linear in gamma and beta, so that 1 + share (gamma - 1) and share * beta make W + share (W' - W): of the folded
-    weights a straight line.
+    Equation 1 is linear in gamma and beta, so that 1 + share (gamma - 1) and share * beta make W + share (W' - W): of
+    the folded weights a straight line.
 
     Args:
         adapted: made by AdaFM, modulations folded in.
@@ -95,7 +102,8 @@ class SmallHead(LayerTransfer):
         if side < HEAD_AT:
             most = (source.resolution // HEAD_AT).bit_length()
             raise UserError(
-                f"{self.name}: a small head makes features of at least {HEAD_AT} pixels for G's general part, so that of {source.name} "
+                f"{self.name}: a small head makes features of at least {HEAD_AT} pixels for G's general part, "
+                f"so that of {source.name} "
                 f"can be G1 to G{most}, not G{general}."
             )
         return {**config, "generator": {**config["generator"], "head": side, "w_dim": source.z_dim}}
@@ -131,9 +139,13 @@ class AdaFM(SmallHead):
             UserError: if `waiting` is no share, or the filters would train beside their modulations.
         """
         if self.general_from == "scratch":
-            raise UserError(f"{self.name} bends filters that stay as they are, and general_from=scratch trains them; use smallhead.")
+            raise UserError(
+                f"{self.name} bends filters that stay as they are, and general_from=scratch trains them; use smallhead."
+            )
         if not 0 <= self.waiting < 1:
-            raise UserError(f"{self.name}: waiting={self.waiting} is a share of the iterations: give a number from 0 to below 1.")
+            raise UserError(
+                f"{self.name}: waiting={self.waiting} is a share of the iterations: give a number from 0 to below 1."
+            )
         super().start(gan)
         self.bending = False
         for part in self.general_part("generator"):

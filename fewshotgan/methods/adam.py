@@ -2,21 +2,23 @@
 
 Paper: Zhao et al., "Few-shot Image Generation via Adaptation-Aware Kernel Modulation" (NeurIPS 2022, arXiv 2210.16559):
 
-1. Importance probing (section 4.1): adapt only a rank-one modulation of every kernel for a short while, then estimate the Fisher
-   information of the modulation's parameters. A filter's importance is that of its own modulation (equation 4).
-2. Hybrid training (section 4.3) from the source anew: filters above a quantile of importance stay as they are and are modulated,
-   W' = W (1 + v u^T); those below are fine-tuned and not modulated.
+1. Importance probing (section 4.1): adapt only a rank-one modulation of every kernel for a short while, then estimate
+   the Fisher information of the modulation's parameters. A filter's importance is that of its own modulation (equation
+   4).
+2. Hybrid training (section 4.3) from the source anew: filters above a quantile of importance stay as they are and are
+   modulated, W' = W (1 + v u^T); those below are fine-tuned and not modulated.
 
-What is in the choice follows the released code: in G the convolutions from 8 pixels on and the layers that map w to their styles,
-in D the convolutions of its residual blocks; one quantile for each of the three. The 4-pixel convolution, the image projections and
-the mapping network (or miner) of G and the projection from the image of D are always modulated, G's constant is always kept, and D's last
-layers are always fine-tuned.
+What is in the choice follows the released code: in G the convolutions from 8 pixels on and the layers that map w to
+their styles, in D the convolutions of its residual blocks; one quantile for each of the three. The 4-pixel convolution,
+the image projections and the mapping network (or miner) of G and the projection from the image of D are always
+modulated, G's constant is always kept, and D's last layers are always fine-tuned.
 
-Differs: masked filters are restored after every step, instead of zeroing their gradients, which holds only for Adam with beta1 = 0.
-In the layout "official" the modulation of a convolution is laid out as the released code does it (see `KernelModulation`); of its
-other quirks, a style layer scaled by its outputs instead of its inputs is left out, since the modulation would then not be the
-identity at the start. Importance is measured at the trained weights, not at their moving average. Probing takes a quarter of the
-iterations, so that all methods have one budget (the paper: 500 beside 1,500).
+Differs: masked filters are restored after every step, instead of zeroing their gradients, which holds only for Adam
+with beta1 = 0. In the layout "official" the modulation of a convolution is laid out as the released code does it (see
+`KernelModulation`); of its other quirks, a style layer scaled by its outputs instead of its inputs is left out, since
+the modulation would then not be the identity at the start. Importance is measured at the trained weights, not at their
+moving average. Probing takes a quarter of the iterations, so that all methods have one budget (the paper: 500 beside
+1,500).
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,7 +52,8 @@ Filters = dict[str, Tensor]
 
 
 def filter_importance(fisher: Parameters, layer: str) -> Tensor:
-    """Return the importance of each filter of a layer, (out,): mean F_u + F_v, or (mean F_u + F_v + F_b) / 2 with a bias.
+    """Return the importance of each filter of a layer, (out,): mean F_u + F_v, or (mean F_u + F_v + F_b) / 2 with a
+    bias.
 
     The half is the released code's. `fisher` has the values of the layer's adapters by the adapters' names.
     """
@@ -66,7 +69,9 @@ def important(scores: Filters, quantile: float) -> Filters:
 
 
 def modulate(network: nn.Module, layout: str, rng: torch.Generator, but: Sequence[nn.Parameter] = ()) -> None:
-    """Put a `KernelModulation` before every kernel and a `Shift` before every bias and noise strength, `but` some and G's constant."""
+    """Put a `KernelModulation` before every kernel and a `Shift` before every bias and noise strength, `but` some
+    and G's constant.
+    """
     left_out = {id(parameter) for parameter in but}
     for module in list(network.modules()):
         for name, parameter in list(module.named_parameters(recurse=False)):
@@ -80,8 +85,8 @@ class AdAM(TransferGAN):
     """Importance probing, then hybrid training.
 
     Args:
-        quantile: percent of the filters that are fine-tuned, the others are modulated (50 for close and 75 for distant targets
-            in the released code).
+        quantile: percent of the filters that are fine-tuned, the others are modulated (50 for close and 75 for distant
+            targets in the released code).
         probing: share of the iterations that probing takes.
         samples: from which the Fisher information is estimated.
         layout: of the modulation, "paper" or "official".
@@ -114,7 +119,10 @@ class AdAM(TransferGAN):
         """Raise one sentence for an option that can't be."""
         for possible, text in (
             (0 <= self.quantile <= 100, f"quantile={self.quantile} is a percentage: give 0 to 100"),
-            (0 < self.probing < 1, f"probing={self.probing} is a share of the iterations: give a number between 0 and 1"),
+            (
+                0 < self.probing < 1,
+                f"probing={self.probing} is a share of the iterations: give a number between 0 and 1",
+            ),
             (self.layout in LAYOUTS, f"layout={self.layout!r} is unknown: give {' or '.join(LAYOUTS)}"),
             (self.importance in IMPORTANCE, f"importance={self.importance!r} is unknown: give {', '.join(IMPORTANCE)}"),
             (self.samples >= 1, f"samples={self.samples} is too few: give at least 1"),
@@ -147,12 +155,15 @@ class AdAM(TransferGAN):
     # --- importance probing --------------------------------------------------------------------------------------
 
     def families(self) -> dict[str, dict[str, nn.Module]]:
-        """Return the layers in the choice, one quantile a family: {"convolutions" and "styles" of G, "discriminator": {name: layer}}.
+        """Return the layers in the choice, one quantile a family: {"convolutions" and "styles" of G, "discriminator":
+        {name: layer}}.
 
         A generator without a mapping network has no styles.
         """
         found: dict[str, dict[str, nn.Module]] = {"convolutions": {}, "styles": {}, "discriminator": {}}
-        always = {id(m) for key in ("mapping", "4") for part in self.generator.groups().get(key, []) for m in part.modules()}
+        always = {
+            id(m) for key in ("mapping", "4") for part in self.generator.groups().get(key, []) for m in part.modules()
+        }
         for name, layer in layers(self.generator):
             if id(layer) not in always and "to_image" not in name and not name.startswith("prior."):
                 found["convolutions" if layer.weight.dim() == 4 else "styles"][name] = layer
@@ -179,18 +190,23 @@ class AdAM(TransferGAN):
         return chosen
 
     def information(self) -> dict[str, Parameters]:
-        """Return the Fisher information of both networks' modulations, from latents of the run's seed and repeated images."""
+        """Return the Fisher information of both networks' modulations, from latents of the run's seed and repeated
+        images.
+        """
         z = self.task.source.latents(self.samples, seed=self.task.seed).to(self.task.images.device)
         bent = {id(parameter) for network in self.modules.values() for parameter in adapters(network)}
         names = {
-            key: [name for name, parameter in network.named_parameters() if id(parameter) in bent] for key, network in self.modules.items()
+            key: [name for name, parameter in network.named_parameters() if id(parameter) in bent]
+            for key, network in self.modules.items()
         }
         return both_fisher(self.generator, self.discriminator, names, z, self.task.images)
 
     # --- hybrid training -----------------------------------------------------------------------------------------
 
     def divide(self, chosen: dict[str, Filters]) -> None:
-        """Settle, for each layer in the choice, which rows stay as they are: important kernels, and modulations of the others."""
+        """Settle, for each layer in the choice, which rows stay as they are: important kernels, and modulations of
+        the others.
+        """
         for kept in self.kept.values():
             kept.clear()
         for family, members in self.families().items():

@@ -1,24 +1,27 @@
-"""BSA: bend the statistics of each channel, find a latent for each training image, and compare the images; no discriminator.
+"""BSA: bend the statistics of each channel, find a latent for each training image, and compare the images; no
+discriminator.
 
-Paper: Noguchi and Harada, "Image Generation From Small Datasets via Batch Statistics Adaptation" (ICCV 2019, arXiv 1904.01774),
-sections 3 and 4. What trains is a scale and a shift for each channel and one latent z_i for each training image x_i; the batch norms
-keep their running statistics. With noise e, the loss of a batch is
+Paper: Noguchi and Harada, "Image Generation From Small Datasets via Batch Statistics Adaptation" (ICCV 2019, arXiv
+1904.01774), sections 3 and 4. What trains is a scale and a shift for each channel and one latent z_i for each training
+image x_i; the batch norms keep their running statistics. With noise e, the loss of a batch is
 
     mean |G(z + e) - x|  +  perceptual: weight * sum over layers of mean |F_l(G(z + e)) - F_l(x)|
     + latent weight * EMD(z, normal)  +  statistics weight * sum over layers of (mean (scale - 1)^2 + mean shift^2)
 
-where EMD stands for the surrogate of the released code (`latent_distance`). Latents start at zero. Afterwards z is drawn from a
-truncated normal distribution, which the adapted GAN carries as its prior.
+where EMD stands for the surrogate of the released code (`latent_distance`). Latents start at zero. Afterwards z is
+drawn from a truncated normal distribution, which the adapted GAN carries as its prior.
 
-Scale and shift follow the SNGAN version of the released code: on the 4-pixel map after the first linear layer, and after every batch
-norm but the last, on top of its own. StyleGAN2 has no batch norm: its styles are the channels' scales, so that the scale multiplies
-them (all, those of the image projections included), and the shift is added to the biases of its convolutions.
+Scale and shift follow the SNGAN version of the released code: on the 4-pixel map after the first linear layer, and
+after every batch norm but the last, on top of its own. StyleGAN2 has no batch norm: its styles are the channels'
+scales, so that the scale multiplies them (all, those of the image projections included), and the shift is added to the
+biases of its convolutions.
 
-Differs: the first linear layer's weight, which trains at a rate of 1e-7 there, stays. Perceptual features are EfficientNet-Lite0's by
-default, with a weight that makes their term about as large as the L1 term between two images; VGG16's with the paper's weight, but
-with torchvision's weights and means instead of Caffe's, taken after the ReLUs: on images of unit scale instead of 0 to 255, where that
-weight is likely too small (not measured). In StyleGAN2 the mapping network does without its
-normalisation of z, so that zero is the middle of the latents, and truncation has an effect; the noise inputs are the stored ones.
+Differs: the first linear layer's weight, which trains at a rate of 1e-7 there, stays. Perceptual features are
+EfficientNet-Lite0's by default, with a weight that makes their term about as large as the L1 term between two images;
+VGG16's with the paper's weight, but with torchvision's weights and means instead of Caffe's, taken after the ReLUs: on
+images of unit scale instead of 0 to 255, where that weight is likely too small (not measured). In StyleGAN2 the mapping
+network does without its normalisation of z, so that zero is the middle of the latents, and truncation has an effect;
+the noise inputs are the stored ones.
 """
 
 from collections.abc import Iterator
@@ -39,12 +42,15 @@ from fewshotgan.methods.method import Method, Player, Stage, Task, Terms
 from fewshotgan.metrics.perceptual import BACKBONES, feature_maps
 
 PERCEPTUAL_WEIGHTS = {"efficientnet": 0.02, "vgg": 0.001}
-SPANS, DECAY = (0.0, 0.3, 0.6, 0.9, 1.0), 0.2  # the rate falls by this after 3,000, 6,000 and 9,000 of 10,000 iterations
+# the rate falls by this after 3,000, 6,000 and 9,000 of 10,000 iterations
+SPANS, DECAY = (0.0, 0.3, 0.6, 0.9, 1.0), 0.2
 NORMALS = 10  # normal numbers for each latent of the batch
 
 
 def latent_distance(z: Tensor, normal: Tensor) -> Tensor:
-    """Return how far latents (N, d) are from a sample (M, d), a scalar: mean over M of the least squared distance, and over N."""
+    """Return how far latents (N, d) are from a sample (M, d), a scalar: mean over M of the least squared distance,
+    and over N.
+    """
     squared = (z[:, None] - normal[None]).square().sum(dim=2)
     return squared.min(dim=0).values.mean() + squared.min(dim=1).values.mean()
 
@@ -57,21 +63,27 @@ def statistics_penalty(network: nn.Module) -> Tensor:
 
 
 def adapt_statistics(generator: nn.Module) -> None:
-    """Put a scale and a shift for each channel into a generator with batch norm, or into a StyleGAN2 (see the module's docstring).
+    """Put a scale and a shift for each channel into a generator with batch norm, or into a StyleGAN2 (see the module's
+    docstring).
 
     Raises:
         UserError: for any other.
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]
     if norms:
-        for layer, channels in [(generator.dense, generator.dense.out_features // 16), *((n, n.num_features) for n in norms[:-1])]:
+        for layer, channels in [
+            (generator.dense, generator.dense.out_features // 16),
+            *((n, n.num_features) for n in norms[:-1]),
+        ]:
             scale = ChannelScale(channels)
             attach(layer, "weight", scale)
             attach(layer, "bias", ChannelShift(scale))
         return
     modules = list(generator.modules())
     if not any(isinstance(module, ModulatedConv2d) for module in modules):
-        raise UserError("bsa bends the statistics of batch norms or of StyleGAN2's styles, and this generator has neither.")
+        raise UserError(
+            "bsa bends the statistics of batch norms or of StyleGAN2's styles, and this generator has neither."
+        )
     for module in modules:
         if isinstance(module, ModulatedConv2d):
             scale = ChannelScale(module.affine.weight.shape[0])
@@ -140,7 +152,10 @@ class BSA(Method):
         if self.limit <= 0:
             raise UserError(f"bsa: limit={self.limit} cuts everything off: give a number above 0.")
         if isinstance(source.generator.prior, Miner):
-            raise UserError(f"bsa looks for latents itself, and {source.name} has a miner before them; hand over the GAN that was mined.")
+            raise UserError(
+                f"bsa looks for latents itself, and {source.name} has a miner before them; "
+                "hand over the GAN that was mined."
+            )
         if self.perceptual_weight is None:
             self.perceptual_weight = PERCEPTUAL_WEIGHTS[self.perceptual]
 
@@ -160,7 +175,9 @@ class BSA(Method):
         for k, (first, last) in enumerate(pairwise(round(iterations * share) for share in SPANS)):
             if last > first:
                 player = Player("statistics", parameters, self.terms, self.learning_rate * DECAY**k, betas=(0.9, 0.999))
-                yield Stage("reconstruction", last - first, [player], before=lambda _iteration: hold_statistics(self.generator))
+                yield Stage(
+                    "reconstruction", last - first, [player], before=lambda _iteration: hold_statistics(self.generator)
+                )
 
     def terms(self) -> Terms:
         """Reconstruction of a batch, and what keeps latents and statistics in place."""
@@ -173,7 +190,11 @@ class BSA(Method):
             "latent": self.latent_weight * latent_distance(z, normal),
             "statistics": self.statistics_weight * statistics_penalty(self.generator),
         }
-        return {**terms, "perceptual": self.perceptual_weight * self.distance(images, real)} if self.perceptual_weight else terms
+        return (
+            {**terms, "perceptual": self.perceptual_weight * self.distance(images, real)}
+            if self.perceptual_weight
+            else terms
+        )
 
     def distance(self, images: Tensor, real: Tensor) -> Tensor:
         """Return the sum over feature maps of the mean absolute difference, a scalar."""
@@ -184,7 +205,9 @@ class BSA(Method):
 
     @torch.no_grad()
     def reconstruct(self, latents: Tensor | None = None) -> Tensor:
-        """Return the images (n, C, H, W), -1..1, on the CPU, of latents (n, z_dim), by default those of the training images."""
+        """Return the images (n, C, H, W), -1..1, on the CPU, of latents (n, z_dim), by default those of the training
+        images.
+        """
         hold_statistics(self.generator)
         latents = self.latents if latents is None else latents
         return torch.cat([self.generator(z, noise="const") for z in latents.split(32)]).clamp(-1, 1).cpu()

@@ -2,15 +2,15 @@
 
 Paper: Ojha et al., "Few-shot Image Generation via Cross-domain Correspondence" (CVPR 2021, arXiv 2104.06820):
 
-- distance consistency (equations 1 to 4): for a batch of latents, the softmax of a sample's feature similarities to the others
-  must be the same in the adapted as in the source generator;
-- relaxed realism (equation 5): the image-level discriminator judges only images from around a few fixed anchor latents, one for
-  each training image; all others are judged patch by patch.
+- distance consistency (equations 1 to 4): for a batch of latents, the softmax of a sample's feature similarities to the
+  others must be the same in the adapted as in the source generator;
+- relaxed realism (equation 5): the image-level discriminator judges only images from around a few fixed anchor latents,
+  one for each training image; all others are judged patch by patch.
 
-Differs: in the released code R1 is due only where the image-level discriminator moves, so the patch head never receives it; here
-it does. The patch head reads the 32-pixel map, as theirs at 256 pixels, or the half of smaller images. Source and target see the
-same noise inputs in the consistency term, which is therefore exactly zero at the start; not so for a generator with batch norm, which
-trains on the statistics of its batch while the source keeps to its running ones.
+Differs: in the released code R1 is due only where the image-level discriminator moves, so the patch head never receives
+it; here it does. The patch head reads the 32-pixel map, as theirs at 256 pixels, or the half of smaller images. Source
+and target see the same noise inputs in the consistency term, which is therefore exactly zero at the start; not so for a
+generator with batch norm, which trains on the statistics of its batch while the source keeps to its running ones.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,9 @@ def similarities(features: list[Tensor]) -> Tensor:
 
 
 def relations(features: list[Tensor], layer: Tensor) -> Tensor:
-    """Return each sample's similarities to the others, (N, N - 1), in the layer (N,) drawn for it (equation 1 before the softmax)."""
+    """Return each sample's similarities to the others, (N, N - 1), in the layer (N,) drawn for it (equation 1 before
+    the softmax).
+    """
     n = len(layer)
     rows = similarities(features)[layer, torch.arange(n, device=layer.device)]
     others = ~torch.eye(n, dtype=torch.bool, device=layer.device)
@@ -89,14 +91,18 @@ class CDC(TransferGAN):
         sides = [int(side) for side in gan.discriminator.groups() if int(side) < gan.resolution]
         if self.patch_at not in sides:
             choice = ", ".join(map(str, sides))
-            raise UserError(f"patch_at={self.patch_at} is no feature map of this discriminator; choose one of {choice}.")
+            raise UserError(
+                f"patch_at={self.patch_at} is no feature map of this discriminator; choose one of {choice}."
+            )
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(self.task.seed)
             blank = torch.zeros(1, gan.channels, gan.resolution, gan.resolution, device=gan.device)
             width = gan.discriminator.patches(blank, self.patch_at).shape[1]
             head = EqualConv2d(width, 1, 3).to(gan.device)
         self.modules["patch_head"] = head
-        self.modules.register_buffer("anchors", gan.latents(len(self.task.images), seed=ANCHORS + self.task.seed).to(gan.device))
+        self.modules.register_buffer(
+            "anchors", gan.latents(len(self.task.images), seed=ANCHORS + self.task.seed).to(gan.device)
+        )
         self.anchored = True
 
     def stages(self, iterations: int) -> Iterator[Stage]:
@@ -155,4 +161,3 @@ class CDC(TransferGAN):
             terms[name] = r1_penalty(self.judge(real).flatten(1).mean(dim=1), real) * (self.r1_gamma / 2)
         self.anchored = before
         return terms
-

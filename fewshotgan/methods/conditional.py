@@ -1,9 +1,11 @@
-"""Class-conditional training of a source: labels reach both networks. No method of adaptation: a few images bring no labels.
+"""Class-conditional training of a source: labels reach both networks. No method of adaptation: a few images bring no
+labels.
 
-Paper: Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018, arXiv 1801.04406), section 6: each real
-image is judged as of its class, each generated one as of the class that it was made for.
+Paper: Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018, arXiv 1801.04406), section
+6: each real image is judged as of its class, each generated one as of the class that it was made for.
 
-Differs: generated images are made for the classes of the real ones of the same iteration, so that both have the same frequencies.
+Differs: generated images are made for the classes of the real ones of the same iteration, so that both have the same
+frequencies.
 """
 
 from collections.abc import Iterator
@@ -30,7 +32,9 @@ class Conditional(TransferGAN):
         labels = self.task.labels
         if labels is None or int(labels.max()) >= gan.classes:
             found = "none" if labels is None else f"{int(labels.max()) + 1} classes"
-            raise UserError(f"{gan.name} is trained on images with labels of {gan.classes} classes; these images have {found}.")
+            raise UserError(
+                f"{gan.name} is trained on images with labels of {gan.classes} classes; these images have {found}."
+            )
         self.every_label = labels
         super().start(gan)
 

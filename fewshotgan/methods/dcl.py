@@ -1,20 +1,21 @@
 """DCL: contrast the adapted networks with the source, in the generator and in the discriminator.
 
-Paper: Zhao et al., "A Closer Look at Few-shot Image Generation" (CVPR 2022, arXiv 2205.03805): adapted generators reach the same
-quality whatever the method, and differ in how fast they lose the source's diversity. Two InfoNCE terms slow the loss down:
+Paper: Zhao et al., "A Closer Look at Few-shot Image Generation" (CVPR 2022, arXiv 2205.03805): adapted generators reach
+the same quality whatever the method, and differ in how fast they lose the source's diversity. Two InfoNCE terms slow
+the loss down:
 
-- generator (equation 4): a sample of the adapted G and the source's sample of the same latent attract each other; the source's
-  samples of the other latents repel;
-- discriminator (equation 5): D's features of an adapted sample and of the source's sample of the same latent attract each other;
-  those of the few real images repel.
+- generator (equation 4): a sample of the adapted G and the source's sample of the same latent attract each other; the
+  source's samples of the other latents repel;
+- discriminator (equation 5): D's features of an adapted sample and of the source's sample of the same latent attract
+  each other; those of the few real images repel.
 
 The adversarial part is CDC's: anchors and patches.
 
-Differs: the authors published no training code; temperature and weights are those that public readings of the paper give, and neither a
-tenth nor the tenfold of the weights came nearer to a development target (table `rival-weights`). One layer is drawn for each step, and
-the adversarial batch itself is contrasted, so that source features are computed once per move; D sees adapted, source and real images
-as augmented for the adversarial terms, each batch by a draw of its own. Where the generator has noise inputs, the source's are fixed
-and the adapted one's fresh.
+Differs: the authors published no training code; temperature and weights are those that public readings of the paper
+give, and neither a tenth nor the tenfold of the weights came nearer to a development target (table `rival-weights`).
+One layer is drawn for each step, and the adversarial batch itself is contrasted, so that source features are computed
+once per move; D sees adapted, source and real images as augmented for the adversarial terms, each batch by a draw of
+its own. Where the generator has noise inputs, the source's are fixed and the adapted one's fresh.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ def contrast(anchor: Tensor, positive: Tensor, negatives: Tensor | None = None, 
 
     Args:
         anchor, positive: features (N, ...), row by row of one latent.
-        negatives: features (M, ...) that repel every anchor; by default each anchor is repelled by the positives of the others.
+        negatives: features (M, ...) that repel every anchor; by default each anchor is repelled by the positives of the
+            others.
         temperature: divides the cosine similarities.
     """
     a, p = (F.normalize(x.flatten(1), dim=1, eps=1e-8) for x in (anchor, positive))
@@ -71,13 +73,18 @@ class DCL(CDC):
             UserError: if styles are to be mixed, or the temperature is 0.
         """
         if self.mixing:
-            raise UserError(f"{self.name} contrasts the samples of one and the same latents, so styles can't be mixed; leave out mixing.")
+            raise UserError(
+                f"{self.name} contrasts the samples of one and the same latents, so styles can't be mixed; "
+                "leave out mixing."
+            )
         if self.temperature <= 0:
             raise UserError(f"{self.name}: temperature={self.temperature} divides the similarities: give more than 0.")
         super().start(gan)
 
     def generator_terms(self) -> Terms:
-        """Adversarial loss, and each sample closer to the source's of its latent than to the source's of others (equation 4)."""
+        """Adversarial loss, and each sample closer to the source's of its latent than to the source's of others
+        (equation 4).
+        """
         z = self.latents()
         source: list[Tensor] = []
         target: list[Tensor] = []
@@ -89,7 +96,9 @@ class DCL(CDC):
         return {"logistic": logistic_generator(self.judge(self.task.augmented(images))), "contrast": self.weight * term}
 
     def discriminator_terms(self) -> Terms:
-        """Adversarial loss, and D's view of adapted samples closer to that of the source's than to real images' (equation 5)."""
+        """Adversarial loss, and D's view of adapted samples closer to that of the source's than to real images'
+        (equation 5).
+        """
         z = self.latents()
         with torch.no_grad():
             adapted = self.generator(z, rng=self.task.rng)
@@ -101,7 +110,10 @@ class DCL(CDC):
         layer = self.draw(len(features["real"]))
         anchor, positive, negatives = (features[name][layer] for name in ("adapted", "source", "real"))
         term = contrast(anchor, positive, negatives, self.temperature)
-        return {"logistic": logistic_discriminator(logits["real"], logits["adapted"]), "contrast": self.discriminator_weight * term}
+        return {
+            "logistic": logistic_discriminator(logits["real"], logits["adapted"]),
+            "contrast": self.discriminator_weight * term,
+        }
 
     def draw(self, layers: int) -> int:
         """Return one of so many layers."""

@@ -1,17 +1,18 @@
 """EWC: fine-tune, and pull each of G's weights back to the source as strongly as the source depends on it.
 
-Paper: Li et al., "Few-shot Image Generation with Elastic Weight Consolidation" (NeurIPS 2020, arXiv 2012.02780), equation 3:
+Paper: Li et al., "Few-shot Image Generation with Elastic Weight Consolidation" (NeurIPS 2020, arXiv 2012.02780),
+equation 3:
 
     L = L_adv + lambda * sum_i F_i (theta_i - theta_source,i)^2
 
-F_i is the Fisher information of G's i-th parameter, from the source's own samples, with the source's discriminator as the stand-in
-for the likelihood that a GAN does not have.
+F_i is the Fisher information of G's i-th parameter, from the source's own samples, with the source's discriminator as
+the stand-in for the likelihood that a GAN does not have.
 
 Differs: no code of the authors is public. F is a mean over samples of the squared gradient, a sample at a time (public
-re-implementations square a batch's mean, or don't square at all), of every parameter of G; the reduction is the sum, as in the
-equation, so that lambda is comparable between layers and not between networks. Its default was chosen on a development target
-(table `rival-weights`): with 1 most weights are as free as without the penalty. The paper's own, of another network and scale, is
-about 5e8 by readings of it that we could not check.
+re-implementations square a batch's mean, or don't square at all), of every parameter of G; the reduction is the sum, as
+in the equation, so that lambda is comparable between layers and not between networks. Its default was chosen on a
+development target (table `rival-weights`): with 1 most weights are as free as without the penalty. The paper's own, of
+another network and scale, is about 5e8 by readings of it that we could not check.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """FreezeD: fine-tune G, and only the blocks of D near its output.
 
 Paper: Mo et al., "Freeze the Discriminator: a Simple Baseline for Fine-Tuning GANs" (CVPR Workshops 2020,
-arXiv 2002.10964), section 3: the lower layers of D, those near the image, are generic feature extractors and stay fixed.
+arXiv 2002.10964), section 3: the lower layers of D, those near the image, are generic feature extractors and stay
+fixed.
 
 Differs: layers are named by resolution. The paper's StyleGAN experiments at 256 pixels fix the image projection and the
 four blocks at 256, 128, 64 and 32 pixels, so the default here is "down to 32",
@@ -22,8 +23,8 @@ class FreezeD(TransferGAN):
     """TransferGAN with the discriminator's lower blocks fixed.
 
     Args:
-        frozen_down_to: D's blocks from the image's resolution down to this one are fixed, the image projection included;
-            32 by default, or the images' own if they are smaller.
+        frozen_down_to: D's blocks from the image's resolution down to this one are fixed, the image projection
+            included; 32 by default, or the images' own if they are smaller.
     """
 
     name = "freezed"
@@ -45,7 +46,8 @@ class FreezeD(TransferGAN):
         if str(self.frozen_down_to) not in groups or not trained:
             sides = [side for side in groups if side != min(groups, key=int)]
             raise UserError(
-                f"frozen_down_to={self.frozen_down_to} does not name a block of this discriminator that can be the last "
+                f"frozen_down_to={self.frozen_down_to} does not name a block of this discriminator that can be the "
+                "last "
                 f"frozen one; choose one of {', '.join(sides)}."
             )
         return [parameter for modules in trained for module in modules for parameter in module.parameters()]

@@ -1,10 +1,11 @@
 """FSGAN: adapt the singular values of the weights, and nothing else.
 
-Paper: Robb et al., "Few-Shot Adaptation of Generative Adversarial Networks" (arXiv 2010.11943), section 3.1: each convolution's
-weight, flattened to a matrix with a row for each filter, keeps its singular vectors; its singular values are trained, in G and in D.
+Paper: Robb et al., "Few-Shot Adaptation of Generative Adversarial Networks" (arXiv 2010.11943), section 3.1: each
+convolution's weight, flattened to a matrix with a row for each filter, keeps its singular vectors; its singular values
+are trained, in G and in D.
 
-As in the released code a singular value is trained as a multiple of the source's, so that the rate does not depend on the units in which
-a family keeps its weights; and the projections from and to the image count as convolutions.
+As in the released code a singular value is trained as a multiple of the source's, so that the rate does not depend on
+the units in which a family keeps its weights; and the projections from and to the image count as convolutions.
 """
 
 from dataclasses import dataclass

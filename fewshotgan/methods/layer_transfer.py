@@ -1,17 +1,20 @@
-"""Layer transfer: freeze the general part of a pretrained GAN, the layers near the image, and train the rest for the target.
+"""Layer transfer: freeze the general part of a pretrained GAN, the layers near the image, and train the rest for the
+target.
 
-Paper: Zhao et al., "On Leveraging Pretrained GANs for Generation with Limited Data" (ICML 2020, arXiv 2002.11810), section 3.1.
-GmDn names the general part: the m groups of G and the n groups of D that are nearest to the image, counted from there, the
-convolution at the image being the first group and the blocks of each resolution one more. The fully connected layers are in no group.
+Paper: Zhao et al., "On Leveraging Pretrained GANs for Generation with Limited Data" (ICML 2020, arXiv 2002.11810),
+section 3.1. GmDn names the general part: the m groups of G and the n groups of D that are nearest to the image, counted
+from there, the convolution at the image being the first group and the blocks of each resolution one more. The fully
+connected layers are in no group.
 
-As in the released code, the specific part starts from the source too, but for the fully connected layers, which depend on the
-source's labels and latents; G moves first, and D then sees the same generated images; the gradient penalty is that of GP-GAN
-(Mescheder et al., arXiv 1801.04406, equation 9), on real images, or on real and generated ones in the setting of 25 images.
+As in the released code, the specific part starts from the source too, but for the fully connected layers, which depend
+on the source's labels and latents; G moves first, and D then sees the same generated images; the gradient penalty is
+that of GP-GAN (Mescheder et al., arXiv 1801.04406, equation 9), on real images, or on real and generated ones in the
+setting of 25 images.
 
-Differs: the released code leaves out the half of that equation, so that its weight 10 at 128 pixels is `r1_gamma=20` here, which
-falls with the area of the images; the penalty is lazy, as in all methods here. The learning rate is 1e-4 in the paper's 60,000
-iterations; ours, for budgets of hundreds, is that of the source's own training. A class-conditional source is first replaced by its
-mean class.
+Differs: the released code leaves out the half of that equation, so that its weight 10 at 128 pixels is `r1_gamma=20`
+here, which falls with the area of the images; the penalty is lazy, as in all methods here. The learning rate is 1e-4 in
+the paper's 60,000 iterations; ours, for budgets of hundreds, is that of the source's own training. A class-conditional
+source is first replaced by its mean class.
 """
 
 import re
@@ -40,9 +43,11 @@ class LayerTransfer(TransferGAN):
     """TransferGAN with a frozen general part, on a GP-GAN.
 
     Args:
-        general: "GmDn"; by default G4D2, the paper's choice, or fewer groups of G where the images are smaller than 64 pixels.
-        general_from: "source"; "fresh" for the control: random weights, frozen; or "scratch": random weights that train with the rest,
-            so that nothing of the general part is transferred, not even frozen (with a fresh specific part, the paper's Scratch).
+        general: "GmDn"; by default G4D2, the paper's choice, or fewer groups of G where the images are smaller than 64
+            pixels.
+        general_from: "source"; "fresh" for the control: random weights, frozen; or "scratch": random weights that train
+            with the rest, so that nothing of the general part is transferred, not even frozen (with a fresh specific
+            part, the paper's Scratch).
         specific_from: "source" or "fresh", of all other layers but the fully connected ones, which always start fresh.
         penalised: images whose gradient is penalised: "real", or "both" real and generated.
         z_dim: size of the latents, the source's by default (4 in the paper's setting of 25 images).
@@ -69,12 +74,20 @@ class LayerTransfer(TransferGAN):
         """Raise one sentence for a source or an option that can't be; settle those that go by the source."""
         if not hasattr(source.generator, "counted"):
             family = source.config["family"]
-            raise UserError(f"{self.name} counts the groups of a GP-GAN from the image (family gp_resnet); {source.name} is a {family}.")
+            raise UserError(
+                f"{self.name} counts the groups of a GP-GAN from the image (family gp_resnet); "
+                f"{source.name} is a {family}."
+            )
         if isinstance(source.generator.prior, Miner):
-            raise UserError(f"{self.name} starts with fresh latents, and {source.name} has a miner; hand over the GAN that was mined.")
+            raise UserError(
+                f"{self.name} starts with fresh latents, and {source.name} has a miner; "
+                "hand over the GAN that was mined."
+            )
         for option, known in (("general_from", GENERAL_FROM), ("specific_from", STARTS), ("penalised", PENALISED)):
             if getattr(self, option) not in known:
-                raise UserError(f"{self.name}: {option}={getattr(self, option)!r} is unknown: give {' or '.join(known)}.")
+                raise UserError(
+                    f"{self.name}: {option}={getattr(self, option)!r} is unknown: give {' or '.join(known)}."
+                )
         self.z_dim = source.z_dim if self.z_dim is None else self.z_dim
         if self.z_dim < 1:
             raise UserError(f"{self.name}: z_dim={self.z_dim} is no size of latents: give at least 1.")
@@ -92,10 +105,15 @@ class LayerTransfer(TransferGAN):
         most = {"generator": len(source.generator.counted()), "discriminator": len(source.discriminator.counted())}
         range_ = f"G0 to G{most['generator']} and D0 to D{most['discriminator']}"
         if match is None:
-            raise UserError(f"{self.name}: general={self.general!r} names no general part: write it as G4D2; {source.name} has {range_}.")
+            raise UserError(
+                f"{self.name}: general={self.general!r} names no general part: write it as G4D2; "
+                f"{source.name} has {range_}."
+            )
         counts = {"generator": int(match[1]), "discriminator": int(match[2])}
         if any(counts[network] > most[network] for network in most):
-            raise UserError(f"{self.name}: general={self.general} has groups that {source.name} has not: it has {range_}.")
+            raise UserError(
+                f"{self.name}: general={self.general} has groups that {source.name} has not: it has {range_}."
+            )
         return counts
 
     def configuration(self, source: GAN) -> dict[str, Any]:
@@ -161,7 +179,8 @@ class LayerTransfer(TransferGAN):
 
 @dataclass
 class GPHead(LayerTransfer):
-    """The name that the paper's ablation gives to layer transfer (table 1, row b): a preset, `LayerTransfer` at its defaults.
+    """The name that the paper's ablation gives to layer transfer (table 1, row b): a preset, `LayerTransfer` at its
+    defaults.
 
     General part G4D2, GP-GAN's own kind of head on it; options as `LayerTransfer`.
     """

@@ -1,11 +1,13 @@
 """The contract between a method and the training loop.
 
 A method says what its paper says: which networks there are, which parameters train in which stage, which terms each
-player minimises and in what order. The loop (`fewshotgan.train`) does the rest and knows no method. The contract carries
+player minimises and in what order. The loop (`fewshotgan.train`) does the rest and knows no method. The contract
+carries
 
-- stages, as a Python generator: the code between two `yield`s runs when the first stage has been trained (choose filters
-  by their Fisher information, unfreeze an adapter);
-- any players in any order: none for the discriminator (a reconstruction method), several generators, extra heads, miners;
+- stages, as a Python generator: the code between two `yield`s runs when the first stage has been trained (choose
+  filters by their Fisher information, unfreeze an adapter);
+- any players in any order: none for the discriminator (a reconstruction method), several generators, extra heads,
+  miners;
 - lazy penalties, each with its own interval and optimiser step;
 - `after_step`, where masked weights are restored, whatever the optimiser did;
 - anchors and other quantities that players share within an iteration, through `Stage.before`.
@@ -65,7 +67,9 @@ class Task:
     labels: Tensor | None = None
 
     def real(self) -> Tensor:
-        """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough, of at most 4,096."""
+        """Return a batch of the images, (batch, C, H, W), float32, -1..1: without repeats where there are enough, of
+        at most 4,096.
+        """
         return self.pick(self.draw())
 
     def draw(self) -> Tensor:
@@ -91,10 +95,13 @@ class Task:
 
 
 class KeptRows:
-    """Rows of parameters that no step may change, whatever the optimiser does (one with momentum moves what has no gradient)."""
+    """Rows of parameters that no step may change, whatever the optimiser does (one with momentum moves what has no
+    gradient).
+    """
 
     def __init__(self) -> None:
-        self.kept: list[tuple[nn.Parameter, Tensor, Tensor]] = []  # parameter, numbers of its rows (k,), their values (k, ...)
+        # parameter, numbers of its rows (k,), their values (k, ...)
+        self.kept: list[tuple[nn.Parameter, Tensor, Tensor]] = []
 
     def __iter__(self) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
         """Yield each parameter with the numbers of its kept rows and their values."""
@@ -167,8 +174,8 @@ class Method(ABC):
         judges: whether it needs the source's discriminator.
         several: whether it can adapt several GANs together.
         conditional: whether it makes use of the classes of a source; others get the mean class.
-        last_stage_counts: whether what it does between two stages depends on the modules alone, as they are then; a checkpoint then
-            holds those of the last finished stage, and not of every one.
+        last_stage_counts: whether what it does between two stages depends on the modules alone, as they are then; a
+            checkpoint then holds those of the last finished stage, and not of every one.
         modules: every network that trains or is needed to resume, filled by `build`.
     """
 

@@ -1,26 +1,30 @@
-"""MineGAN: find where in the latent space of one GAN, or of several, images like the target lie; then fine-tune from there.
+"""MineGAN: find where in the latent space of one GAN, or of several, images like the target lie; then fine-tune from
+there.
 
-Paper: Wang et al., "MineGAN: effective knowledge transfer from GANs to target domains with few images" (CVPR 2020, arXiv 1912.05270):
+Paper: Wang et al., "MineGAN: effective knowledge transfer from GANs to target domains with few images" (CVPR 2020,
+arXiv 1912.05270):
 
-1. Mining (equations 2 and 3): a miner M, a small multilayer perceptron, turns standard normal u into latents z = M(u). M and the critic
-   D train on the target, G stays as it is. Alone this is the method "MineGAN (w/o FT)".
+1. Mining (equations 2 and 3): a miner M, a small multilayer perceptron, turns standard normal u into latents z = M(u).
+   M and the critic D train on the target, G stays as it is. Alone this is the method "MineGAN (w/o FT)".
 2. Fine-tuning: M, G and D train together.
 
-Several GANs: each generator has its miner, the critic is that of one of them. The images of all generators for one u are a
-supersample, which counts as its best image: D(G_i(M_i(u))) is maximised over i in both losses, so that only the highest-scoring
-generator is trained. The selector learns the probabilities with which the generators are used afterwards.
+Several GANs: each generator has its miner, the critic is that of one of them. The images of all generators for one u
+are a supersample, which counts as its best image: D(G_i(M_i(u))) is maximised over i in both losses, so that only the
+highest-scoring generator is trained. The selector learns the probabilities with which the generators are used
+afterwards.
 
 Conditional GANs: no labels; a second miner chooses the classes from the same u (`gans/prior.py`).
 
-Differs: the paper's losses are those of WGAN-GP; here each family keeps its own (logistic, R1), as in the released StyleGAN2 version.
-That version clears the miner's gradients never, so that they pile up; here they are cleared at each step, like all. Of its miners only
-the one before the mapping network is here, not those that replace the constant or the noise inputs. The selector is a softmax of one
-number for each generator, trained by cross-entropy to predict the highest-scoring one, as a head of the miner is in the released MNIST
-version; its optimum is the frequency with which each generator wins. The critic is the first generator's, not a random one's. In a
-family with batch norm the generator's running statistics serve while it is mined, so that G is fixed to the bit; fine-tuning normalises
-each batch by itself, like all other fine-tuning. While G is fixed, critic and miner see one batch of generated images, which saves a
-pass through G. The critic's part of the cost stays: by operations a mining step costs 0.84 of a full one where G and D cost the same
-(`tests/benchmarks/bench.py`).
+Differs: the paper's losses are those of WGAN-GP; here each family keeps its own (logistic, R1), as in the released
+StyleGAN2 version. That version clears the miner's gradients never, so that they pile up; here they are cleared at each
+step, like all. Of its miners only the one before the mapping network is here, not those that replace the constant or
+the noise inputs. The selector is a softmax of one number for each generator, trained by cross-entropy to predict the
+highest-scoring one, as a head of the miner is in the released MNIST version; its optimum is the frequency with which
+each generator wins. The critic is the first generator's, not a random one's. In a family with batch norm the
+generator's running statistics serve while it is mined, so that G is fixed to the bit; fine-tuning normalises each batch
+by itself, like all other fine-tuning. While G is fixed, critic and miner see one batch of generated images, which saves
+a pass through G. The critic's part of the cost stays: by operations a mining step costs 0.84 of a full one where G and
+D cost the same (`tests/benchmarks/bench.py`).
 """
 
 from collections.abc import Iterator
@@ -69,7 +73,8 @@ class Mining(TransferGAN):
         super().start(bare.changed(self.task.seed, prior={"kind": "miner"}))
         self.combined = gan.config["family"] == MIXTURE
         self.fixed = True  # whether G is
-        self.probabilities: list[list[float]] = []  # of the selector after each iteration since the start or the last resumption
+        # of the selector after each iteration since the start or the last resumption
+        self.probabilities: list[list[float]] = []
 
     def check(self) -> None:
         """Raise one sentence for an option that can't be."""
@@ -100,7 +105,9 @@ class Mining(TransferGAN):
             players.append(self.generator_player())
         if self.combined and self.selector == "learned":
             selector = cast(Mixture, self.generator).selector
-            players.append(Player("selector", [selector], self.selector_terms, self.selector_rate, after_step=self.follow))
+            players.append(
+                Player("selector", [selector], self.selector_terms, self.selector_rate, after_step=self.follow)
+            )
         return players
 
     def generators(self) -> list[nn.Module]:
@@ -135,7 +142,9 @@ class Mining(TransferGAN):
         return {"logistic": logistic_generator(self.scores(fakes).max(dim=0).values)}
 
     def selector_terms(self) -> Terms:
-        """Cross-entropy of the selector's probabilities with the generators that won, as the critic saw them in its move."""
+        """Cross-entropy of the selector's probabilities with the generators that won, as the critic saw them in its
+        move.
+        """
         logits = self.generator.selector.expand(len(self.winners), -1)
         return {"cross_entropy": F.cross_entropy(logits, self.winners)}
 
@@ -172,7 +181,9 @@ class MineGAN(Mining):
         """Raise one sentence for an option that can't be."""
         super().check()
         if not 0 < self.mining < 1:
-            raise UserError(f"{self.name}: mining={self.mining} is a share of the iterations: give a number between 0 and 1.")
+            raise UserError(
+                f"{self.name}: mining={self.mining} is a share of the iterations: give a number between 0 and 1."
+            )
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """Mining, then fine-tuning."""

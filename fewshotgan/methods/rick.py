@@ -1,16 +1,17 @@
 """RICK: as it trains, freeze the filters that matter, fine-tune the others, prune the few that matter least.
 
-Paper: Zhao et al., "Exploring Incompatible Knowledge Transfer in Few-shot Image Generation" (CVPR 2023, arXiv 2304.07574), section 4:
-every so many iterations the Fisher information of each filter is estimated anew on the adapted networks; filters above a high
-quantile are kept as they are, those below a tiny quantile are set to zero for good (they carry what does not fit the target), the
-rest is fine-tuned. A warm-up trains D's last layers alone.
+Paper: Zhao et al., "Exploring Incompatible Knowledge Transfer in Few-shot Image Generation" (CVPR 2023, arXiv
+2304.07574), section 4: every so many iterations the Fisher information of each filter is estimated anew on the adapted
+networks; filters above a high quantile are kept as they are, those below a tiny quantile are set to zero for good (they
+carry what does not fit the target), the rest is fine-tuned. A warm-up trains D's last layers alone.
 
-What is in the choice follows the released code: in G the convolutions from 8 pixels on, in D the convolutions of its residual blocks,
-a quantile for each network; a filter of D goes with its bias.
+What is in the choice follows the released code: in G the convolutions from 8 pixels on, in D the convolutions of its
+residual blocks, a quantile for each network; a filter of D goes with its bias.
 
-Differs: importance is measured at the trained weights, not at their moving average; what is pruned is zero in the moving average too,
-from which the result is made (the released code leaves it to fade there). G's style layers, which have a quantile of their own in the
-released code, always train. The warm-up takes an eighth of the iterations, the share of the released code.
+Differs: importance is measured at the trained weights, not at their moving average; what is pruned is zero in the
+moving average too, from which the result is made (the released code leaves it to fade there). G's style layers, which
+have a quantile of their own in the released code, always train. The warm-up takes an eighth of the iterations, the
+share of the released code.
 """
 
 from collections.abc import Iterator
@@ -34,8 +35,8 @@ class RICK(TransferGAN):
     """Freeze, fine-tune and prune, estimated again and again.
 
     Args:
-        quantile: percent of the filters that may train; those above are frozen until the next estimate (40 for close and 85 for
-            distant targets in the released code).
+        quantile: percent of the filters that may train; those above are frozen until the next estimate (40 for close
+            and 85 for distant targets in the released code).
         prune: percent of the filters that are pruned at each estimate.
         every: iterations between estimates.
         warmup: share of the iterations that trains D's last layers alone.
@@ -64,7 +65,9 @@ class RICK(TransferGAN):
         super().start(gan)
         self.kept = {"generator": KeptRows(), "discriminator": KeptRows()}
         for name, layer in self.filters().items():
-            self.modules.register_buffer(pruned_key(name), torch.zeros_like(self.rows(name, layer)[0][:, 0, 0, 0], dtype=torch.bool))
+            self.modules.register_buffer(
+                pruned_key(name), torch.zeros_like(self.rows(name, layer)[0][:, 0, 0, 0], dtype=torch.bool)
+            )
         self.warming = False
 
     def stages(self, iterations: int) -> Iterator[Stage]:
@@ -88,8 +91,12 @@ class RICK(TransferGAN):
         return [parameter for module in self.discriminator.groups()["4"] for parameter in module.parameters()]
 
     def filters(self) -> dict[str, nn.Module]:
-        """Return the convolutions in the choice, by name in `modules`: G's from 8 pixels on but to the image, those of D's blocks."""
-        left_out = {id(part) for key in NETWORKS for module in self.modules[key].groups()["4"] for part in module.modules()}
+        """Return the convolutions in the choice, by name in `modules`: G's from 8 pixels on but to the image, those
+        of D's blocks.
+        """
+        left_out = {
+            id(part) for key in NETWORKS for module in self.modules[key].groups()["4"] for part in module.modules()
+        }
         return {
             f"{network}.{name}": layer
             for network in NETWORKS for name, layer in layers(self.modules[network])
@@ -119,12 +126,16 @@ class RICK(TransferGAN):
                     self.kept[network].keep(parameter, pruned | (value.double() > high))
 
     def importance(self) -> dict[str, Tensor]:
-        """Return each filter's Fisher information, (out,), by name of the layer: its weights' mean, or half of that and its bias's sum."""
+        """Return each filter's Fisher information, (out,), by name of the layer: its weights' mean, or half of that
+        and its bias's sum.
+        """
         z = self.task.source.latents(self.samples, seed=self.task.seed).to(self.task.images.device)
         names: dict[str, list[str]] = {network: [] for network in NETWORKS}
         for layer, module in self.filters().items():
             network, name = layer.split(".", 1)
-            names[network] += [f"{name}.{kind}" for kind, _ in zip(("weight", "bias"), self.rows(layer, module), strict=False)]
+            names[network] += [
+                f"{name}.{kind}" for kind, _ in zip(("weight", "bias"), self.rows(layer, module), strict=False)
+            ]
         found = both_fisher(self.generator, self.discriminator, names, z, self.task.images)
         scores = {}
         for layer in self.filters():

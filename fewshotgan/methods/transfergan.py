@@ -3,9 +3,9 @@
 Paper: Wang et al., "Transferring GANs: generating images from limited data" (ECCV 2018, arXiv 1805.01677), section 4:
 both networks are initialised from the source, neither is frozen.
 
-Differs: the paper fine-tunes a WGAN-GP residual network by the WGAN-GP loss; here any family is fine-tuned by StyleGAN2's losses, as
-"TGAN" is in the tables of CDC and AdAM: non-saturating logistic loss, lazy R1 (arXiv 1801.04406), optional lazy path-length
-regularisation (arXiv 1912.04958, section 3.2) and style mixing.
+Differs: the paper fine-tunes a WGAN-GP residual network by the WGAN-GP loss; here any family is fine-tuned by
+StyleGAN2's losses, as "TGAN" is in the tables of CDC and AdAM: non-saturating logistic loss, lazy R1 (arXiv
+1801.04406), optional lazy path-length regularisation (arXiv 1912.04958, section 3.2) and style mixing.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,8 @@ class TransferGAN(Method):
     """Fine-tune all of G and D.
 
     Args:
-        learning_rate: of both networks' Adam; by default 0.002, StyleGAN2's, where weights are equalised, a quarter of it elsewhere.
+        learning_rate: of both networks' Adam; by default 0.002, StyleGAN2's, where weights are equalised, a quarter of
+            it elsewhere.
         r1_gamma: weight of R1 (the penalty is gamma / 2 |grad|^2); by default 10 at 256 pixels, falling with the area.
         r1_every: R1 is paid every so many iterations.
         path_length: weight of path-length regularisation, 0 for none (2 in the official code).
@@ -66,7 +67,10 @@ class TransferGAN(Method):
             raise UserError(f"{self.name}: mixing={self.mixing} is a probability: give a number from 0 to 1.")
         for option, needed in (("path_length", "synthesise"), ("mixing", "mapping")):
             if getattr(self, option) and not hasattr(gan.generator, needed):
-                raise UserError(f"{self.name}: {option} needs a generator whose mapping network feeds all its layers; {gan.name} has none.")
+                raise UserError(
+                    f"{self.name}: {option} needs a generator whose mapping network feeds all its layers; "
+                    f"{gan.name} has none."
+                )
         self.config = gan.config
         self.modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
         self.modules.register_buffer("path_average", torch.zeros((), device=gan.device))

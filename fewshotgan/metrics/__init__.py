@@ -2,13 +2,13 @@
 
 from fewshotgan.metrics.critic import independent_critic
 from fewshotgan.metrics.diversity import intra_lpips
-from fewshotgan.metrics.evaluate import evaluate, real_features
-from fewshotgan.metrics.features import features
+from fewshotgan.metrics.evaluation import evaluate, real_features
+from fewshotgan.metrics.extractors import features
 from fewshotgan.metrics.frechet import frechet_distance
 from fewshotgan.metrics.kernel import kernel_distance
-from fewshotgan.metrics.kmmd import kmmd, mean_variance
+from fewshotgan.metrics.laplacian import sharpness
+from fewshotgan.metrics.mmd import kmmd, mean_variance
 from fewshotgan.metrics.neighbours import memorisation, precision_recall
-from fewshotgan.metrics.sharpness import sharpness
 
 __all__ = [
     "evaluate",

@@ -1,12 +1,13 @@
-"""An independent critic: a network trained afresh to tell generated from held-out real images, and asked about images it has not seen.
+"""An independent critic: a network trained afresh to tell generated from held-out real images, and asked about images
+it has not seen.
 
-Paper: Danihelka et al., "Comparison of Maximum Likelihood and GAN-based training of Real NVPs" (arXiv 1705.05263), section on the
-independent Wasserstein critic: its value on validation images is an estimate from below of the Wasserstein distance, up to the constant
-by which the critic is Lipschitz; on the training images it also measures how much the critic learned by heart. Trained as in WGAN-GP
-(Gulrajani et al., arXiv 1704.00028, equation 3).
+Paper: Danihelka et al., "Comparison of Maximum Likelihood and GAN-based training of Real NVPs" (arXiv 1705.05263),
+section on the independent Wasserstein critic: its value on validation images is an estimate from below of the
+Wasserstein distance, up to the constant by which the critic is Lipschitz; on the training images it also measures how
+much the critic learned by heart. Trained as in WGAN-GP (Gulrajani et al., arXiv 1704.00028, equation 3).
 
-Differs: in the paper the split is of real images; here generated images are split too, so that no image is in both halves. The network
-is a small convolutional one without norms.
+Differs: in the paper the split is of real images; here generated images are split too, so that no image is in both
+halves. The network is a small convolutional one without norms.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ PENALTY = 10.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the critic says: mean of real minus mean of generated images, on those it trained on and on those it has not seen."""
+    """What the critic says: mean of real minus mean of generated images, on those it trained on and on those it has
+    not seen.
+    """
 
     training: float
     validation: float
@@ -34,7 +37,8 @@ class Verdict:
 def independent_critic(
     real: Tensor, fake: Tensor, *, iterations: int = 400, batch: int = 32, width: int = 16, seed: int = 0
 ) -> Verdict:
-    """Train a critic on half of real and generated images (N, C, H, W), -1..1, and judge the other halves; small values are better.
+    """Train a critic on half of real and generated images (N, C, H, W), -1..1, and judge the other halves; small values
+    are better.
 
     Args:
         real: held-out images, which no GAN has seen.
@@ -51,7 +55,10 @@ def independent_critic(
         sizes = f"real ones are {tuple(real.shape[1:])}, generated {tuple(fake.shape[1:])}"
         raise UserError(f"The critic compares images of one size: {sizes}.")
     if min(len(real), len(fake)) < LEAST:
-        raise UserError(f"{len(real)} real and {len(fake)} generated images are too few for a critic; give at least {LEAST} of each.")
+        raise UserError(
+            f"{len(real)} real and {len(fake)} generated images are too few for a critic; "
+            f"give at least {LEAST} of each."
+        )
     rng = torch.Generator().manual_seed(seed)
     halves = [x[torch.randperm(len(x), generator=rng)].tensor_split([(len(x) + 1) // 2]) for x in (real, fake)]
     critic = _network(real.shape[1], real.shape[2], width, seed).to(real.device)
@@ -67,7 +74,9 @@ def independent_critic(
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """Return the mean over the batch of (|d critic / d x| - 1)^2 at random points between pairs of images (WGAN-GP's equation 3)."""
+    """Return the mean over the batch of (|d critic / d x| - 1)^2 at random points between pairs of images (WGAN-GP's
+    equation 3).
+    """
     share = torch.rand(len(real), 1, 1, 1, generator=rng).to(real)
     between = torch.lerp(real, fake, share).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

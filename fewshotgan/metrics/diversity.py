@@ -1,13 +1,14 @@
 """Intra-LPIPS: how different are the samples that resemble one and the same of the few training images?
 
-Paper: Ojha et al., "Few-shot Image Generation via Cross-domain Correspondence" (CVPR 2021, arXiv 2104.06820), section 4.2: each sample
-goes to the nearest of the k training images; the mean distance of pairs inside a cluster is averaged over the clusters. A model that
-copies scores 0, whatever its FID.
+Paper: Ojha et al., "Few-shot Image Generation via Cross-domain Correspondence" (CVPR 2021, arXiv 2104.06820), section
+4.2: each sample goes to the nearest of the k training images; the mean distance of pairs inside a cluster is averaged
+over the clusters. A model that copies scores 0, whatever its FID.
 
-Distances are LPIPS (Zhang et al., CVPR 2018, arXiv 1801.03924): squared differences of channel-normalised features, weighted by
-channel, averaged over pixels and summed over layers. That is the squared distance of two long vectors, so that N^2 pairs cost one
-matrix product. Two backbones, two names: `intra_lpips` with VGG16 and the trained weights of the `lpips` package, whose backbone is
-fetched once; `intra_lpips_efficientnet` over EfficientNet-Lite0, unweighted, always there.
+Distances are LPIPS (Zhang et al., CVPR 2018, arXiv 1801.03924): squared differences of channel-normalised features,
+weighted by channel, averaged over pixels and summed over layers. That is the squared distance of two long vectors, so
+that N^2 pairs cost one matrix product. Two backbones, two names: `intra_lpips` with VGG16 and the trained weights of
+the `lpips` package, whose backbone is fetched once; `intra_lpips_efficientnet` over EfficientNet-Lite0, unweighted,
+always there.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError
-from fewshotgan.metrics.features import SIDES, extractor_network, prepare
+from fewshotgan.metrics.extractors import SIDES, extractor_network, prepare
 
 AT_MOST = 50  # images of a cluster whose pairs are compared, as in the released code
 SIDE = 256  # to which VGG's images are resized, as there
@@ -32,7 +33,9 @@ Embed = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Intra:
-    """Result: the mean over clusters of at least two, each cluster's mean (NaN for smaller ones), and all clusters' sizes."""
+    """Result: the mean over clusters of at least two, each cluster's mean (NaN for smaller ones), and all clusters'
+    sizes.
+    """
 
     value: float
     cluster_means: tuple[float, ...]
@@ -75,11 +78,14 @@ def cluster_distance(members: list[np.ndarray], between: Callable[[np.ndarray], 
         upper = np.triu_indices(len(kept), k=1)
         means.append(float(between(kept)[upper].mean()) if len(kept) > 1 else float("nan"))
     known = [mean for mean in means if mean == mean]
-    return Intra(float(np.mean(known)) if known else float("nan"), tuple(means), tuple(len(indices) for indices in members))
+    return Intra(
+        float(np.mean(known)) if known else float("nan"), tuple(means), tuple(len(indices) for indices in members)
+    )
 
 
 def intra_lpips(samples: Tensor, shots: Tensor, backbone: str = "efficientnet", seed: int = 0) -> Intra:
-    """Return the Intra-LPIPS of samples (N, C, H, W) around the training images (k, C, H, W), both -1..1; larger is more diverse.
+    """Return the Intra-LPIPS of samples (N, C, H, W) around the training images (k, C, H, W), both -1..1; larger is
+    more diverse.
 
     Args:
         samples: generated images.
@@ -101,7 +107,10 @@ def intra_lpips(samples: Tensor, shots: Tensor, backbone: str = "efficientnet", 
 
     found = cluster_distance(members, between, seed)
     if found.value != found.value:
-        raise UserError(f"No two of the {len(samples)} samples fall to one training image, so they have no Intra-LPIPS; give more samples.")
+        raise UserError(
+            f"No two of the {len(samples)} samples fall to one training image, so they have no Intra-LPIPS; "
+            "give more samples."
+        )
     return found
 
 
@@ -128,7 +137,9 @@ def _vgg(images: Tensor) -> Tensor:
     network = lpips_network()
     images = images.expand(-1, 3, -1, -1).to(next(network.parameters()).device)
     resized = nn.functional.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
-    return lpips_vector(list(network.net(network.scaling_layer(resized))), [layer.model[1].weight.flatten() for layer in network.lins])
+    return lpips_vector(
+        list(network.net(network.scaling_layer(resized))), [layer.model[1].weight.flatten() for layer in network.lins]
+    )
 
 
 @cache

@@ -1,7 +1,7 @@
 """Fréchet distance between Gaussians fitted to two sets of features.
 
-Paper: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule..." (NeurIPS 2017, arXiv 1706.08500), equation 6. It is
-called FID only with Inception features (`fewshotgan.metrics.evaluate`).
+Paper: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule..." (NeurIPS 2017, arXiv 1706.08500), equation 6. It
+is called FID only with Inception features (`fewshotgan.metrics.evaluation`).
 """
 
 import numpy as np

@@ -10,7 +10,8 @@ import numpy as np
 def kernel_distance(
     a: np.ndarray, b: np.ndarray, subsets: int = 100, subset_size: int = 1000, rng: np.random.RandomState | None = None
 ) -> float:
-    """Return the mean over `subsets` of the squared MMD between features (N, d) and (M, d); smaller is closer, may be negative.
+    """Return the mean over `subsets` of the squared MMD between features (N, d) and (M, d); smaller is closer, may be
+    negative.
 
     Args:
         a: features of real images.

@@ -36,8 +36,8 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
 def memorisation(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
     """Return the share of generated images that lie closer to a training image than real held-out images do.
 
-    "Closer" is: nearer to its nearest training image than 99 % of the held-out images are to theirs, so real images score
-    about 0.01, copies 1. Features (M, d), (N, d), (K, d).
+    "Closer" is: nearer to its nearest training image than 99 % of the held-out images are to theirs, so real images
+    score about 0.01, copies 1. Features (M, d), (N, d), (K, d).
     """
     usual = np.quantile(distances(held_out, train).min(axis=1), HELD_OUT_QUANTILE)
     return float((distances(fake, train).min(axis=1) < usual).mean())

@@ -1,9 +1,11 @@
-"""Seconds, peak memory and share of the machine's limit of the things that users wait for; everything measured in one run.
+"""Seconds, peak memory and share of the machine's limit of the things that users wait for; everything measured in one
+run.
 
     make bench                      (or: python tests/benchmarks/bench.py [--large])
 
 The limit is the rate of a large matrix product, measured first. Operations are counted from the layers: two for each
-multiplication and addition of convolutions and linear layers; filters (depthwise), activations and optimisers count nothing.
+multiplication and addition of convolutions and linear layers; filters (depthwise), activations and optimisers count
+nothing.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from torch import nn
 from tqdm import tqdm
 
 from fewshotgan import evaluate, load_gan, load_images
+from fewshotgan.bench.recipes import RECIPES, networks
 from fewshotgan.fisher import generator_fisher
 from fewshotgan.gans import GAN
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear
@@ -25,7 +28,6 @@ from fewshotgan.gans.stylegan2 import ModulatedConv2d
 from fewshotgan.losses import logistic_generator
 from fewshotgan.methods import METHODS, Stage
 from fewshotgan.methods.layer_transfer import LayerTransfer
-from fewshotgan.pretrain import RECIPES, networks
 from fewshotgan.train import Loop, make_task
 
 LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2, "minegan-noft": 0.7}  # times a step of transfergan
@@ -81,20 +83,27 @@ def operations(network: nn.Module, run: Callable[[], object]) -> float:
 
 
 def step_operations(gan: GAN, batch: int, mining: bool = False) -> float:
-    """Return the operations of one adaptation step: backward passes cost twice a forward one, once where no weight has a gradient.
+    """Return the operations of one adaptation step: backward passes cost twice a forward one, once where no weight has
+    a gradient.
 
-    D's move: G forward, D forward and backward on real and generated; R1 every 16th, about seven forwards of D. G's move: G and D
-    forward, D backward to its input, G backward. With `mining`, G is fixed: its images serve both moves, its backward pass costs once.
-    The critic's part stays, so that a mining step of networks of equal cost can't come below 0.84 of a full one. Only one pass through D
-    for both moves would (0.68); but then the miner follows the critic as it was, and D may not compare the images of a batch.
+    D's move: G forward, D forward and backward on real and generated; R1 every 16th, about seven forwards of D. G's
+    move: G and D forward, D backward to its input, G backward. With `mining`, G is fixed: its images serve both moves,
+    its backward pass costs once. The critic's part stays, so that a mining step of networks of equal cost can't come
+    below 0.84 of a full one. Only one pass through D for both moves would (0.68); but then the miner follows the critic
+    as it was, and D may not compare the images of a batch.
     """
     z, x = torch.randn(batch, gan.z_dim), torch.randn(batch, gan.channels, gan.resolution, gan.resolution)
-    g, d = operations(gan.generator, lambda: gan.generator(z)), operations(gan.discriminator, lambda: gan.discriminator(x))
+    g, d = (
+        operations(gan.generator, lambda: gan.generator(z)),
+        operations(gan.discriminator, lambda: gan.discriminator(x)),
+    )
     return (6 * d + 7 * d / 16) + (2 * d) + (2 * g if mining else g + 3 * g)
 
 
 def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop, Stage]:
-    """Return the loop of a method at the beginning of its last stage, of a run of ordinary length: some make a stage every fifty steps."""
+    """Return the loop of a method at the beginning of its last stage, of a run of ordinary length: some make a stage
+    every fifty steps.
+    """
     made = METHODS[method]()
     task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
     made.build(task)
@@ -135,7 +144,9 @@ def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: s
 
 
 def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the median time of each work, taken in turns: a ratio of a few percent would drown in what else the machine does."""
+    """Return the median time of each work, taken in turns: a ratio of a few percent would drown in what else the
+    machine does.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
@@ -144,7 +155,9 @@ def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int) ->
 
 
 def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
-    """Print the steps (without R1) of the methods that freeze the layers near the image, beside fine-tuning all, on the recipe's GP-GAN."""
+    """Print the steps (without R1) of the methods that freeze the layers near the image, beside fine-tuning all, on
+    the recipe's GP-GAN.
+    """
     gan = GAN.create(RECIPES["avatars-gp-resnet"].config, "GP-GAN").unconditional()
     methods = ("transfergan", *(name for name, made in METHODS.items() if issubclass(made, LayerTransfer)))
     took = alternating_seconds({method: stepper(gan, pixels, batch, method) for method in methods}, 20)
@@ -156,8 +169,8 @@ def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
 
 
 def fisher_seconds(gan: GAN, samples: int = 32) -> dict[str, float]:
-    """Return the time of G's Fisher information as methods compute it, of a plain loop, one sample and one backward pass at a time, and
-    of the batch's mean gradient, which no way to square the samples' gradients one by one can beat.
+    """Return the time of G's Fisher information as methods compute it, of a plain loop, one sample and one backward
+    pass at a time, and of the batch's mean gradient, which no way to square the samples' gradients one by one can beat.
     """
     parameters = dict(gan.generator.requires_grad_(True).named_parameters())
     z = gan.latents(samples)
@@ -182,18 +195,20 @@ LARGE = "f.GAN.create(networks('stylegan2', 256, 3, {top}, {maximum}), 'large')"
 WORKS = {  # each in a process of its own
     "loading the package and the avatars GAN": "f.load_gan('avatars-stylegan2')",
     **{
-        f"an adaptation of it, batch 4, {method}": f"f.adapt(f.load_gan('avatars-stylegan2'), {FEW}, '{method}', iterations=20, progress=False)"
+        f"an adaptation of it, batch 4, {method}": "f.adapt(f.load_gan('avatars-stylegan2'), "
+        f"{FEW}, '{method}', iterations=20, progress=False)"
         for method in ("transfergan", "adam", "dcl")
     },
     "sampling 100 images of it": "f.load_gan('avatars-stylegan2').sample(100)",
     "evaluating 200 of its images": "f.evaluate(f.load_gan('avatars-stylegan2'), 'avatars/thumbs', n=200)",
-    "an adaptation at 256 pixels, batch 4": f"f.adapt({LARGE}, f.load_images('avatars/thumbs', n=10, resolution=256), iterations=4, progress=False)",
+    "an adaptation at 256 pixels, batch 4": f"f.adapt({LARGE}, f.load_images('avatars/thumbs', n=10, resolution=256), "
+    "iterations=4, progress=False)",
 }
 
 
 def peak_memory(work: str) -> float:
     """Return the peak memory in MiB of a fresh process that does some work, Python code."""
-    head = "import fewshotgan as f\nfrom fewshotgan.pretrain import networks\n"
+    head = "import fewshotgan as f\nfrom fewshotgan.bench.recipes import networks\n"
     peak = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     code = f"{head}{work}\n{peak}"  # getrusage would count the parent's memory as the child's
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) / 1024
@@ -219,12 +234,20 @@ def main() -> None:
             if method == "minegan-noft":
                 limit += f", by operations at least {step_operations(gan, batch, mining=True) / work:.2f}"
             ratio = f"  {steps[method] / steps['transfergan']:.2f} x transfergan{limit}"
-            print(f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}")
-        mining, full = (generator_move_seconds(gan, pixels, batch, method) for method in ("minegan-noft", "transfergan"))
-        print(f"{f'the move of a miner, batch {batch}':<52}{mining:>9.3f}{'':>15}  {mining / full:.2f} x the generator's, limit {MOVE_LIMIT}")
+            print(
+                f"{f'step, avatars 64 pixels, batch {batch}, {method}':<52}{took:>9.3f}{work / 1e9:>8.1f}{share}{ratio}"
+            )
+        mining, full = (
+            generator_move_seconds(gan, pixels, batch, method) for method in ("minegan-noft", "transfergan")
+        )
+        print(
+            f"{f'the move of a miner, batch {batch}':<52}{mining:>9.3f}{'':>15}  {mining / full:.2f} x "
+            f"the generator's, limit {MOVE_LIMIT}"
+        )
         layer_transfer_steps(pixels, batch)
     fisher = fisher_seconds(load_gan("avatars-stylegan2"))
-    ratio = f"{fisher['loop'] / fisher['batched']:.2f} x as fast as a loop, goal 3; the mean gradient alone {fisher['loop'] / fisher['mean']:.2f} x"
+    ratio = f"{fisher['loop'] / fisher['batched']:.2f} x as fast as a loop, goal 3; "
+    ratio += f"the mean gradient alone {fisher['loop'] / fisher['mean']:.2f} x"
     print(f"{'Fisher information of G, 32 samples':<52}{fisher['batched']:>9.3f}{'':>15}  {ratio}")
     top, maximum = (128, 512) if large else (8, 128)
     big = GAN.create(networks("stylegan2", 256, 3, top, maximum), f"256 pixels, {top} to {maximum} channels")
@@ -233,7 +256,10 @@ def main() -> None:
     print(f"{f'step, {big.name}, batch 4, transfergan':<52}{took:>9.3f}{work / 1e9:>8.1f}{work / took / rate:>7.2f}")
     print(f"{'sampling 100 images, 64 pixels':<52}{seconds(lambda: gan.sample(100)):>9.3f}")
     samples = gan.sample(200)
-    print(f"{'evaluation of 200 images, real features cached':<52}{seconds(lambda: evaluate(samples, 'avatars/thumbs'), 2):>9.3f}")
+    print(
+        f"{'evaluation of 200 images, real features cached':<52}"
+        f"{seconds(lambda: evaluate(samples, 'avatars/thumbs'), 2):>9.3f}"
+    )
     for what, work in WORKS.items():
         print(f"{f'peak memory: {what}':<76}{peak_memory(work.format(top=top, maximum=maximum)):>7.0f} MiB")
 

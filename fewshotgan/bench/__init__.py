@@ -1,0 +1,1 @@
+"""The bench: recipes of sources, tables and their claims, papers, the ledger and what records runs in it."""

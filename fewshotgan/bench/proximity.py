@@ -1,0 +1,101 @@
+"""How far the shipped domains are from a source: close and distant by measurement, as AdAM does (arXiv 2210.16559,
+section 4).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from fewshotgan.files import UserError
+from fewshotgan.gans import GAN
+from fewshotgan.images import MIXTURES, Images, list_domains, load_images
+from fewshotgan.metrics import features, frechet_distance, real_features
+from fewshotgan.metrics.evaluation import VERSION
+
+BAR = 0.25
+IMAGES = 150  # training images of each domain: as many as the smallest has, since the distance depends on the number
+
+
+@dataclass(frozen=True)
+class Proximity:
+    """One row: a domain, its distance to the source (Fréchet, EfficientNet-Lite0), and "close" or "distant"."""
+
+    domain: str
+    distance: float
+    verdict: str
+
+
+@cache
+def proximity(source: str = "avatars/personas") -> tuple[Proximity, ...]:
+    """Return the other domains of the source's collection, mixtures left out, nearest first.
+
+    A domain is close if it is nearer to the source than the median domain, distant otherwise.
+
+    Raises:
+        UserError: if the source is no shipped domain.
+    """
+    if source not in list_domains():
+        raise UserError(f"There is no shipped domain {source!r}; there are {', '.join(list_domains())}.")
+    collection = source.split("/")[0]
+    others = [name for name in list_domains() if name.startswith(f"{collection}/") and name not in (source, *MIXTURES)]
+    reference = _features(source)
+    measured = sorted((frechet_distance(reference, _features(name)), name) for name in others)
+    middle = median(distance for distance, _ in measured)
+    return tuple(Proximity(name, d, "close" if d < middle else "distant") for d, name in measured)
+
+
+def proximity_table(source: str = "avatars/personas") -> str:
+    """Return the rows as text, with the protocol beneath."""
+    rows = [f"{'domain':<22}{'distance':>10}  verdict"]
+    rows += [f"{row.domain:<22}{row.distance:>10.0f}  {row.verdict}" for row in proximity(source)]
+    protocol = f"Fréchet distance to {source}, EfficientNet-Lite0 features, {IMAGES} training images of each domain;"
+    return "\n".join([*rows, "", f"{protocol}\nclose: nearer than the median domain."])
+
+
+def plane(names: list[str]) -> dict[str, np.ndarray]:
+    """Return where images of each domain lie in the plane of the two principal components of all of them, {name:
+    (IMAGES, 2)}.
+
+    The features are those in which distances are measured.
+    """
+    return principal({name: _features(name) for name in names})
+
+
+def principal(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return points {name: (N, d)} in the plane of the two principal components of all of them, {name: (N, 2)}."""
+    stacked = np.concatenate(list(rows.values()))
+    centre = stacked.mean(axis=0)
+    axes = np.linalg.svd(stacked - centre, full_matrices=False)[2][:2]
+    axes *= np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[:, None]  # a sign of its own has no component
+    return {name: (value - centre) @ axes.T for name, value in rows.items()}
+
+
+def quality(gan: GAN, source: str) -> dict[str, Any]:
+    """Return how well a source GAN knows its domain, for its card.
+
+    Returns:
+        {"fd_efficientnet": to held-out real images, "closest": the nearest other domain, "closest_distance": held-out
+        images of the source to its, "ratio", "bar": 0.25, "meets_bar", "protocol": the evaluation's version}; a good
+        source is four times nearer to its domain than that is.
+    """
+    real = real_features(load_images(source, split="held_out"), "efficientnet")
+    left_out = MIXTURES.get(source)
+    collection = source.split("/")[0]
+    names = [f"{collection}/{name}" for name in left_out] if left_out else [row.domain for row in proximity(source)]
+    others = {name: real_features(load_images(name, split="held_out"), "efficientnet") for name in names}
+    closest, distance = min(
+        ((name, frechet_distance(real, rows)) for name, rows in others.items()), key=lambda pair: pair[1]
+    )
+    own = frechet_distance(real, features(gan.sample(1000), "efficientnet"))
+    return {
+        "fd_efficientnet": round(own, 1), "closest": closest, "closest_distance": round(distance, 1),
+        "ratio": round(own / distance, 3), "bar": BAR, "meets_bar": own <= BAR * distance, "protocol": VERSION,
+    }  # fmt: skip
+
+
+def _features(name: str) -> np.ndarray:
+    images = load_images(name)
+    return real_features(Images(images.pixels[:IMAGES], name), "efficientnet")

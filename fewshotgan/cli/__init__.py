@@ -1,0 +1,57 @@
+"""The command `fewshotgan`: a file per verb."""
+
+import argparse
+import io
+import sys
+
+import torch
+
+from fewshotgan import __version__
+from fewshotgan.cli import adapt, claims, domains, gans, methods, pretrain, proximity, record, sample, tables
+from fewshotgan.cli.arguments import EXIT_STOPPED
+from fewshotgan.files import UserError
+
+EXIT_USER, EXIT_PIPE = 2, 141
+VERBS = (adapt, sample, pretrain, record, tables, claims, proximity, methods, gans, domains)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; a fault of the user's is one sentence on stderr and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that a terminal can't show is no reason to stop
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except UserError as error:
+        print(f"fewshotgan: {error}", file=sys.stderr)
+        return EXIT_USER
+    except BrokenPipeError:
+        return EXIT_PIPE
+    except OSError as error:
+        print(
+            f"fewshotgan: {error.filename or 'a file'}: {error.strerror or error}; give another name or folder.",
+            file=sys.stderr,
+        )
+        return EXIT_USER
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+            print(
+                "fewshotgan: there is not enough memory for this; give fewer images at a time (--batch, --n).",
+                file=sys.stderr,
+            )
+            return EXIT_USER
+        raise
+    except KeyboardInterrupt:
+        print("fewshotgan: stopped.", file=sys.stderr)
+        return EXIT_STOPPED
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(prog="fewshotgan", description="Adapt a pretrained GAN to a few images.")
+    top.add_argument("--version", action="version", version=f"fewshotgan {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for verb in VERBS:
+        verb.add(commands)
+    return top

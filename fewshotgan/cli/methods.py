@@ -1,0 +1,34 @@
+"""`fewshotgan methods`: the methods, or the options of one."""
+
+import argparse
+import dataclasses
+import inspect
+import json
+
+from fewshotgan.cli.arguments import Commands, print_lines
+from fewshotgan.methods import create_method, list_methods
+
+
+def add(commands: Commands) -> None:
+    """Add the verb to the command."""
+    new = commands.add_parser("methods", help="list the methods, or the options of one", description=run.__doc__)
+    new.add_argument("name", nargs="?", help="a method; without one, the list")
+    new.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """List the methods, or one and its options with their defaults."""
+    if options.name is None:
+        print_lines(list_methods())
+        return
+    method = create_method(options.name)
+    print(
+        f"{options.name}: {method.summary} ({method.paper})\n\n{inspect.getdoc(type(method))}\n\noptions, "
+        "as --option NAME=VALUE:"
+    )
+    print(
+        "\n".join(
+            f"  {field.name} (default: {json.dumps(getattr(method, field.name))})"
+            for field in dataclasses.fields(method)
+        )
+    )

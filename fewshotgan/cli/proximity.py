@@ -1,0 +1,26 @@
+"""`fewshotgan proximity`: how far each domain is from a source domain."""
+
+import argparse
+from pathlib import Path
+
+from fewshotgan.bench.pictures import domains_picture
+from fewshotgan.bench.proximity import proximity_table
+from fewshotgan.cli.arguments import Commands
+from fewshotgan.pictures import save_picture
+
+
+def add(commands: Commands) -> None:
+    """Add the verb to the command."""
+    new = commands.add_parser("proximity", help="print how far each domain is from a source domain")
+    new.add_argument("source", nargs="?", default="avatars/personas", help="(default: %(default)s)")
+    new.add_argument(
+        "--picture", type=Path, metavar="FILE", help="also write a PNG with images of each domain, nearest first"
+    )
+    new.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the distances, and draw the domains."""
+    print(proximity_table(options.source))
+    if options.picture:
+        save_picture(domains_picture(options.source), options.picture)

@@ -1,0 +1,77 @@
+"""How general a layer is, without any training: how much of what its filters do is explained by knowing what the image
+is of.
+
+AdaFM's motivation (arXiv 2002.11810, section 1): layers near the image make local patterns that serve all images, those
+far from it make objects. A layer of objects tells classes, or domains, apart; a layer of patterns does not.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fewshotgan.gans import GAN
+from fewshotgan.images import Images
+
+
+def explained(features: Tensor, labels: Tensor) -> float:
+    """Return the share of the variance that the labels explain, 0..1, mean over channels.
+
+    Args:
+        features: (N, C, H, W); a channel's variance is that over all pixels of all images.
+        labels: int64 (N,), at least one image of each.
+    """
+    x = features.double().permute(1, 0, 2, 3).flatten(2)  # (C, N, pixels)
+    means, sizes = (
+        torch.stack([x[:, labels == label].mean(dim=(1, 2)) for label in labels.unique()]),
+        labels.unique(return_counts=True)[1],
+    )
+    between = ((means - x.mean(dim=(1, 2))).square() * sizes[:, None]).sum(dim=0) / len(labels)
+    total = (x - x.mean(dim=(1, 2), keepdim=True)).square().mean(dim=(1, 2))
+    return float((between / total.clamp_min(1e-12)).mean())
+
+
+@torch.no_grad()
+def class_shares(gan: GAN, each: int = 32, seed: int = 0) -> dict[str, float]:
+    """Return what the class explains of each convolution of a class-conditional GP-GAN's generator, from the latents to
+    the image.
+
+    Args:
+        gan: the GAN.
+        each: samples of each class, the same latents for all.
+        seed: of the latents.
+
+    Returns:
+        {"G5 conv0": share, ..., "G2 conv1": share}; groups are counted from the image.
+    """
+    features: list[Tensor] = []
+    labels = torch.arange(gan.classes).repeat_interleave(each)
+    gan.generator(gan.latents(each, seed).repeat(gan.classes, 1), labels=labels, features=features)
+    return _named(dict(reversed(gan.generator.counted().items())), features, labels)
+
+
+@torch.no_grad()
+def domain_shares(gan: GAN, sets: Sequence[Images], each: int = 100) -> dict[str, float]:
+    """Return what the domain explains of each convolution of a GP-GAN's discriminator, from the image to the logit.
+
+    Args:
+        gan: the GAN.
+        sets: real images of several domains.
+        each: images of each.
+
+    Returns:
+        {"D2 conv0": share, ..., "D5 conv1": share}.
+    """
+    features: list[Tensor] = []
+    labels = torch.arange(len(sets)).repeat_interleave(each)
+    gan.discriminator(torch.cat([images.tensor()[:each] for images in sets]), features)
+    return _named(gan.discriminator.counted(), features, labels)
+
+
+def _named(counted: dict[str, list[nn.Module]], features: list[Tensor], labels: Tensor) -> dict[str, float]:
+    """Return the share of each convolution that was tapped, by its group: all of a group but the one at the image,
+    two in each block.
+    """
+    blocks = {name: len(modules[0]) for name, modules in counted.items() if isinstance(modules[0], nn.ModuleList)}
+    names = [f"{name} conv{i}" for name, count in blocks.items() for i in range(2 * count)]
+    return {name: explained(feature, labels) for name, feature in zip(names, features, strict=True)}

@@ -1,0 +1,292 @@
+"""Panels to play with, in the part of ipywidgets that versions 7 and 8 share; each has a static twin for readers
+without one.
+"""
+
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+
+import ipywidgets as widgets
+import torch
+from PIL import Image
+from torch import nn
+
+from fewshotgan.bench import ledger
+from fewshotgan.bench.papers import cell_text
+from fewshotgan.bench.record import SHOWN
+from fewshotgan.bench.table import SEEDS, Column, OwnTable, Row, cell_spec
+from fewshotgan.gans import GAN, load_gan
+from fewshotgan.gans.gan import slerp
+from fewshotgan.images import load_images
+from fewshotgan.lessons.figures import groups_picture
+from fewshotgan.methods import BSA, AdAM
+from fewshotgan.methods.adafm import dialled
+from fewshotgan.pictures import columns, grid, stack
+from fewshotgan.run import Run
+
+
+def panel_picture(
+    run: Run, moment: int = -1, seed: int = 0, truncation: float = 1.0, walk: float = 0.0, samples: int = 6
+) -> Image.Image:
+    """Return what the panel shows: snapshots of the run, fresh samples, and a point on the way to another latent.
+
+    Args:
+        run: an adaptation.
+        moment: index of the snapshot.
+        seed: of the fresh samples.
+        truncation: 1 for none.
+        walk: 0..1, from each latent to that of its neighbour.
+        samples: how many.
+    """
+    gan = run.gan
+    keys = gan.latents(samples + 1, seed)
+    latents = [slerp(keys[i], keys[i + 1], walk) for i in range(samples)]
+    images = gan.render(torch.stack(latents), truncation=truncation)
+    iteration, snapshot = run.snapshots[moment]
+    return stack({
+        f"iteration {iteration}": grid(snapshot[:samples], samples),
+        f"adapted, seed {seed}, truncation {truncation:.1f}, walk {walk:.2f}": grid(images, samples),
+    })  # fmt: skip
+
+
+class AdaptationPanel(widgets.VBox):
+    """Sliders for the moment of the adaptation, the seed, truncation and a walk between latents."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        last = len(run.snapshots) - 1
+        self.moment = widgets.IntSlider(value=last, min=0, max=last, description="moment")
+        self.seed = widgets.IntSlider(value=0, min=0, max=50, description="seed")
+        self.truncation = widgets.FloatSlider(value=1.0, min=0.2, max=1.0, step=0.1, description="truncation")
+        self.walk = widgets.FloatSlider(value=0.0, min=0.0, max=1.0, step=0.05, description="walk")
+        self.picture = widgets.Image(format="png")
+        controls = [self.moment, self.seed, self.truncation, self.walk]
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the picture of the sliders' values."""
+        self.picture.value = _png(
+            panel_picture(self.run, self.moment.value, self.seed.value, self.truncation.value, self.walk.value)
+        )
+
+    def describe(self) -> str:
+        """Return the panel's state in words."""
+        iteration = self.run.snapshots[self.moment.value][0]
+        return f"moment {self.moment.value}: iteration {iteration}; seed {self.seed.value}; walk {self.walk.value:.2f}"
+
+
+def between_picture(method: BSA, first: int = 0, second: int = 1, walk: float = 0.5, steps: int = 7) -> Image.Image:
+    """Return two training images beside what their latents make, the image on the way between the two latents, and the
+    whole way.
+
+    Args:
+        method: BSA, after an adaptation (`run.method`).
+        first, second: numbers of the training images.
+        walk: 0..1, from the first to the second.
+        steps: images of the whole way.
+    """
+    real = method.task.pick(torch.tensor([first, second])).cpu()
+    a, b = method.latents.detach()[[first, second]]
+    between = method.reconstruct(torch.lerp(a, b, walk)[None])
+    shares = torch.linspace(0, 1, steps)[:, None].to(a)
+    rows = torch.cat([real[:1], method.reconstruct(a[None]), between, method.reconstruct(b[None]), real[1:]])
+    title = f"image {first} | its latent | {walk:.2f} of the way | latent of {second} | image {second}"
+    return stack(
+        {title: grid(rows, len(rows)), "the whole way": grid(method.reconstruct(torch.lerp(a, b, shares)), steps)}
+    )
+
+
+class ReconstructionPanel(widgets.VBox):
+    """Sliders for two training images of BSA and the way between their latents."""
+
+    def __init__(self, method: BSA) -> None:
+        self.method = method
+        last = len(method.latents) - 1
+        self.first = widgets.IntSlider(value=0, min=0, max=last, description="from image")
+        self.second = widgets.IntSlider(value=1, min=0, max=last, description="to image")
+        self.walk = widgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.05, description="walk")
+        self.picture = widgets.Image(format="png")
+        controls = [self.first, self.second, self.walk]
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the picture of the sliders' values."""
+        self.picture.value = _png(between_picture(self.method, self.first.value, self.second.value, self.walk.value))
+
+
+def recorded_picture(
+    row: Row, column: Column, metrics: tuple[str, ...] = ("fd_efficientnet", "intra_lpips_efficientnet")
+) -> Image.Image:
+    """Return what the ledger kept of a cell: the source's samples, the few images, the adapted samples of the same
+    latents, and scores.
+    """
+    kept = ledger.samples(cell_spec(row, column, SEEDS[0]))
+    scores = ", ".join(f"{metric} {cell_text(row, column, metric)}" for metric in metrics)
+    rows = {
+        "source GAN": load_gan(column.gan).sample(SHOWN, seed=1),
+        f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_images(
+            column.images, n=column.n
+        ).tensor()[:SHOWN],
+    }
+    title = f"{row}: {scores}"
+    return columns(
+        {**rows, (title if kept is not None else f"{row}: not run"): rows["source GAN"] * 0 if kept is None else kept}
+    )
+
+
+class RecordedPanel(widgets.VBox):
+    """Menus for the method, target, number of shots and AdAM's quantile; shows samples that the ledger kept.
+
+    Args:
+        own: the table whose methods and targets can be chosen.
+        shots, quantiles: what else can be chosen; a run that is not in the ledger says so.
+    """
+
+    def __init__(self, own: OwnTable, shots: tuple[int, ...], quantiles: tuple[int, ...]) -> None:
+        self.rows = own.rows
+        targets = {column.images: column for column in own.columns}
+        self.method = widgets.Dropdown(options=list(own.rows), value=list(own.rows)[1], description="method")
+        self.target = widgets.Dropdown(options=list(targets), description="target")
+        self.shots = widgets.Dropdown(options=shots, value=own.columns[0].n, description="shots")
+        self.quantile = widgets.Dropdown(options=quantiles, value=50, description="quantile")
+        self.gan = own.columns[0].gan
+        self.picture = widgets.Image(format="png")
+        controls = [self.method, self.target, self.shots, self.quantile]
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def chosen(self) -> tuple[Row, Column]:
+        """Return the cell that the menus name; the quantile is AdAM's alone."""
+        row = self.rows[self.method.value]
+        if row.method == "adam" and self.quantile.value != AdAM.quantile:
+            row = replace(row, options=(*row.options, ("quantile", self.quantile.value)))
+        return row, Column("", self.gan, self.target.value, self.shots.value)
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the cell that the menus name."""
+        self.picture.value = _png(recorded_picture(*self.chosen()))
+
+
+def general_part_picture(own: OwnTable, m: int, n: int) -> Image.Image:
+    """Return a general part GmDn of the grid: which groups are frozen, the distance, and the samples that the ledger
+    kept.
+
+    Args:
+        own: the grid, with a row "GmDn" for each, of one column.
+        m, n: groups of G and of D, counted from the image.
+    """
+    (column,) = own.columns
+    general = f"G{m}D{n}"
+    diagram = groups_picture(grouped(load_gan(column.gan), m, n))
+    return stack({f"general part {general}": diagram, "": recorded_picture(own.rows[general], column, own.metrics)})
+
+
+def grouped(gan: GAN, m: int, n: int) -> dict[str, list[tuple[str, str, bool]]]:
+    """Return what `groups_picture` draws of a GP-GAN: its groups from the latents to the image, and from the image
+    to the logit.
+    """
+
+    def box(name: str, modules: Iterable[nn.Module], frozen: bool) -> tuple[str, str, bool]:
+        return name, f"{sum(p.numel() for module in modules for p in module.parameters()):,} numbers", frozen
+
+    boxes = {}
+    for letter, network, general in (("G", gan.generator, m), ("D", gan.discriminator, n)):
+        boxes[letter] = [box(name, modules, i < general) for i, (name, modules) in enumerate(network.counted().items())]
+    g = [*boxes["G"], box("dense", [gan.generator.get_submodule("dense")], False)]
+    d = [*boxes["D"], box("dense", [gan.discriminator.get_submodule("out")], False)]
+    return {"z to G": g[::-1], "image to D": d}
+
+
+class GeneralPartPanel(widgets.VBox):
+    """Sliders for the groups of G and D that are copied and frozen; shows what the ledger holds of that general part.
+
+    Args:
+        own: the grid, as `general_part_picture` wants it.
+        m, n: at which they start.
+    """
+
+    def __init__(self, own: OwnTable, m: int = 3, n: int = 2) -> None:
+        self.own = own
+        most = [max(int(label[at]) for label in own.rows if len(label) == 4) for at in (1, 3)]
+        self.m = widgets.IntSlider(value=m, min=0, max=most[0], description="of G")
+        self.n = widgets.IntSlider(value=n, min=0, max=most[1], description="of D")
+        self.picture = widgets.Image(format="png")
+        for control in (self.m, self.n):
+            control.observe(self.redraw, names="value")
+        super().__init__([self.m, self.n, self.picture])
+        self.redraw()
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the sliders' general part."""
+        self.picture.value = _png(general_part_picture(self.own, self.m.value, self.n.value))
+
+    def describe(self) -> str:
+        """Return the panel's state in words."""
+        network = grouped(load_gan(self.own.columns[0].gan), self.m.value, self.n.value)
+        frozen = [name for boxes in network.values() for name, _, is_frozen in boxes if is_frozen]
+        return f"G{self.m.value}D{self.n.value}: {len(frozen)} groups frozen: {', '.join(sorted(frozen))}"
+
+
+@torch.no_grad()
+def style_picture(
+    adapted: GAN, source: GAN, content: int = 1, style: int = 2, mix_from: int = 0, dial: float = 1.0, samples: int = 8
+) -> Image.Image:
+    """Return a mix of styles of a small head, with the source's filters turned towards the target's.
+
+    Args:
+        adapted: made by AdaFM or SmallHead.
+        source: what it was adapted from.
+        content, style: seeds of the latents that drive the layers before `mix_from`, and those from there on.
+        mix_from: the first of the head's styles that the second latents drive; the first layer of all is the content's
+            always.
+        dial: 0 for the source's filters, 1 for the adapted ones.
+        samples: how many.
+    """
+    gan = dialled(adapted, source, dial)
+    a, b = gan.latents(samples, content), gan.latents(samples, style)
+    mixed = gan.generator(a, mix=b, mix_from=mix_from)
+    rows = {f"content: seed {content}": gan.render(a), f"style: seed {style}": gan.render(b)}
+    return columns({**rows, f"mixed from style {mix_from} on, dial {dial:.2f}": mixed})
+
+
+class StylePanel(widgets.VBox):
+    """Sliders for content, style, where they are mixed, and the dial between the source's filters and the adapted
+    ones.
+    """
+
+    def __init__(self, adapted: GAN, source: GAN) -> None:
+        self.adapted, self.source = adapted, source
+        self.content = widgets.IntSlider(value=1, min=0, max=50, description="content")
+        self.style = widgets.IntSlider(value=2, min=0, max=50, description="style")
+        self.mix_from = widgets.IntSlider(value=0, min=0, max=adapted.generator.n_latents - 1, description="mix from")
+        self.dial = widgets.FloatSlider(value=1.0, min=0.0, max=1.5, step=0.05, description="dial")
+        self.picture = widgets.Image(format="png")
+        controls = [self.content, self.style, self.mix_from, self.dial]
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the picture of the sliders' values."""
+        values = (control.value for control in (self.content, self.style, self.mix_from, self.dial))
+        self.picture.value = _png(style_picture(self.adapted, self.source, *values))
+
+    def describe(self) -> str:
+        """Return the panel's state in words."""
+        styles = f"content {self.content.value}, style {self.style.value} from {self.mix_from.value} on"
+        return f"{styles}, dial {self.dial.value:.2f}"
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
