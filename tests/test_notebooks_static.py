@@ -83,7 +83,8 @@ def test_exercises_are_open_and_their_solutions_folded(path):
     (solved,) = (i for i, cell in enumerate(cells) if "solution" in cell.metadata.get("tags", []))
     questions, solutions = cells[asked], cells[solved]
     assert solved == asked + 1 and CHECK in questions.metadata.tags and CHECK in solutions.metadata.tags
-    open_ones = re.findall(r"^\w+(?:, \w+)* = \.{3}(?:, \.{3})*  # TODO (\d): \S", questions.source, re.MULTILINE)
+    asks = r"^# TODO (\d): \S.*\n(?:# .+\n)*\w+(?:, \w+)* = \.{3}(?:, \.{3})*$"
+    open_ones = re.findall(asks, questions.source, re.MULTILINE)
     numbers = [str(i) for i in range(1, len(open_ones) + 1)]
     assert 2 <= len(open_ones) <= 4 and open_ones == numbers and questions.source.count("# TODO") == len(open_ones)
     assert solutions.source.startswith("# @title Solutions\n") and "hide-input" in solutions.metadata.tags
