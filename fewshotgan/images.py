@@ -39,6 +39,7 @@ TURNS = {  # by EXIF's orientation
 MIXTURES = {  # every domain of the collection but these, which serve as targets
     "avatars/source": ("toon-head", "miniavs", "pixel-art", "thumbs"),
     "fashion/source": ("sandal", "bag"),
+    "fashion/base": ("sandal", "coat", "bag", "dress"),  # two close targets, a distant one, and one for development
 }
 
 

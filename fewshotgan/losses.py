@@ -5,6 +5,8 @@ Papers: Goodfellow et al. 2014 (arXiv 1406.2661), Mescheder et al. 2018 (arXiv 1
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,20 @@ def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 def logistic_generator(fake: Tensor) -> Tensor:
     """Return the generator's non-saturating loss of logits (N, 1) (arXiv 1406.2661, section 3)."""
     return F.softplus(-fake).mean()
+
+
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Return the discriminator's relativistic loss of paired logits, (N, 1) each (R3GAN, arXiv 2501.05441, eq. 2).
+
+    Each real image is judged against one generated image: softplus(-(D(x) - D(G(z)))), the logistic loss of their
+    difference.
+    """
+    return F.softplus(fake - real).mean()
+
+
+def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """Return the generator's relativistic loss of paired logits, (N, 1) each (R3GAN, arXiv 2501.05441, eq. 2)."""
+    return F.softplus(real - fake).mean()
 
 
 def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
@@ -47,3 +63,23 @@ def path_length_penalty(lengths: Tensor, average: Tensor) -> Tensor:
     4).
     """
     return (lengths - average).square().mean()
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """What the two players minimise.
+
+    Attributes:
+        discriminator, generator: scalar functions of the logits of real and generated images, (N, 1) each.
+        paired: whether the generator's loss depends on the real ones.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    paired: bool
+
+
+LOSSES = {
+    "logistic": Adversarial(logistic_discriminator, lambda _, fake: logistic_generator(fake), paired=False),
+    "relativistic": Adversarial(relativistic_discriminator, relativistic_generator, paired=True),
+}

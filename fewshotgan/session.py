@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 
 from fewshotgan.checkpoint import digest
+from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
 from fewshotgan.methods import Method, create_method
 from fewshotgan.pictures import LiveGrid
 from fewshotgan.run import Run, Viewer
-from fewshotgan.train import Loop, choose_device, make_task
+from fewshotgan.train import Loop, make_task
 
 ITERATIONS, BATCH = 500, 8  # unless asked for others: the budget of most tables
 

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from fewshotgan.augment import augmentation
 from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
+from fewshotgan.graphs import Replay
 from fewshotgan.methods.method import Method, Player, Stage, Task
 from fewshotgan.run import CollapseError, Row, Run, Viewer
 
@@ -34,25 +36,6 @@ CHECKPOINT_SECONDS = 60
 LOG_SECONDS = 10  # between the lines of a progress bar that nobody watches
 EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
 EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
-
-
-def choose_device(name: str | torch.device | None) -> torch.device:
-    """Return the device of that name; without one a GPU where there is one, else the CPU.
-
-    Raises:
-        UserError: if there is no such device here.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise UserError(
-            f"The device {str(name)!r} can't be used here ({reason}); leave it out, or name cpu."
-        ) from error
-    return device
 
 
 def make_task(
@@ -86,12 +69,22 @@ class Loop:
     """State of one run; see the module's docstring."""
 
     def __init__(
-        self, method: Method, task: Task, spec: dict, iterations: int, snapshot_every: int, viewer: Viewer | None
+        self,
+        method: Method,
+        task: Task,
+        spec: dict,
+        iterations: int,
+        snapshot_every: int,
+        viewer: Viewer | None,
+        graphs: bool = False,
+        bf16: bool = False,
     ) -> None:
         self.method, self.task, self.spec, self.viewer = method, task, spec, viewer
         self.iterations, self.snapshot_every = iterations, snapshot_every
         self.averages = nn.ModuleDict()
+        self.graphs, self.bf16 = graphs, bf16
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.steps: dict[str, Callable[[], dict[str, Tensor]]] = {}
         self.stage_index = self.stage_iteration = self.iteration = 0
         self.stage_ends: list[dict[str, Tensor]] = []  # an empty one stands for modules that no resumption needs
         self.seconds, self.started = 0.0, time.monotonic()
@@ -187,6 +180,7 @@ class Loop:
         before, self.optimisers = self.optimisers, {}
         for player in stage.players:
             self.optimisers[player.name] = optimiser = make_optimiser(player)
+            self.prepare(player)
             if player.name in before and not stage.restart:
                 old = before[player.name].state
                 optimiser.state.update({p: old[p] for p in player.parameters if p in old})
@@ -216,19 +210,27 @@ class Loop:
 
     def move(self, player: Player) -> dict[str, Tensor]:
         """One optimiser step on the player's terms, and one on each penalty that is due."""
-        self.method.modules.requires_grad_(False)  # no gradient is computed that nobody uses
-        for parameter in player.parameters:
-            parameter.requires_grad_(True)
-        terms = self.minimise(player, player.terms, 1)
-        for penalty in player.penalties:
+        terms = dict(self.steps[player.name]())
+        for index, penalty in enumerate(player.penalties):
             if self.stage_iteration % penalty.every == 0:
-                terms.update(self.minimise(player, penalty.terms, penalty.every))
+                terms.update(self.steps[f"{player.name}/{index}"]())
         return {f"{player.name}/{name}": value.detach() for name, value in terms.items()}
+
+    def prepare(self, player: Player) -> None:
+        """Make the player's steps, on its terms and on each of its penalties; CUDA graphs if so wished."""
+        moves = {player.name: (player.terms, 1)}
+        moves |= {f"{player.name}/{i}": (penalty.terms, penalty.every) for i, penalty in enumerate(player.penalties)}
+        for name, (terms, weight) in moves.items():
+            step = partial(self.minimise, player, terms, weight)
+            self.steps[name] = Replay(step, self.task.rng) if self.graphs else step
 
     def minimise(self, player: Player, evaluate: Callable[[], dict[str, Tensor]], weight: float) -> dict[str, Tensor]:
         """Step down the sum of the terms."""
+        self.method.modules.requires_grad_(False)  # no gradient is computed that nobody uses
+        for parameter in player.parameters:
+            parameter.requires_grad_(True)
         optimiser = self.optimisers[player.name]
-        with parametrize.cached():  # an adapted weight that serves twice is computed once
+        with parametrize.cached(), self.autocast():  # an adapted weight that serves twice is computed once
             terms = evaluate()
         optimiser.zero_grad(set_to_none=True)
         (sum(terms.values()) * weight).backward()
@@ -236,6 +238,12 @@ class Loop:
         if player.after_step:
             player.after_step()
         return terms
+
+    def autocast(self) -> torch.autocast:
+        """Return the precision in which terms are computed; without a cache of weights, which a graph could not
+        renew.
+        """
+        return torch.autocast(self.task.rng.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
     @torch.no_grad()
     def average(self) -> None:
@@ -245,8 +253,7 @@ class Loop:
         keep = 0.5 ** (self.task.batch / half_life)
         for name, module in self.averages.items():
             live = self.method.modules[name]
-            for mean, parameter in zip(module.parameters(), live.parameters(), strict=True):
-                mean.lerp_(parameter, 1 - keep)
+            torch._foreach_lerp_(list(module.parameters()), list(live.parameters()), 1 - keep)
             for buffer, source in zip(module.buffers(), live.buffers(), strict=True):
                 # statistics of averaged weights are closer to the averaged than to the last ones
                 buffer.lerp_(source, 1 - keep) if buffer.is_floating_point() else buffer.copy_(source)
@@ -386,4 +393,7 @@ def make_optimiser(player: Player) -> torch.optim.Adam:
     for penalty in player.penalties:
         ratio *= penalty.every / (penalty.every + 1)
     betas = (player.betas[0] ** ratio, player.betas[1] ** ratio)
-    return torch.optim.Adam(player.parameters, lr=player.learning_rate * ratio, betas=betas, eps=1e-8, fused=True)
+    on_gpu = player.parameters[0].is_cuda
+    return torch.optim.Adam(
+        player.parameters, lr=player.learning_rate * ratio, betas=betas, eps=1e-8, fused=True, capturable=on_gpu
+    )

@@ -19,6 +19,14 @@ def test_logistic_losses():
     )
 
 
+def test_relativistic_losses_compare_each_real_image_with_a_generated_one():
+    real, fake = torch.tensor([[0.5], [2.0]]), torch.tensor([[-1.0], [3.0]])
+    wanted = (math.log(1 + math.exp(-1.5)) + math.log(1 + math.exp(1.0))) / 2
+    assert torch.isclose(losses.relativistic_discriminator(real, fake), torch.tensor(wanted))
+    wanted = (math.log(1 + math.exp(1.5)) + math.log(1 + math.exp(-1.0))) / 2
+    assert torch.isclose(losses.relativistic_generator(real, fake), torch.tensor(wanted))
+
+
 def test_r1_has_no_half_and_averages_over_the_batch():
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(2, 1, 1, 2).requires_grad_()
     assert torch.isclose(losses.r1_penalty(x.square().sum(dim=(1, 2, 3)), x), torch.tensor((4 + 16 + 36 + 64) / 2))

@@ -12,6 +12,11 @@ from fewshotgan.bench.recipes import RECIPES, Recipe
 from fewshotgan.files import UserError
 
 
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch):
+    monkeypatch.setattr(pretrain, "MEASURED", 12)
+
+
 @pytest.fixture
 def recipe(monkeypatch):
     recipe = Recipe("tiny", "avatars/thumbs", CONFIG, thousands=1, batch=50, options={"r1_gamma": 0.1})
@@ -24,13 +29,41 @@ def test_it_stops_by_itself_and_resumes_to_the_bit(recipe, tmp_path):
     whole = pretrain.pretrain("tiny", tmp_path / "whole", **options)
     part = pretrain.pretrain("tiny", tmp_path / "parts", minutes=0.0, **options)
     assert whole.finished and not part.finished
-    first = load_gan(tmp_path / "parts" / "tiny.safetensors")
-    assert 0 < first.card["images_seen"] < 1000
-    pretrain.pretrain("tiny", tmp_path / "parts", **options)
-    last = load_gan(tmp_path / "parts" / "tiny.safetensors")
+    assert 0 < load_gan(tmp_path / "parts" / "tiny.safetensors").card["images_seen"] < 1000
+    last = pretrain.pretrain("tiny", tmp_path / "parts", **options).gan
     assert last.card["images_seen"] == 1000 and last.card["data"] == {"domain": "avatars/thumbs", "training_images": 60}
     assert torch.equal(last.sample(4), whole.gan.sample(4))
     assert last.card["recipe"]["r1_gamma"] == 0.1 and last.card["recipe"]["batch"] == 50
+
+
+def test_a_gan_grows_and_resumes_to_the_bit_from_any_phase(monkeypatch, tmp_path):
+    options = {"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0}
+    config = {**CONFIG, "generator": {**CONFIG["generator"], "noise": False}}
+    monkeypatch.setitem(RECIPES, "grown", Recipe("grown", "x", config, 2, 50, growing=((8, 1),), options=options))
+    given = {"images": noise_images(60), "progress": False}
+    whole = pretrain.pretrain("grown", tmp_path / "whole", **given)
+    sides = []
+    for _ in range(100):
+        part = pretrain.pretrain("grown", tmp_path / "parts", minutes=0.0, **given)
+        sides.append(part.gan.resolution)
+        if part.finished and sides[-1] == 16:
+            break
+    assert set(sides) == {8, 16} and sides == sorted(sides)
+    assert torch.equal(part.gan.sample(4), whole.gan.sample(4))
+    assert part.gan.card["images_seen"] == 2000 and part.gan.config == config
+    resolutions = [point["resolution"] for point in part.gan.card["curve"]]
+    assert resolutions[0] == 8 and resolutions[-1] == 16
+
+
+def test_the_best_of_the_curve_is_kept_and_not_the_newest(recipe, tmp_path, monkeypatch):
+    distances = iter([5.0, 3.0, 4.0, 6.0])
+    monkeypatch.setattr(pretrain, "frechet_distance", lambda *_: next(distances))
+    monkeypatch.setattr(pretrain, "SNAPSHOTS", 3)
+    monkeypatch.setattr(pretrain, "LONGEST", 6)
+    run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), progress=False)
+    seen = [(point["images"], point["fd_efficientnet"]) for point in run.gan.card["curve"]]
+    assert seen == [(300, 5.0), (600, 3.0), (900, 4.0), (1000, 6.0)]
+    assert load_gan(tmp_path / "tiny.safetensors").card["images_seen"] == 600
 
 
 def test_a_start_counts_and_is_part_of_the_run(recipe, tmp_path):

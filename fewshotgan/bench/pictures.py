@@ -1,5 +1,8 @@
 """Pictures of what the bench measures."""
 
+import io
+from collections.abc import Mapping, Sequence
+
 from PIL import Image
 
 from fewshotgan.bench.proximity import proximity
@@ -15,3 +18,28 @@ def domains_picture(source: str = "avatars/personas", each: int = 8) -> Image.Im
     for row in proximity(source):
         rows[f"{row.domain}: {row.distance:.0f}, {row.verdict}"] = load_images(row.domain, n=each).tensor()
     return columns(rows, zoom=1)
+
+
+def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], bar: float) -> Image.Image:
+    """Return the curve of a source GAN as a picture.
+
+    Args:
+        lines: {label: (images seen, distance)}.
+        bar: the distance that a good source stays below.
+    """
+    from matplotlib import pyplot
+
+    with pyplot.rc_context({"font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False}):
+        figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+        for label, (images, distance) in lines.items():
+            axes.plot(images, distance, marker="o", markersize=3, label=label)
+        axes.axhline(bar, color="grey", linestyle="--", linewidth=1, label=f"bar, {bar:.0f}")
+        axes.set(xscale="log", yscale="log", xlabel="images seen", ylabel="fd_efficientnet to training images")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.grid(alpha=0.25, which="both")
+        axes.legend(frameon=False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=96)
+        pyplot.close(figure)
+    return Image.open(buffer)

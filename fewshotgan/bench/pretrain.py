@@ -1,35 +1,85 @@
-"""Follow a recipe of a source GAN, and publish what comes of it.
+"""Pretraining: follow the recipe of a source GAN, measure its curve, keep the best, publish it with its card.
 
-`fewshotgan pretrain RECIPE --minutes 9` goes on from where the last call stopped, writes `checkpoint.pt` every minute
-and the GAN with its card at the end of each call: run it again until it says that it is done. `--start GAN` begins with
-the weights of a GAN that was published earlier, whose images then count as seen.
+`fewshotgan pretrain RECIPE --minutes 9` goes on from where the last call stopped: run it again until it says that it is
+done. `--start GAN` begins with the weights of a published GAN, whose images then count as seen.
 """
 
 import datetime
+import json
+import math
 import platform
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from fewshotgan.bench import proximity
-from fewshotgan.bench.recipes import RECIPES, Recipe
+from fewshotgan.bench.pictures import curve_picture
+from fewshotgan.bench.recipes import FAMILY_NAMES, RECIPES, Phase, Recipe
 from fewshotgan.checkpoint import digest
+from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, atomic_write, check_folder
 from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.growing import grow
 from fewshotgan.images import Images, load_images
 from fewshotgan.methods import Conditional, TransferGAN
+from fewshotgan.metrics import features, frechet_distance, real_features
 from fewshotgan.pictures import grid, light, save_picture
 from fewshotgan.run import Run, Viewer
-from fewshotgan.train import Loop, choose_device, make_task
+from fewshotgan.train import Loop, make_task
 
-FAMILY_NAMES = {
-    "stylegan2": "StyleGAN2",
-    "progan": "ProGAN",
-    "sngan": "SNGAN",
-    "wgan_resnet": "WGAN-GP's residual GAN",
-    "gp_resnet": "GP-GAN",
-}
+MEASURED = 1000  # samples, and training images, of each point of a curve
+SPACING = 1.1  # images seen at a point of a curve over those at the point before: even on a logarithmic axis
+SNAPSHOTS = 50  # of a phase, at most, unless
+LONGEST = 1000  # iterations lie between two
+
+
+class Curve:
+    """Distance to training images against images seen, kept in a file.
+
+    Attributes:
+        points: [{"images", "resolution", "fd_efficientnet", "seconds"}], in order of images seen.
+    """
+
+    def __init__(self, path: Path, images: Images, before: list[dict[str, Any]]) -> None:
+        self.path, self.resolution = path, images.resolution
+        chosen = np.random.default_rng(0).permutation(len(images))[:MEASURED]
+        self.real = real_features(Images(images.pixels[chosen], images.name), "efficientnet")
+        self.points: list[dict[str, Any]] = (
+            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else list(before)
+        )
+
+    @property
+    def last(self) -> int:
+        """Images seen at the last point."""
+        return self.points[-1]["images"] if self.points else 0
+
+    def seconds(self, seen: int, otherwise: int) -> int:
+        """Return the seconds of training at the last point of at most so many images seen."""
+        return max((point["seconds"] for point in self.points if point["images"] <= seen), default=otherwise)
+
+    def measure(self, gan: GAN, seen: int, seconds: float) -> bool:
+        """Add a point; return whether it is the lowest of its resolution."""
+        distance = frechet_distance(self.real, features(gan.sample(MEASURED), "efficientnet"))
+        self.points = [
+            point for point in self.points if point["images"] < seen
+        ]  # later ones are of a run that was killed
+        before = [point["fd_efficientnet"] for point in self.points if point["resolution"] == self.resolution]
+        point = {
+            "images": seen,
+            "resolution": self.resolution,
+            "fd_efficientnet": round(distance, 1),
+            "seconds": round(seconds),
+        }
+        self.points.append(point)
+        with atomic_write(self.path) as temporary:
+            temporary.write_text(json.dumps(self.points), encoding="utf-8")
+        return distance < min(before, default=math.inf)
 
 
 def pretrain(
@@ -40,80 +90,182 @@ def pretrain(
     minutes: float | None = None,
     thousands: int | None = None,
     start: GAN | None = None,
+    batch: int | None = None,
     seed: int = 0,
     device: str | None = None,
+    bf16: bool = False,
     progress: bool = True,
     viewer: Viewer | None = None,
 ) -> Run:
-    """Follow a recipe, or go on following it; write `<name>.safetensors` into `out`.
+    """Follow a recipe, or go on following it; write the best GAN so far as `<name>.safetensors` into `out`.
+
+    Beside it lie `checkpoint-<resolution>.pt`, from which the next call goes on, and `curve.json`. The best GAN is that
+    of the curve's lowest point at full resolution.
 
     Args:
         name: of the recipe.
-        out: folder of the checkpoint and the GAN.
+        out: folder of the checkpoints, the curve and the GAN.
         images: more images of the recipe's domain than the project ships (the renderer beside the data makes them).
         minutes: stop after so long, resumably.
         thousands: of images to see in all; the recipe's number by default.
-        start: a GAN with the recipe's networks to begin with, instead of fresh weights; its card tells what it has
-            seen.
+        start: a GAN with the recipe's networks to begin with; its card says how many images it has seen.
+        batch: images per step; the recipe's by default, more to fill a GPU.
         seed: of everything random.
-        device: a GPU where there is one by default.
+        device: a GPU where there is one by default; a GPU replays its steps as CUDA graphs.
+        bf16: compute the losses in bfloat16 where autocast holds it safe.
         progress: show a progress bar.
         viewer: called with (iteration, images) at each snapshot.
 
+    Returns:
+        The run of the last phase; its GAN is the newest, which is not always the best.
+
     Raises:
-        UserError: if there is no such recipe, `start` has other networks, or images lack the labels of
-            class-conditional ones.
+        UserError: if there is no such recipe, `start` has other networks, or images lack the labels that a
+            class-conditional source needs.
     """
     if name not in RECIPES:
         raise UserError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
-    if start is not None and start.config != recipe.config:
-        raise UserError(
-            f"{start.name} has other networks than the recipe {name}; leave out --start, "
-            "or start with a GAN of that recipe."
-        )
-    if start is not None and not {"images_seen", "seconds", "recipe"} <= start.card.keys():
-        raise UserError(
-            f"{start.name} was not made by pretraining: its card does not say how many images it has seen; "
-            "start with another."
-        )
-    images = images or load_images(recipe.images)
-    place = choose_device(device)
-    source = start or GAN.create(recipe.config, recipe.name, seed=seed)
-    before = {key: start.card[key] for key in ("images_seen", "seconds", "recipe")} if start else {}
-    seen = before.get("images_seen", 0)
-    iterations = ((recipe.thousands if thousands is None else thousands) * 1000 - seen) // recipe.batch
-    if iterations < 1:
-        raise UserError(f"{source.name} has seen {seen} images; ask for more than that with --thousands.")
+    recipe = replace(
+        recipe, batch=batch or recipe.batch, thousands=recipe.thousands if thousands is None else thousands
+    )
+    seen = check_start(start, recipe) if start else 0
+    if recipe.thousands * 1000 - seen < recipe.batch:
+        raise UserError(f"{recipe.name} has seen {seen} images; ask for more than that with --thousands.")
     check_folder(out)
-    loop = make_loop(recipe, source, images, iterations, seed, place, viewer)
-    if start:
-        loop.spec["digests"]["start"] = digest(start.weights())
-    run = loop.run(Path(out) / "checkpoint.pt", minutes, progress)
-    run.gan.name = recipe.name
-    run.gan.card = card(recipe, run, images, seen + loop.iteration * recipe.batch, place)
-    if start:
-        run.gan.card |= {"started_from": before, "seconds": run.gan.card["seconds"] + before["seconds"]}
-    run.gan.save(Path(out) / f"{recipe.name}.safetensors")
-    return run
+    training = Pretraining(
+        recipe, images or load_images(recipe.images), Path(out), start, seed, choose_device(device), bf16, viewer
+    )
+    return training.run(minutes, progress)
 
 
-def make_loop(
-    recipe: Recipe, source: GAN, images: Images, iterations: int, seed: int, device: torch.device, viewer: Viewer | None
-) -> Loop:
-    """Return the training loop of a recipe; the budget is not part of its spec, so that it may be extended."""
-    method = (Conditional if source.classes else TransferGAN)(**recipe.options)
-    task = make_task(source, images.pixels, recipe.batch, seed, recipe.augment, device, images.labels)
-    method.build(task)
-    spec = {
-        "recipe": recipe.name,
-        "config": recipe.config,
-        "batch": recipe.batch,
-        "seed": seed,
-        "options": method.options(),
-    }
-    spec["digests"] = {"images": digest([images.pixels])}
-    return Loop(method, task, spec, iterations, 1000, viewer)
+class Pretraining:
+    """A recipe on its way through its phases; see `pretrain` for the arguments."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: Images,
+        out: Path,
+        start: GAN | None,
+        seed: int,
+        device: torch.device,
+        bf16: bool,
+        viewer: Viewer | None,
+    ) -> None:
+        self.recipe, self.images, self.out, self.start = recipe, images, out, start
+        self.seed, self.device, self.bf16, self.viewer = seed, device, bf16, viewer
+        self.begun_with = (
+            {key: start.card[key] for key in ("images_seen", "seconds", "recipe", "curve") if key in start.card}
+            if start
+            else {}
+        )
+        self.seen = self.begun_with.get("images_seen", 0)  # before the phase
+
+    def run(self, minutes: float | None, progress: bool) -> Run:
+        """Train the phases that are left, until time or the user says stop."""
+        phases = self.recipe.phases()[-1:] if self.start else self.recipe.phases()
+        reached = max((i for i, phase in enumerate(phases) if self.checkpoint(phase).is_file()), default=0)
+        end, gan = time.monotonic() + 60 * minutes if minutes is not None else None, self.start
+        for index, phase in enumerate(phases):
+            iterations = (phase.until - self.seen) // self.recipe.batch
+            if index >= reached:
+                run = self.train(
+                    phase, iterations, gan, None if end is None else max(0.0, (end - time.monotonic()) / 60), progress
+                )
+                if not run.finished:
+                    break
+                gan = run.gan
+            self.seen += iterations * self.recipe.batch
+        return run
+
+    def train(self, phase: Phase, iterations: int, gan: GAN | None, minutes: float | None, progress: bool) -> Run:
+        """Train one phase, from fresh weights, or from those of the phase before."""
+        images = shrunk(self.images, phase.resolution)
+        source = GAN.create(phase.config, self.recipe.name, self.seed)
+        if gan is not None:
+            source = gan if gan.config == phase.config else grow(gan, phase.config, self.seed)
+        method = (Conditional if source.classes else TransferGAN)(**self.recipe.options)
+        task = make_task(
+            source, images.pixels, self.recipe.batch, self.seed, self.recipe.augment, self.device, images.labels
+        )
+        method.build(task)
+        digests = {"images": digest([images.pixels])} | ({"start": digest(self.start.weights())} if self.start else {})
+        spec = {"recipe": self.recipe.name, "config": phase.config, "batch": self.recipe.batch, "seed": self.seed}
+        spec |= {
+            "options": method.options(),
+            "digests": digests,
+        }  # the budget is no part of it, so that it may be extended
+        every = max(1, min(LONGEST, iterations), iterations // SNAPSHOTS)
+        graphs = self.device.type == "cuda"
+        loop = Loop(method, task, spec, iterations, every, None, graphs=graphs, bf16=self.bf16)
+        curve = Curve(self.out / "curve.json", images, self.begun_with.get("curve", []))
+        loop.viewer = lambda iteration, samples: self.look(loop, curve, iteration, samples)
+        run = loop.run(self.checkpoint(phase), minutes, progress)
+        if self.images_seen(loop) > curve.last:
+            self.measure(loop, curve)
+        run.gan = self.described(run.gan, loop, curve)
+        return run
+
+    def look(self, loop: Loop, curve: Curve, iteration: int, samples: Tensor) -> None:
+        """Show a snapshot, and add a point to the curve if it is time."""
+        if self.viewer:
+            self.viewer(iteration, samples)
+        if self.images_seen(loop) >= SPACING * curve.last and self.images_seen(loop):
+            self.measure(loop, curve)
+
+    def measure(self, loop: Loop, curve: Curve) -> None:
+        """Add a point to the curve; write the GAN if it is the best at full resolution."""
+        best = curve.measure(loop.gan(), self.images_seen(loop), self.elapsed(loop, curve))
+        if best and curve.resolution == self.recipe.resolution:
+            gan = self.described(loop.gan().copy().to("cpu").refresh(), loop, curve)
+            gan.save(self.out / f"{gan.name}.safetensors")
+
+    def described(self, gan: GAN, loop: Loop, curve: Curve) -> GAN:
+        """Give a GAN of this loop its name and its card."""
+        options, seconds = loop.spec["options"], self.elapsed(loop, curve)
+        gan.name = self.recipe.name
+        gan.card = card(self.recipe, gan, options, self.images, self.images_seen(loop), seconds, self.device)
+        gan.card |= {"curve": curve.points} | ({"started_from": self.begun_with} if self.start else {})
+        return gan
+
+    def elapsed(self, loop: Loop, curve: Curve) -> float:
+        """Seconds of training up to now, over all phases and starts."""
+        return curve.seconds(self.seen, self.begun_with.get("seconds", 0)) + loop.elapsed()
+
+    def images_seen(self, loop: Loop) -> int:
+        """Images seen up to now, over all phases and starts."""
+        return self.seen + loop.iteration * self.recipe.batch
+
+    def checkpoint(self, phase: Phase) -> Path:
+        """Where a phase is kept."""
+        return self.out / f"checkpoint-{phase.resolution}.pt"
+
+
+def check_start(start: GAN, recipe: Recipe) -> int:
+    """Return how many images a GAN to begin with has seen.
+
+    Raises:
+        UserError: if it has other networks than the recipe, or its card does not say.
+    """
+    if start.config != recipe.config:
+        raise UserError(
+            f"{start.name} has other networks than the recipe {recipe.name}; leave out --start, or start with its GAN."
+        )
+    if not {"images_seen", "seconds", "recipe"} <= start.card.keys():
+        raise UserError(
+            f"{start.name} was not made by pretraining: its card doesn't say how many images it has seen; take another."
+        )
+    return start.card["images_seen"]
+
+
+def shrunk(images: Images, resolution: int) -> Images:
+    """Return images averaged down to a resolution that divides theirs."""
+    factor = images.resolution // resolution
+    if factor == 1:
+        return images
+    parts = [F.avg_pool2d(part.float(), factor).round().to(torch.uint8) for part in images.pixels.split(1000)]
+    return replace(images, pixels=torch.cat(parts))
 
 
 def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
@@ -135,36 +287,53 @@ def write_card(gan: GAN, folder: Path) -> None:
     """Write the page and the samples of a GAN that has been measured."""
     quality = gan.card["quality"]
     save_picture(light(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution)), folder / f"{gan.name}.png")
+    curve = gan.card.get("curve", [])
+    if curve:
+        sides = sorted({point["resolution"] for point in curve})
+        rows = {f"{side} pixels": [point for point in curve if point["resolution"] == side] for side in sides}
+        lines = {name: ([p["images"] for p in row], [p["fd_efficientnet"] for p in row]) for name, row in rows.items()}
+        save_picture(
+            curve_picture(lines, quality["bar"] * quality["closest_distance"]), folder / f"{gan.name}-curve.png"
+        )
     verdict = "meets" if quality["meets_bar"] else "**misses**"
     rows = "\n".join(
-        f"| {key.replace('_', ' ')} | {value} |" for key, value in gan.card.items() if key not in ("summary", "quality")
+        f"| {key.replace('_', ' ')} | {value} |"
+        for key, value in gan.card.items()
+        if key not in ("summary", "quality", "curve")
     )
     page = (
         f"# {gan.name}\n\n{gan.card['summary']}. Generator (moving average) and discriminator.\n\n"
         f"![samples, seed 0, not chosen]({gan.name}.png)\n\n| | |\n| --- | --- |\n{rows}\n"
         f"| fd_efficientnet to held-out real images | {quality['fd_efficientnet']} |\n"
         f"| closest other domain | {quality['closest']}, {quality['closest_distance']} |\n\n"
-        f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']} (evaluation protocol "
-        f"{quality['protocol']}).\n"
+        f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']} "
+        f"(evaluation protocol {quality['protocol']}).\n"
     )
+    if curve:
+        page += f"\n![distance to training images against images seen]({gan.name}-curve.png)\n"
     with atomic_write(folder / f"{gan.name}.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def card(recipe: Recipe, run: Run, images: Images, seen: int, device: torch.device) -> dict[str, Any]:
+def card(
+    recipe: Recipe,
+    gan: GAN,
+    options: dict[str, object],
+    images: Images,
+    seen: int,
+    seconds: float,
+    device: torch.device,
+) -> dict[str, Any]:
     """Return the model card, as it stands before any evaluation."""
     family = FAMILY_NAMES[recipe.config["family"]]
-    size = (
-        sum(p.numel() for p in run.gan.generator.parameters()),
-        sum(p.numel() for p in run.gan.discriminator.parameters()),
-    )
+    size = [sum(p.numel() for p in network.parameters()) for network in (gan.generator, gan.discriminator)]
     return {
-        "summary": f"{family}, {run.gan.resolution} pixels, {images.name}, {seen / 1000:.0f} thousand images seen",
+        "summary": f"{family}, {gan.resolution} pixels, {images.name}, {seen / 1000:.0f} thousand images seen",
         "data": {"domain": recipe.images, "training_images": len(images)},
         "images_seen": seen,
-        "recipe": {"batch": recipe.batch, "augment": recipe.augment, **run.spec["options"]},
+        "recipe": {"batch": recipe.batch, "augment": recipe.augment, "growing": recipe.growing, **options},
         "parameters": {"generator": size[0], "discriminator": size[1]},
-        "seconds": round(run.seconds),
+        "seconds": round(seconds),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU ({platform.machine()})",
         "torch": torch.__version__,
         "date": datetime.date.today().isoformat(),

@@ -1,7 +1,21 @@
 """Recipes of the shipped source GANs: networks, images and training of each."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A span of training at one resolution: the networks, and how many images are seen by its end."""
+
+    config: dict[str, Any]
+    until: int
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self.config["generator"]["resolution"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +28,8 @@ class Recipe:
         config: the networks.
         thousands: of images seen in all.
         batch: images per step.
+        growing: phases before the last, each as (resolution, thousands of images seen by its end); only a StyleGAN2
+            grows.
         options: of the training, as in `TransferGAN`, or `Conditional` where the networks have classes.
     """
 
@@ -22,8 +38,37 @@ class Recipe:
     config: dict[str, Any]
     thousands: int
     batch: int = 16
+    growing: tuple[tuple[int, int], ...] = ()
     augment: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self.config["generator"]["resolution"]
+
+    def phases(self) -> list[Phase]:
+        """Return the phases of training, the last one at full resolution."""
+        early = [Phase(smaller(self.config, side), thousands * 1000) for side, thousands in self.growing]
+        return [*early, Phase(self.config, self.thousands * 1000)]
+
+
+def smaller(config: dict[str, Any], resolution: int) -> dict[str, Any]:
+    """Return the configuration of a StyleGAN2 of lower resolution, as wide as this one at each that both have."""
+    config = deepcopy(config)
+    for sizes in (config["generator"], config["discriminator"]):
+        sizes["top"] = min(sizes["top"] * sizes["resolution"] // resolution, sizes["maximum"])
+        sizes["resolution"] = resolution
+    return config
+
+
+FAMILY_NAMES = {
+    "stylegan2": "StyleGAN2",
+    "progan": "ProGAN",
+    "sngan": "SNGAN",
+    "wgan_resnet": "WGAN-GP's residual GAN",
+    "gp_resnet": "GP-GAN",
+}
 
 
 def networks(
@@ -60,17 +105,17 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "avatars-stylegan2",
             "avatars/personas",
-            networks("stylegan2", 64, 3, top=16),
-            thousands=3000,
-            # D wins clearly: 47,000 images after the shipped ones gained what 5,000 more then did with 2
-            options={"r1_gamma": 0.3},
+            networks("stylegan2", 64, 3, top=32),
+            thousands=10_000,
+            growing=((32, 400),),
+            options={"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0},
         ),
         Recipe(
             "fashion-stylegan2",
-            "fashion/source",
+            "fashion/base",
             networks("stylegan2", 32, 1, top=32),
             thousands=3000,
-            options={"r1_gamma": 0.1},
+            options={"loss": "relativistic", "r1_gamma": 0.3, "r2_gamma": 0.3},
         ),
         Recipe(
             "avatars-progan",

@@ -17,13 +17,7 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import EqualConv2d
-from fewshotgan.losses import (
-    logistic_discriminator,
-    logistic_generator,
-    path_length_penalty,
-    path_lengths,
-    r1_penalty,
-)
+from fewshotgan.losses import LOSSES, path_length_penalty, path_lengths, r1_penalty
 from fewshotgan.methods.method import Method, Penalty, Player, Stage, Task, Terms
 
 
@@ -34,8 +28,11 @@ class TransferGAN(Method):
     Args:
         learning_rate: of both networks' Adam; by default 0.002, StyleGAN2's, where weights are equalised, a quarter of
             it elsewhere.
+        loss: "logistic", or "relativistic" (R3GAN, arXiv 2501.05441), which judges each real image against a generated
+            one.
         r1_gamma: weight of R1 (the penalty is gamma / 2 |grad|^2); by default 10 at 256 pixels, falling with the area.
-        r1_every: R1 is paid every so many iterations.
+        r2_gamma: weight of R2, the same penalty on generated images.
+        r1_every: R1 and R2 are paid every so many iterations.
         path_length: weight of path-length regularisation, 0 for none (2 in the official code).
         path_length_every: its interval.
         mixing: probability of style mixing (0.9 in the official code at large resolutions).
@@ -46,7 +43,9 @@ class TransferGAN(Method):
     summary = "fine-tune all of G and D from the pretrained source"
 
     learning_rate: float | None = None
+    loss: str = "logistic"
     r1_gamma: float | None = None
+    r2_gamma: float = 0.0
     r1_every: int = 16
     path_length: float = 0.0
     path_length_every: int = 4
@@ -119,11 +118,17 @@ class TransferGAN(Method):
         fake = self.fakes()
         logits = self.judge(self.task.augmented(self.real()))
         self.task.augment.update(logits.detach())
-        return {"logistic": logistic_discriminator(logits, self.judge(self.task.augmented(fake)))}
+        return {self.loss: LOSSES[self.loss].discriminator(logits, self.judge(self.task.augmented(fake)))}
 
     def generator_terms(self) -> Terms:
-        """Non-saturating loss of augmented generated images."""
-        return {"logistic": logistic_generator(self.judge(self.task.augmented(self.generate())))}
+        """Generator's loss of augmented generated images, beside real ones where the loss compares them."""
+        fake = self.judge(self.task.augmented(self.generate()))
+        return {self.loss: LOSSES[self.loss].generator(self.real_logits() if LOSSES[self.loss].paired else fake, fake)}
+
+    @torch.no_grad()
+    def real_logits(self) -> Tensor:
+        """Return logits (batch, 1) of augmented real images, without a gradient."""
+        return self.judge(self.task.augmented(self.real()))
 
     @torch.no_grad()
     def fakes(self) -> Tensor:
@@ -143,9 +148,14 @@ class TransferGAN(Method):
         return self.discriminator(x)
 
     def r1(self) -> Terms:
-        """R1 of the real images as the discriminator sees them."""
-        real = self.task.augmented(self.real()).detach().requires_grad_()
-        return {"r1": r1_penalty(self.judge(real), real) * (self.r1_gamma / 2)}
+        """R1 of the real images as the discriminator sees them, and R2 of generated ones."""
+        terms = {"r1": self.penalty(self.real()) * (self.r1_gamma / 2)}
+        return terms | ({"r2": self.penalty(self.fakes()) * (self.r2_gamma / 2)} if self.r2_gamma else {})
+
+    def penalty(self, x: Tensor) -> Tensor:
+        """Return the gradient penalty of images (N, C, H, W), augmented."""
+        x = self.task.augmented(x).detach().requires_grad_()
+        return r1_penalty(self.judge(x), x)
 
     def path(self) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""

@@ -1,0 +1,44 @@
+"""Progressive growing: a larger GAN begins with what a smaller one has learned (ProGAN, arXiv 1710.10196, section 2).
+
+Differs: ProGAN fades a new block in; here the new block's projection to the image begins at zero, so that G first draws
+what the smaller GAN drew, and D's new blocks begin fresh. What trains, and what ships, is a plain StyleGAN2.
+"""
+
+from typing import Any
+
+import torch
+
+from fewshotgan.files import UserError
+from fewshotgan.gans.gan import GAN
+
+
+@torch.no_grad()
+def grow(gan: GAN, config: dict[str, Any], seed: int = 0) -> GAN:
+    """Return a GAN of another configuration whose layers of the same name and shape have this one's weights.
+
+    Args:
+        gan: a StyleGAN2 of lower resolution.
+        config: of the GAN to make: the same widths at the resolutions that both have.
+        seed: of the layers that are new; projections to the image among them are zero.
+
+    Raises:
+        UserError: if the GAN is no StyleGAN2, or a layer that both have differs in shape.
+    """
+    if gan.config["family"] != "stylegan2" or config["family"] != "stylegan2":
+        raise UserError(
+            f"{gan.name} can't grow: it is no StyleGAN2, which adds up its images; train it at full resolution."
+        )
+    grown = GAN.create(config, gan.name, seed).to(gan.device)
+    for old, new in ((gan.generator, grown.generator), (gan.discriminator, grown.discriminator)):
+        known, tensors = old.state_dict(), new.state_dict()
+        kept = {key: value for key, value in known.items() if key in tensors and not key.startswith("from_image")}
+        for key, value in kept.items():
+            if value.shape != tensors[key].shape:
+                sizes = f"{tuple(value.shape)}, not {tuple(tensors[key].shape)}"
+                raise UserError(f"{gan.name} can't grow: {key} is {sizes}; keep the widths that both have.")
+        new.load_state_dict(tensors | kept)
+    for side in grown.generator.blocks.keys() - gan.generator.blocks.keys():
+        projection = grown.generator.blocks[side].to_image
+        projection.conv.weight.zero_()
+        projection.bias.zero_()
+    return grown
