@@ -6,7 +6,7 @@ the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, mini
 """
 
 import math
-from collections.abc import Callable, ItemsView, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -46,6 +46,16 @@ class Stack(nn.ModuleDict, Generic[Block]):
         def __getitem__(self, key: str) -> Block: ...
         def values(self) -> ValuesView[Block]: ...  # noqa: D102
         def items(self) -> ItemsView[str, Block]: ...  # noqa: D102
+
+
+class Row(nn.ModuleList, Generic[Block]):
+    """Modules of one class in a row, as `Stack` has them by name."""
+
+    if TYPE_CHECKING:
+        __call__: Callable[..., Tensor]
+
+        def __getitem__(self, index: int) -> Block: ...  # type: ignore[override]  # of a slice nobody asks
+        def __iter__(self) -> Iterator[Block]: ...
 
 
 class EqualLinear(Layer):

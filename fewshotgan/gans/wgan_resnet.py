@@ -73,7 +73,8 @@ class DiscriminatorBlock(Layer):
         # PyTorch 2.6 crashes in the norm's backward where a map is channels_last and the block before frozen
         x = x.contiguous()
         y: Tensor = self.conv1(F.relu(self.norm1(self.conv0(F.relu(self.norm0(x))))))
-        return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
+        shortcut: Tensor = self.skip(F.avg_pool2d(x, 2))
+        return F.avg_pool2d(y, 2) + shortcut
 
 
 class Discriminator(network.Discriminator):
