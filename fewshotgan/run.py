@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import Method
+from fewshotgan.methods.method import Training
 
 Row = dict[str, Any]
 Viewer = Callable[[int, Tensor], None]
@@ -19,14 +19,14 @@ class Run:
     """What an adaptation returns.
 
     Attributes:
-        gan: the adapted GAN, of averaged weights, adapters folded in.
+        gan: the adapted GAN, of averaged weights, adapters merged.
         spec: everything that determines the run.
         history: rows {"iteration", "stage", "seconds", "<player>/<term>", ...}, one every ten iterations.
         snapshots: [(iteration, images (16, C, H, W), -1..1)] from the same latents each time; the first is the start.
         iterations: how many steps were made, over all resumptions.
         seconds: wall time of training, likewise.
         finished: False if it was stopped by time or by Ctrl-C.
-        method: what trained, with all that it found out on the way (AdAM's importance of filters).
+        training: what trained, with all that it found out on the way (AdAM's importance of filters).
     """
 
     gan: GAN
@@ -36,7 +36,7 @@ class Run:
     iterations: int = 0
     seconds: float = 0.0
     finished: bool = True
-    method: Method | None = None
+    training: Training | None = None
 
 
 class CollapseError(UserError):

@@ -38,7 +38,7 @@ def test_it_stops_by_itself_and_resumes_to_the_bit(recipe, tmp_path):
 
 def test_a_gan_grows_and_resumes_to_the_bit_from_any_phase(monkeypatch, tmp_path):
     options = {"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0}
-    config = {**CONFIG, "generator": {**CONFIG["generator"], "noise": False}}
+    config = tiny_gan(noise=False).config
     monkeypatch.setitem(RECIPES, "grown", Recipe("grown", "x", config, 2, 50, growing=((8, 1),), options=options))
     given = {"images": noise_images(60), "progress": False}
     whole = pretrain.pretrain("grown", tmp_path / "whole", **given)

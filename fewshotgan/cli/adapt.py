@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int | None:
         raise UserError(
             f"--out {options.out} lies inside --images {place}, and would be trained on next time; choose another."
         )
-    create_method(options.method, **named)  # refuses what is no option of the method, were it one of adapt's own
+    method = create_method(options.method, **named)
     loaded = [load_gan(name) for name in options.gan or ["avatars-stylegan2"]]
     gan = combine(loaded)
     # to be drawn, without labels
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int | None:
     arguments = {key: getattr(options, key) for key in ("iterations", "batch", "seed", "minutes", "device", "out")}
     augment = None if options.augment == "none" else options.augment
     try:
-        run = adapt(gan, images, options.method, augment=augment, **arguments, **named)
+        run = adapt(gan, images, method, augment=augment, **arguments)
     except CollapseError as collapse:
         _write(collapse.run, source, images, options, str(collapse))
         raise
