@@ -58,18 +58,7 @@ class TransferGAN(Method):
     )
 
     def settle(self, source: GAN) -> Self:
-        """Settle the rate and the weight of R1.
-
-        Raises:
-            UserError: if the generator has not the layers that an option needs.
-        """
-        driven, mixes = isinstance(source.generator, StyleGenerator), source.generator.num_ws > 0
-        for name, possible in (("path_length", driven), ("mixing", mixes)):
-            if getattr(self, name) and not possible:
-                raise UserError(
-                    f"{self.name}: {name} needs a generator whose mapping network feeds all its layers; "
-                    f"{source.name} has none."
-                )
+        """Settle the rate and the weight of R1."""
         gamma, rate = self.r1_gamma, self.learning_rate
         if rate is None:
             equalised = any(isinstance(module, EqualConv2d) for module in source.discriminator.modules())
@@ -89,11 +78,21 @@ class TransferGANTraining(Training):
         method: with its options settled.
         task: what it works on.
         gan: the networks at the start, which are ours to change.
+
+    Raises:
+        UserError: if the generator has not the layers that an option needs.
     """
 
     method: TransferGAN
 
     def __init__(self, method: TransferGAN, task: Task, gan: GAN) -> None:
+        driven, mixes = isinstance(gan.generator, StyleGenerator), gan.generator.num_ws > 0
+        for name, possible in (("path_length", driven), ("mixing", mixes)):
+            if getattr(method, name) and not possible:
+                raise UserError(
+                    f"{method.name}: {name} needs a generator whose mapping network feeds all its layers; "
+                    f"{gan.name} has none."
+                )
         modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
         modules.register_buffer("path_average", torch.zeros((), device=gan.device))
         super().__init__(method, task, modules)
@@ -186,7 +185,7 @@ class TransferGANTraining(Training):
 
     def path(self, batch: Batch) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
-        generator = cast(StyleGenerator, self.generator)  # `settle` made sure
+        generator = cast(StyleGenerator, self.generator)  # the constructor made sure
         w = generator.map_to_w(self.task.latents(max(1, self.task.batch // 2)))
         w = w if w.requires_grad else w.detach().requires_grad_()  # where nothing before w trains
         images = generator.synthesise(w, rng=self.task.rng)

@@ -104,11 +104,9 @@ def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop
     """Return the loop of a method at the beginning of its last stage, of a run of ordinary length: some make a stage
     every fifty steps.
     """
-    made = METHODS[method]()
-    task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
-    made.build(task)
-    loop = Loop(made, task, {}, 10**9, 10**9, None)
-    *_, stage = made.stages(ITERATIONS)
+    training = METHODS[method]().build(make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu")))
+    loop = Loop(training, {}, 10**9, 10**9, None)
+    *_, stage = training.stages(ITERATIONS)
     loop.begin(stage, 0)
     return loop, stage
 
@@ -135,8 +133,7 @@ def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: s
     loop, stage = ready(gan, pixels, batch, method)
     times = []
     for _ in range(moves):
-        if stage.before:
-            stage.before(0)
+        loop.open(stage)
         started = time.perf_counter()
         loop.move(stage.players[1])
         times.append(time.perf_counter() - started)
