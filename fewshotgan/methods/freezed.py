@@ -33,7 +33,7 @@ class FreezeD(TransferGAN):
         None,
         "D's blocks from the image's resolution down to this one are fixed, the image projection included; by default "
         "32, or the images' own resolution if they are smaller",
-        low=8,
+        low=4,
     )
 
     def settle(self, source: GAN) -> Self:
