@@ -1,6 +1,7 @@
 # make course   the course, headless: executed notebooks and index.html in build/course
 # make test     all tests, the notebooks included
 # make lab      JupyterLab at the first notebook
+# make gpu      train sources on a GPU for nine minutes, in any Python that has the packages; call it again to go on
 # make bench    timings and memory, as ratios (not part of the tests)
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 export OMP_NUM_THREADS ?= 2
 export FEWSHOTGAN_CACHE ?= $(CURDIR)/build/cache
 
-.PHONY: course test lint lab bench clean
+.PHONY: course test lint lab bench gpu clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fewshotgan needs Python 3.11 or newer; call make with PYTHON=python3.11")'
@@ -41,6 +42,11 @@ lab: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/bench.py
+
+LANES ?= avatars-stylegan2=1 fashion-stylegan2=0.4,avatars-gp-resnet=0.6
+GPU ?= --pools build/pools
+gpu:
+	$(PYTHON) -m fewshotgan.bench.gpu --lanes $(LANES) $(GPU)
 
 clean:
 	rm -rf build $(VENV)

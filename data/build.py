@@ -2,6 +2,8 @@
 
     python data/build.py avatars [STYLE ...]   # needs Node; `npm ci` in data/render first
     python data/build.py fashion DIR           # DIR: the unpacked Debian package dataset-fashion-mnist
+    python data/build.py pool avatars personas build/pools        # 50,000 drawings, to pretrain a source on
+    python data/build.py pool fashion DIR build/pools             # all training images of the source's classes
     python data/build.py manifest              # after any change under data/: sizes and checksums anew
 
 The zips are the field's own form: images and a `dataset.json`, as StyleGAN's tools and clean-fid read them. Images are
@@ -21,6 +23,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fewshotgan.bench.pools import save_pool
+from fewshotgan.images import MIXTURES
+
 DATA = Path(__file__).resolve().parent
 SHOTS = (1, 5, 10, 25, 100, 1000)
 SPLIT_SEED = 20200523
@@ -38,6 +43,7 @@ STYLES = {
     "adventurer": (150, 150, "CC-BY-4.0", "Adventurer by Lisa Wischofsky, https://www.instagram.com/lischi_art/"),
     "lorelei": (150, 150, "CC0-1.0", "Lorelei by Lisa Wischofsky, https://www.instagram.com/lischi_art/"),
 }
+POOL = 50_000  # drawings that a source is pretrained on
 PRETRAINING_POOL = {"personas": 40000}  # rendered for pretraining: no held-out image may equal one of these
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
@@ -125,6 +131,24 @@ def build_fashion(package: Path) -> None:
     write_splits(DATA / "fashion", dict.fromkeys(CLASSES, FASHION[:2]))
 
 
+def pool_of_avatars(style: str, folder: Path) -> None:
+    """Write the pretraining pool of a style."""
+    save_pool(render(style, "train", POOL), folder / f"avatars-{style}.npy.xz")
+
+
+def pool_of_fashion(package: Path, folder: Path) -> None:
+    """Write the pretraining pool of each mixture of classes, with its labels."""
+    source = next(package.rglob("train-images-idx3-ubyte.gz")).parent
+    images = np.pad(read_idx(source / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2)))
+    labels = read_idx(source / "train-labels-idx1-ubyte.gz", 8)
+    for name, without in MIXTURES.items():
+        if name.startswith("fashion/"):
+            kept = [index for index, label in enumerate(CLASSES) if label not in without]
+            chosen = np.isin(labels, kept)
+            path = folder / f"{name.replace('/', '-')}.npy.xz"
+            save_pool(images[chosen], path, np.searchsorted(kept, labels[chosen]))
+
+
 def describe(path: str) -> dict[str, str]:
     """Return origin, licence and attribution of a shipped file."""
     folder, name = path.split("/")[0], Path(path).stem
@@ -160,6 +184,10 @@ if __name__ == "__main__":
             build_avatars(styles or list(STYLES))
         case ["fashion", package]:
             build_fashion(Path(package))
+        case ["pool", "avatars", style, folder]:
+            pool_of_avatars(style, Path(folder))
+        case ["pool", "fashion", package, folder]:
+            pool_of_fashion(Path(package), Path(folder))
         case ["manifest"]:
             pass
         case _:

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from fewshotgan.augment import augmentation
 from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
+from fewshotgan.device import layout
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.graphs import Replay
@@ -52,7 +53,7 @@ def make_task(
     """
     source = gan.copy().to(device)
     for network in (source.generator, source.discriminator):
-        network.requires_grad_(False)
+        network.requires_grad_(False).to(memory_format=layout(device))
     rng = torch.Generator(device).manual_seed(seed)
     return Task(
         source,
@@ -77,12 +78,11 @@ class Loop:
         snapshot_every: int,
         viewer: Viewer | None,
         graphs: bool = False,
-        bf16: bool = False,
     ) -> None:
         self.method, self.task, self.spec, self.viewer = method, task, spec, viewer
         self.iterations, self.snapshot_every = iterations, snapshot_every
         self.averages = nn.ModuleDict()
-        self.graphs, self.bf16 = graphs, bf16
+        self.graphs = graphs
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.steps: dict[str, Callable[[], dict[str, Tensor]]] = {}
         self.stage_index = self.stage_iteration = self.iteration = 0
@@ -230,7 +230,7 @@ class Loop:
         for parameter in player.parameters:
             parameter.requires_grad_(True)
         optimiser = self.optimisers[player.name]
-        with parametrize.cached(), self.autocast():  # an adapted weight that serves twice is computed once
+        with parametrize.cached():  # an adapted weight that serves twice is computed once
             terms = evaluate()
         optimiser.zero_grad(set_to_none=True)
         (sum(terms.values()) * weight).backward()
@@ -238,12 +238,6 @@ class Loop:
         if player.after_step:
             player.after_step()
         return terms
-
-    def autocast(self) -> torch.autocast:
-        """Return the precision in which terms are computed; without a cache of weights, which a graph could not
-        renew.
-        """
-        return torch.autocast(self.task.rng.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
     @torch.no_grad()
     def average(self) -> None:

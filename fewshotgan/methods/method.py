@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from fewshotgan.device import layout
 from fewshotgan.gans.gan import GAN
 
 Terms = dict[str, Tensor]
@@ -82,7 +83,7 @@ class Task:
 
     def pick(self, numbers: Tensor) -> Tensor:
         """Return the images of these numbers as `real` does."""
-        return (self.images[numbers].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        return (self.images[numbers].float() / 127.5 - 1).contiguous(memory_format=layout(self.images.device))
 
     def latents(self, n: int | None = None) -> Tensor:
         """Return latents (n, z_dim), standard normal; n is the batch size unless given."""
