@@ -178,7 +178,7 @@ def test_wrong_labels_and_missing_ones_are_one_sentence():
             gan.sample(2, labels=labels)
     with pytest.raises(UserError, match="leave out the labels"):
         tiny_gan().sample(2, labels=1)
-    with pytest.raises(UserError, match="has 3 classes: give a label"):
+    with pytest.raises(UserError, match="class-conditional: give it labels, 0 to 2"):
         gan.generator(gan.latents(2))
     with pytest.raises(UserError, match="no truncation"):
         gan.sample(2, truncation=0.7)

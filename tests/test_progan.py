@@ -7,7 +7,7 @@ from golden import fill
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, official
-from fewshotgan.gans.layers import minibatch_deviation
+from fewshotgan.gans.layers import minibatch_std
 from fewshotgan.gans.progan import Discriminator, Generator, pixel_norm
 
 
@@ -149,7 +149,7 @@ def test_pixel_norm_and_the_consecutive_deviation():
     x = torch.randn(2, 5, 3, 3)
     assert torch.allclose(pixel_norm(x).square().mean(dim=1), torch.ones(2, 3, 3), atol=1e-4)
     images = torch.tensor([0.0, 0.0, 1.0, 3.0]).view(4, 1, 1, 1)
-    deviation = minibatch_deviation(images, 2, consecutive=True)[:, -1, 0, 0]
+    deviation = minibatch_std(images, 2, consecutive=True)[:, -1, 0, 0]
     assert torch.allclose(deviation, torch.tensor([0.0, 0.0, 2**0.5, 2**0.5]), atol=1e-3)
 
 

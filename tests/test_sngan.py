@@ -83,7 +83,7 @@ def test_labels_follow_the_seed_unless_they_are_given():
     assert gan.interpolate(2, 3).shape == (6, 3, 16, 16)
     with pytest.raises(UserError, match="no classes: leave out the labels"):
         tiny_sngan().sample(2, labels=1)
-    with pytest.raises(UserError, match="hand it labels, 0 to 4"):
+    with pytest.raises(UserError, match="give it labels, 0 to 4"):
         gan.generator(torch.randn(2, 8))
 
 

@@ -5,7 +5,7 @@ import torch
 from golden import fill
 
 from fewshotgan.gans import official
-from fewshotgan.gans.layers import fir_down, fir_up, minibatch_deviation
+from fewshotgan.gans.layers import fir_down, fir_up, minibatch_std
 from fewshotgan.gans.stylegan2 import Discriminator, Generator
 from fewshotgan.losses import path_lengths, r1_penalty
 
@@ -28,7 +28,7 @@ def test_generator_meets_the_golden():
             "image_trunc": net(x["z"], truncation=call["truncation"]),
             "image_wplus": net(w=x["w_plus"]),
         }
-    w = net.latents(x["z"]).detach().clone().requires_grad_()
+    w = net.map_to_w(x["z"]).detach().clone().requires_grad_()
     got["path_lengths"] = path_lengths(net.synthesise(w, "const"), w, x["path_noise"]).detach()
     for name, (error, limit) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
         assert error <= limit, (name, error)
@@ -67,7 +67,7 @@ def test_any_size(resolution, channels, top):
     features = []
     image = net(torch.randn(3, 6), features=features)
     assert image.shape == (3, channels, resolution, resolution)
-    assert len(features) == net.n_latents - 1
+    assert len(features) == net.num_ws - 1
     assert Discriminator(resolution, channels, top, 9)(image).shape == (3, 1)
     assert list(net.groups()) == ["mapping", *(str(2**k) for k in range(2, resolution.bit_length()))]
 
@@ -103,7 +103,7 @@ def test_fir_filters_keep_a_constant_and_the_deviation_knows_its_groups():
     assert torch.allclose(fir_down(x)[:, :, 1:-1, 1:-1], torch.ones(()))
     images = torch.zeros(8, 1, 2, 2)
     images[[1, 5]] = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)  # images 1 and 5 share group 1 modulo 2 with 3 and 7
-    deviation = minibatch_deviation(images, 4)[:, -1, 0, 0]
+    deviation = minibatch_std(images, 4)[:, -1, 0, 0]
     assert torch.allclose(deviation[[0, 2, 4, 6]], torch.zeros(4), atol=1e-3)
     assert torch.allclose(deviation[[1, 3, 5, 7]], torch.tensor([0.0, 0.0, 1.0, 3.0]).std(unbiased=False), atol=1e-4)
 

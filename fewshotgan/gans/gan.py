@@ -18,9 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.gans import gp_resnet, mixture, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.gans import gp_resnet, mixture, network, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.gans.network import Discriminator, Generator
+from fewshotgan.gans.prior import Miner
 
-FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+Config = dict[str, Any]
+"""The constructors' arguments, as JSON: {"family": ..., "generator": {...}, "discriminator": {...} or None}."""
+
+FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
     "sngan": (sngan.Generator, sngan.Discriminator),
@@ -31,10 +36,14 @@ SEVERAL = " & "  # between the names of GANs that are adapted together
 MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
 
 
-class Missing(nn.Module):
-    """The discriminator of a GAN that came without one."""
+class Missing(Discriminator):
+    """The discriminator of a GAN that came without one; it has no layers and judges nothing."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def groups(self) -> network.Groups:
+        """Return nothing."""
+        return {}
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
         """Refuse.
 
         Raises:
@@ -44,14 +53,17 @@ class Missing(nn.Module):
             "This GAN came without a discriminator, so nothing can be judged by it; load a file that has both networks."
         )
 
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Refuse, as `forward`."""
+        return self(x)
+
 
 class GAN:
     """Generator, discriminator and configuration; made by `load_gan`, `GAN.create` or an adaptation.
 
     Attributes:
-        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; of a class-conditional GAN with
-            `labels=` (N,).
-        discriminator: maps images to logits (N, 1); of a class-conditional GAN with `labels=` (N,).
+        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; see `network.Generator`.
+        discriminator: maps images to logits (N, 1); see `network.Discriminator`.
         config: {"family": ..., "generator": {...}, "discriminator": {...} or None}, the constructors' arguments.
         name: what to call it in tables and messages.
         card: the model card: where it comes from, measured figures; any JSON values.
@@ -59,9 +71,9 @@ class GAN:
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        config: dict[str, Any],
+        generator: Generator,
+        discriminator: Discriminator,
+        config: Config,
         name: str,
         card: dict[str, Any] | None = None,
     ) -> None:
@@ -70,7 +82,7 @@ class GAN:
         self.config, self.name, self.card = config, name, card or {}
 
     @classmethod
-    def create(cls, config: dict[str, Any], name: str, seed: int = 0) -> "GAN":
+    def create(cls, config: Config, name: str, seed: int = 0) -> "GAN":
         """Build a GAN with fresh random weights.
 
         Raises:
@@ -83,35 +95,34 @@ class GAN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                networks = _networks(config)
+                generator, discriminator = _networks(config)
             except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
                 raise UserError(f"{name} has a configuration that builds no GAN ({error}).") from error
-        # about a quarter faster on a CPU
-        layout = [network.to(memory_format=torch.channels_last) for network in networks]
-        return cls(layout[0], layout[1], config, name)
+        for part in (generator, discriminator):
+            part.to(memory_format=torch.channels_last)  # about a quarter faster on a CPU
+        return cls(generator, discriminator, config, name)
 
     @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
-        return self.config["generator"]["resolution"]
+        return self.generator.resolution
 
     @property
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
-        return self.config["generator"]["channels"]
+        return self.generator.channels
 
     @property
     def z_dim(self) -> int:
         """Size of the latents."""
-        return self.config["generator"]["z_dim"]
+        return self.generator.z_dim
 
     @property
     def classes(self) -> int:
         """Number of labels of a class-conditional GAN, 0 of any other, and of one whose prior finds the classes
         itself.
         """
-        mined = (self.config["generator"].get("prior") or {}).get("kind") == "miner"
-        return 0 if mined else self.config["generator"].get("classes", 0)
+        return 0 if isinstance(self.generator.prior, Miner) else self.generator.classes
 
     @property
     def complete(self) -> bool:
@@ -172,8 +183,8 @@ class GAN:
             )
         y, images = self.given(labels, len(z)), []
         for i in range(0, len(z), batch):
-            condition = {} if y is None else {"labels": y[i : i + batch].to(self.device)}
-            images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, **condition))
+            labels = None if y is None else y[i : i + batch].to(self.device)
+            images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, labels=labels))
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
 
     def given(self, labels: int | Tensor | None, n: int) -> Tensor | None:
@@ -256,15 +267,15 @@ class GAN:
         """Return every tensor of both networks, buffers too, in a fixed order."""
         return [*self.generator.state_dict().values(), *self.discriminator.state_dict().values()]
 
-    def halve(self) -> "GAN":
+    def to_half(self) -> "GAN":
         """Round the weights to what a file of half precision holds; returns self."""
-        for network in (self.generator, self.discriminator):
-            network.half().float()
+        for part in (self.generator, self.discriminator):
+            part.half().float()
         return self
 
     def save(self, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write one safetensors file, whole or not at all; float16 makes it half as large and keeps three digits (see
-        `halve`).
+        `to_half`).
 
         Raises:
             UserError: if the name has another ending, or the file can't be written.
@@ -278,16 +289,18 @@ class GAN:
             temporary.write_bytes(safetensors.torch.save(tensors, metadata))
 
 
-def _networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+def _networks(config: Config) -> tuple[Generator, Discriminator]:
     """Build generator and discriminator; the discriminator beside several generators is of the first one's family."""
     sizes, family = dict(config["generator"]), config["family"]
     if family == MIXTURE:
         members = sizes.pop("parts")
         parts, family = [FAMILIES[part["family"]][0](**part["generator"]) for part in members], members[0]["family"]
-        generator: nn.Module = mixture.Generator(parts, **sizes)
+        generator: Generator = mixture.Generator(parts, **sizes)
     else:
         generator = FAMILIES[family][0](**sizes)
-    return generator, Missing() if config["discriminator"] is None else FAMILIES[family][1](**config["discriminator"])
+    if config["discriminator"] is None:
+        return generator, Missing(generator.resolution, generator.channels)
+    return generator, FAMILIES[family][1](**config["discriminator"])
 
 
 def combine(gans: Sequence[GAN]) -> GAN:
@@ -316,6 +329,7 @@ def combine(gans: Sequence[GAN]) -> GAN:
     sizes = {"resolution": first.resolution, "channels": first.channels, "z_dim": z_dim, "parts": parts}
     config = copy.deepcopy({"family": MIXTURE, "generator": sizes, "discriminator": first.config["discriminator"]})
     combined = GAN.create(config, SEVERAL.join(gan.name for gan in gans))
+    assert isinstance(combined.generator, mixture.Generator)
     for gan, part in zip(gans, combined.generator.parts, strict=True):
         part.load_state_dict(gan.generator.state_dict())
     combined.discriminator.load_state_dict(first.discriminator.state_dict())

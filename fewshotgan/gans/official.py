@@ -22,7 +22,8 @@ from typing import Any
 from torch import Tensor
 
 from fewshotgan.gans.layers import GAIN
-from fewshotgan.gans.official_resnets import StateDict, gp_resnet, sngan_config, sngan_generator
+from fewshotgan.gans.network import StateDict
+from fewshotgan.gans.official_resnets import gp_resnet, sngan_config, sngan_generator
 
 _STYLED = {
     "conv.weight": "conv.weight",

@@ -71,7 +71,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     """Return {"name", "config", "card"} of a file of ours."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})["fewshotgan"])
+            metadata: dict[str, Any] = json.loads((file.metadata() or {})["fewshotgan"])
         if not all(isinstance(metadata[key], kind) for key, kind in (("name", str), ("config", dict), ("card", dict))):
             raise KeyError
         return metadata
@@ -121,11 +121,10 @@ def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
     """Load tensors into both networks; a sentence instead of a stack of shapes if they don't fit."""
     networks = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
     wanted = networks.state_dict()
-    for key in sorted(wanted.keys() ^ tensors.keys()):
-        raise UserError(
-            f"{path} does not fit its own configuration: "
-            f"the tensor {key} is {'missing' if key in wanted else 'too many'}."
-        )
+    unmatched = sorted(wanted.keys() ^ tensors.keys())
+    if unmatched:
+        problem = "is missing" if unmatched[0] in wanted else "belongs to no layer"
+        raise UserError(f"{path} does not fit its own configuration: the tensor {unmatched[0]} {problem}.")
     for key, value in wanted.items():
         if value.shape != tensors[key].shape:
             raise UserError(
