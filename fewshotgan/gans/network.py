@@ -2,8 +2,9 @@
 
 A family derives its networks from `Generator` (or `StyleGenerator`, where an intermediate latent w drives every layer)
 and `Discriminator`. Each option of `forward` exists in every family: one that a family lacks is either without effect
-(`noise`, `rng`) or refused in one sentence (`labels`, `mix`, `truncation`), and a property says which it has. The tests
-in `tests/family_kit.py` hold every registered family to this contract.
+(`noise`, `rng`) or refused in one sentence (`labels`, `mix`, `truncation`), and a property says which it has. Weights
+of layers are (out, in, ...), as methods read a filter in each row. The tests in `tests/family_kit.py` hold every
+registered family to this contract.
 """
 
 from abc import ABC, abstractmethod
