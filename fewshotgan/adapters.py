@@ -148,11 +148,19 @@ def _rows(numbers: Tensor, value: Tensor) -> Tensor:
     return numbers.repeat_interleave(len(value) // len(numbers)).view(-1, *[1] * (value.dim() - 1))
 
 
-def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield (name, module) of each layer that has a kernel of its own: convolutions (4 axes) and linear layers (2)."""
+class Kernel(nn.Module):
+    """What type checkers know of a layer that `layers` yields; never made."""
+
+    weight: nn.Parameter
+    """(out, in, k, k) of a convolution, (out, in) of a linear layer."""
+
+
+def layers(network: nn.Module) -> Iterator[tuple[str, Kernel]]:
+    """Yield (name, layer) of each layer that has a kernel of its own: convolutions (4 axes) and linear layers (2)."""
     for name, module in network.named_modules():
-        if isinstance(getattr(module, "weight", None), Tensor) and is_kernel(module, module.weight):
-            yield name, module
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and is_kernel(module, weight):
+            yield name, cast(Kernel, module)
 
 
 def is_kernel(module: nn.Module, parameter: Tensor) -> bool:

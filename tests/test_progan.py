@@ -83,6 +83,21 @@ def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_p
         load_gan(tmp_path / "other.pt")
 
 
+def test_a_zoo_whose_widths_follow_no_rule_loads():
+    zoo, width = [tensors(fill.load(f"progan_zoo_{network}32").params) for network in "gd"], 12
+    for state in zoo:  # 12 instead of 16 channels at 16 pixels
+        for key, value in state.items():
+            for axis in range(min(2, value.dim())):
+                value = value.narrow(axis, 0, width) if value.shape[axis] == 16 else value
+            state[key] = value
+    config, generator, discriminator = official.progan(*zoo)
+    assert config["generator"]["each"] == config["discriminator"]["each"] == [32, 32, width, 8]
+    gan = GAN.create(config, "zoo")
+    gan.generator.load_state_dict(generator)
+    gan.discriminator.load_state_dict(discriminator)
+    assert gan.discriminator(gan.sample(4)).isfinite().all()
+
+
 def small_pro_gan_pytorch():
     """State dicts of 8 pixels in the layout of pro_gan_pytorch, 4 channels wide."""
     shapes = {
@@ -125,9 +140,11 @@ def test_fading_is_a_mixture_of_the_two_resolutions():
         assert torch.allclose(discriminator(large, alpha=0.0), discriminator(halved), atol=1e-5)
 
 
-def test_pixel_norm_and_the_consecutive_deviation():
+def test_pixel_norm_and_the_consecutive_std():
     x = torch.randn(2, 5, 3, 3)
     assert torch.allclose(pixel_norm(x).square().mean(dim=1), torch.ones(2, 3, 3), atol=1e-4)
     images = torch.tensor([0.0, 0.0, 1.0, 3.0]).view(4, 1, 1, 1)
-    deviation = minibatch_std(images, 2, consecutive=True)[:, -1, 0, 0]
-    assert torch.allclose(deviation, torch.tensor([0.0, 0.0, 2**0.5, 2**0.5]), atol=1e-3)
+    std = minibatch_std(images, 2, consecutive=True)[:, -1, 0, 0]
+    assert torch.allclose(std, torch.tensor([0.0, 0.0, 2**0.5, 2**0.5]), atol=1e-3)
+    whole = minibatch_std(images, 3, consecutive=True)[:, -1, 0, 0]  # 3 does not divide 4: one group, as in the zoo
+    assert torch.allclose(whole, images.flatten().std().expand(4), atol=1e-3)

@@ -6,7 +6,7 @@ the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, mini
 """
 
 import math
-from collections.abc import Callable, ItemsView, Iterator, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -18,11 +18,18 @@ LEAK = 0.2  # slope of every leaky ReLU of the family
 GAIN = math.sqrt(2)  # restores unit variance after it
 
 
-def widths(resolution: int, top: int, maximum: int) -> dict[int, int]:
-    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`."""
+def widths(resolution: int, top: int, maximum: int, each: Sequence[int] | None = None) -> dict[int, int]:
+    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`; or
+    `each` of these numbers, from 4 pixels on.
+
+    Raises:
+        ValueError: for another resolution than a power of two of at least 8, or too few or many numbers.
+    """
     levels = int(math.log2(resolution))
     if 2**levels != resolution or resolution < 8:
         raise ValueError(f"the resolution must be a power of two of at least 8, not {resolution}")
+    if each is not None:
+        return {2**level: channels for level, channels in zip(range(2, levels + 1), each, strict=True)}
     return {2**level: min(top * 2 ** (levels - level), maximum) for level in range(2, levels + 1)}
 
 
