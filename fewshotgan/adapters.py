@@ -1,4 +1,4 @@
-"""Reparametrisations of a weight: few numbers that bend what a pretrained layer does, identity at the start.
+"""Reparametrisations of a weight: a few numbers that modify a pretrained layer, the identity at the start.
 
 Each is a `torch.nn.utils.parametrize` module: registered on any layer that has the parameter, trained in its place, and
 merged into it at the end, so that what remains is a plain network.
@@ -212,7 +212,7 @@ def adapters(network: nn.Module) -> list[nn.Parameter]:
 
 
 def merged(gan: GAN) -> GAN:
-    """Return a new GAN of plain networks in which each adapted parameter has its present value."""
+    """Return a new GAN of plain networks, with each adapter merged into its parameter."""
     plain = GAN.create(gan.config, gan.name).to(gan.device)
     with torch.no_grad():
         for adapted, network in ((gan.generator, plain.generator), (gan.discriminator, plain.discriminator)):

@@ -2,8 +2,8 @@
 (`gans/stored.py` loads it).
 
 Files are safetensors: tensors under `generator.` and `discriminator.`, the configuration and the model card as JSON in
-the metadata. Every file that we write carries both networks, since nearly every adaptation method needs both; of a
-public release that has the generator alone, the configuration of the discriminator is None.
+the metadata. Files carry both networks, since nearly every method needs both; where a public release has only a
+generator, the discriminator's configuration is None.
 """
 
 import copy
@@ -33,11 +33,11 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
 }
 SEVERAL = " & "  # between the names of GANs that are adapted together
-MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
+MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
 
 
 class Missing(Discriminator):
-    """The discriminator of a GAN that came without one; it has no layers and judges nothing."""
+    """Stands in where a GAN has no discriminator; it has no layers and refuses to judge."""
 
     def groups(self) -> network.Groups:
         """Return nothing."""
@@ -50,7 +50,7 @@ class Missing(Discriminator):
             UserError: always.
         """
         raise UserError(
-            "This GAN came without a discriminator, so nothing can be judged by it; load a file that has both networks."
+            "This GAN came without a discriminator, so it cannot judge images; load a file that has both networks."
         )
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
@@ -119,9 +119,7 @@ class GAN:
 
     @property
     def classes(self) -> int:
-        """Number of labels of a class-conditional GAN, 0 of any other, and of one whose prior finds the classes
-        itself.
-        """
+        """Number of classes that need a label; 0 for an unconditional GAN, or one whose prior chooses the classes."""
         return 0 if isinstance(self.generator.prior, Miner) else self.generator.classes
 
     @property
@@ -131,14 +129,14 @@ class GAN:
 
     @property
     def device(self) -> torch.device:
-        """Where the generator's weights lie."""
+        """Device of the generator's weights."""
         return next(self.generator.parameters()).device
 
     def latents(self, n: int, seed: int = 0) -> Tensor:
         """Return the n latents (n, z_dim) of a seed, the same on every device.
 
         Raises:
-            UserError: if n is below 1, or the seed none that PyTorch takes.
+            UserError: if n is below 1, or PyTorch cannot take the seed.
         """
         if n < 1:
             raise UserError(f"n={n} latents can't be drawn; give at least 1.")
@@ -146,7 +144,7 @@ class GAN:
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
     def labels(self, n: int, seed: int = 0) -> Tensor:
-        """Return the n labels (n,) of a seed, whose stream of random numbers goes on after the latents."""
+        """Return the n labels (n,) of a seed, drawn from its stream of random numbers after the latents."""
         rng = torch.Generator().manual_seed(seed)
         torch.randn(n, self.z_dim, generator=rng)
         return torch.randint(max(self.classes, 1), (n,), generator=rng)
@@ -171,8 +169,7 @@ class GAN:
     def render(
         self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32
     ) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of
-        seed 0.
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); labels default to those of seed 0.
 
         Raises:
             UserError: if the truncation is no number, or the GAN has no such labels.
@@ -188,7 +185,7 @@ class GAN:
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
 
     def given(self, labels: int | Tensor | None, n: int) -> Tensor | None:
-        """Return labels (n,), given or drawn, None without classes.
+        """Return labels (n,), given or drawn; None if the GAN has no classes.
 
         Raises:
             UserError: if the GAN has no such labels.
@@ -215,8 +212,9 @@ class GAN:
         )
 
     def changed(self, seed: int = 0, **arguments: Any) -> "GAN":
-        """Return a copy whose generator, or each of several, has other constructor's arguments, weights kept where both
-        have them.
+        """Return a copy with other arguments for the generator's constructor (for each generator's, in a mixture).
+
+        Weights are kept where both networks have them.
 
         Args:
             seed: of weights that are new.
@@ -237,9 +235,7 @@ class GAN:
         )
 
     def unconditional(self) -> "GAN":
-        """Return a copy without classes: the networks' own mean over them (`mean_class`), since a few images bring
-        no labels.
-        """
+        """Return a copy without classes, by the networks' `mean_class`, since a few images come without labels."""
         if not self.classes:
             return self.copy()
         config = copy.deepcopy(self.config)
@@ -264,11 +260,11 @@ class GAN:
         return self
 
     def weights(self) -> list[Tensor]:
-        """Return every tensor of both networks, buffers too, in a fixed order."""
+        """Return every tensor of both networks, buffers included, in a fixed order."""
         return [*self.generator.state_dict().values(), *self.discriminator.state_dict().values()]
 
     def to_half(self) -> "GAN":
-        """Round the weights to what a file of half precision holds; returns self."""
+        """Round the weights to what a half-precision file holds; returns self."""
         for part in (self.generator, self.discriminator):
             part.half().float()
         return self
@@ -290,7 +286,7 @@ class GAN:
 
 
 def _networks(config: Config) -> tuple[Generator, Discriminator]:
-    """Build generator and discriminator; the discriminator beside several generators is of the first one's family."""
+    """Build generator and discriminator; a mixture's discriminator is of its first generator's family."""
     sizes, family = dict(config["generator"]), config["family"]
     if family == MIXTURE:
         members = sizes.pop("parts")
@@ -337,7 +333,7 @@ def combine(gans: Sequence[GAN]) -> GAN:
 
 
 def check_seed(seed: int) -> None:
-    """Raise one sentence for a seed that PyTorch's random numbers can't begin with."""
+    """Raise one sentence for a seed that PyTorch does not accept."""
     if not 0 <= seed < 2**63:
         raise UserError(f"seed={seed} can't be; give a whole number from 0 to below 2^63.")
 

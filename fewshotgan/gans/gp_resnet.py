@@ -214,8 +214,8 @@ class Generator(network.Generator):
         return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
 
     def mean_class(self) -> network.StateDict:
-        """Return the state dict of the network without classes that does for all labels what this one does for their
-        mean embedding.
+        """Return the state dict of the unconditional network, which computes what this one does for the classes' mean
+        embedding.
         """
         state = {key: value for key, value in self.state_dict().items() if key != "embedding.weight"}
         mean = self.embedded(torch.arange(self.classes, device=self.dense.weight.device)).mean(dim=0)
@@ -290,6 +290,6 @@ class Discriminator(network.Discriminator):
         return self.blocks["4"](x, features) if side == 4 else x
 
     def mean_class(self) -> network.StateDict:
-        """Return the state dict of the network without classes, whose logit is the mean of this one's."""
+        """Return the state dict of the unconditional network, whose logit is the mean over this one's classes."""
         state = self.state_dict()
         return {**state, **{key: state[key].mean(dim=0, keepdim=True) for key in ("out.weight", "out.bias")}}

@@ -8,8 +8,8 @@ generator's `side` and a discriminator's image choose how deep they run, `alpha`
 recipes train at full size from the start, with the losses of the other families (logistic, R1) instead of WGAN-GP: at
 64 pixels that is stable without growing.
 
-Differs: each layer is ours, whose gain sqrt(2) stands after the bias and not before it, the same function with other
-numbers in the bias; `gans/official.py` converts them.
+Differs: the gain sqrt(2) of a layer comes after the bias instead of before it, the same function with other values in
+the bias; `gans/official.py` converts them.
 """
 
 from itertools import pairwise

@@ -1,5 +1,5 @@
-"""SNGAN: residual networks with batch norm in the generator and spectral norm in the discriminator, class-conditional
-if wished.
+"""SNGAN: residual networks with batch norm in the generator and spectral norm in the discriminator, optionally
+class-conditional.
 
 Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018, arXiv 1802.05957),
 section 2.1 and the residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR
@@ -168,7 +168,7 @@ class Generator(network.Generator):
         return torch.tanh(self.to_image(F.relu(self.norm(x))))
 
     def mean_class(self) -> network.StateDict:
-        """Return the state dict of the network without classes whose scales and shifts are the mean of this one's."""
+        """Return the state dict of the unconditional network, whose scales and shifts are the means of this one's."""
         state = {}
         for key, value in self.state_dict().items():
             path, _, kind = key.rpartition(".")
@@ -332,8 +332,8 @@ class Discriminator(network.Discriminator):
         return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
 
     def mean_class(self) -> network.StateDict:
-        """Return the state dict of the network without classes, which judges the image alone, as this one does
-        without labels.
+        """Return the state dict of the unconditional network, which judges the image alone, as this one does without
+        labels.
         """
         state = {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
         weight, u = state["out.weight"], state["out.u"]

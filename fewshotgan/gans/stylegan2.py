@@ -46,7 +46,7 @@ class MappingNetwork(Layer):
         self.layers = nn.Sequential(*(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes)))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Normalise z to unit mean square, if so wished, then apply the layers."""
+        """Normalise z to unit mean square, unless switched off, then apply the layers."""
         w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt() if self.normalise else z)
         return w
 
