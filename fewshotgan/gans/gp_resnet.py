@@ -168,9 +168,11 @@ class Generator(network.Generator):
             z: latents (N, z_dim), standard normal.
             labels: classes (N,), or embeddings in their place (N, embed); by default the mean of the embeddings by a
                 miner's weights, if the prior is one.
-            mix, mix_from: style mixing of a small head, else refused.
+            mix: style mixing of a small head; refused without one.
+            mix_from: first layer that `mix` drives.
             truncation: refused.
-            noise, rng: of a small head, else of no effect.
+            noise: of a small head; without effect if there is none.
+            rng: likewise.
             features: collects the output of each convolution but the last.
 
         Raises:

@@ -18,7 +18,8 @@ class Generator(network.Generator):
 
     Args:
         parts: generators of one resolution and number of channels.
-        resolution, channels: theirs.
+        resolution: theirs.
+        channels: theirs.
         z_dim: the largest of their latents' sizes, and one.
     """
 
@@ -71,8 +72,13 @@ class Generator(network.Generator):
 
         Args:
             z: latents (N, z_dim), standard normal.
-            labels, mix, mix_from, features: refused.
-            truncation, noise, rng: as those of the generators.
+            labels: refused.
+            mix: refused.
+            mix_from: without effect.
+            truncation: of each generator.
+            noise: of each generator.
+            rng: of each generator.
+            features: refused.
 
         Raises:
             UserError: for what is refused.

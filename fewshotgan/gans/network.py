@@ -71,8 +71,10 @@ class Generator(Network):
     """Latents z to images.
 
     Args:
-        resolution, channels, classes: as `Network` has them.
+        resolution: side of the images in pixels, a power of two of at least 8.
+        channels: 1 (grey) or 3 (colour).
         z_dim: size of the latents.
+        classes: number of classes, 0 for an unconditional generator.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
     """
 

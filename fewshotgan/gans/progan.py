@@ -122,8 +122,12 @@ class Generator(network.Generator):
 
         Args:
             z: latents (N, z_dim), standard normal; they are normalised, so that there is no centre to truncate to.
-            labels, mix, mix_from, truncation: refused.
-            noise, rng: of no effect.
+            labels: refused.
+            mix: refused.
+            mix_from: without effect.
+            truncation: refused.
+            noise: without effect.
+            rng: likewise.
             features: collects the activations of each convolution.
             side: of the images, 4 up to the network's resolution, which is the default.
             alpha: weight of the newest resolution; the image of the one before, upsampled, has the rest.

@@ -149,9 +149,11 @@ class Generator(network.Generator):
         Args:
             z: latents (N, z_dim), standard normal.
             labels: classes (N,), or weights of the classes (N, classes); a miner's by default, if the prior is one.
-            mix, mix_from: refused.
+            mix: refused.
+            mix_from: without effect.
             truncation: latents are drawn towards zero by this factor.
-            noise, rng: of no effect.
+            noise: without effect.
+            rng: likewise.
             features: collects the 4-pixel map and the output of each block.
 
         Raises:

@@ -221,9 +221,11 @@ class Generator(network.StyleGenerator):
             z: latents (N, z_dim), standard normal.
             w: intermediate latents instead of z: (N, w_dim), or one for each layer (N, num_ws, w_dim).
             labels: refused, as there are no classes.
-            mix, mix_from: style mixing of z.
+            mix: second latents (N, z_dim) for style mixing.
+            mix_from: first layer that `mix` drives.
             truncation: w moves to `w_mean + truncation * (w - w_mean)`.
-            noise, rng: of each convolution.
+            noise: of each convolution.
+            rng: source of random noise.
             features: collects the activations of each convolution.
 
         Raises:
