@@ -91,7 +91,7 @@ def test_a_zoo_whose_widths_follow_no_rule_loads():
                 value = value.narrow(axis, 0, width) if value.shape[axis] == 16 else value
             state[key] = value
     config, generator, discriminator = official.progan(*zoo)
-    assert config["generator"]["each"] == config["discriminator"]["each"] == [32, 32, width, 8]
+    assert config["generator"]["level_channels"] == config["discriminator"]["level_channels"] == [32, 32, width, 8]
     gan = GAN.create(config, "zoo")
     gan.generator.load_state_dict(generator)
     gan.discriminator.load_state_dict(discriminator)

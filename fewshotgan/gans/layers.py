@@ -18,9 +18,9 @@ LEAK = 0.2  # slope of every leaky ReLU of the family
 GAIN = math.sqrt(2)  # restores unit variance after it
 
 
-def widths(resolution: int, top: int, maximum: int, each: Sequence[int] | None = None) -> dict[int, int]:
+def widths(resolution: int, top: int, maximum: int, level_channels: Sequence[int] | None = None) -> dict[int, int]:
     """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`; or
-    `each` of these numbers, from 4 pixels on.
+    `level_channels` from 4 pixels on.
 
     Raises:
         ValueError: for another resolution than a power of two of at least 8, or too few or many numbers.
@@ -28,8 +28,8 @@ def widths(resolution: int, top: int, maximum: int, each: Sequence[int] | None =
     levels = int(math.log2(resolution))
     if 2**levels != resolution or resolution < 8:
         raise ValueError(f"the resolution must be a power of two of at least 8, not {resolution}")
-    if each is not None:
-        return {2**level: channels for level, channels in zip(range(2, levels + 1), each, strict=True)}
+    if level_channels is not None:
+        return {2**level: channels for level, channels in zip(range(2, levels + 1), level_channels, strict=True)}
     return {2**level: min(top * 2 ** (levels - level), maximum) for level in range(2, levels + 1)}
 
 

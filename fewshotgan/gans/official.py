@@ -260,7 +260,7 @@ def progan(
         "maximum": max(width.values()),
     }
     if width != widths(sizes["resolution"], sizes["top"], sizes["maximum"]):
-        sizes["each"] = list(width.values())
+        sizes["level_channels"] = list(width.values())
     config = {
         "family": "progan",
         "generator": {**sizes, "z_dim": converted[0]["dense.weight"].shape[1], "first_norm": zoo},

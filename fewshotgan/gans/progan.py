@@ -74,7 +74,7 @@ class Generator(network.Generator):
         maximum: most feature channels at any resolution.
         first_norm: whether pixel norm follows the first, fully connected layer (it doesn't in pro_gan_pytorch).
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
-        each: feature channels at 4, 8, ... pixels, in place of `top` and `maximum`.
+        level_channels: feature channels at 4, 8, ... pixels, in place of `top` and `maximum`.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class Generator(network.Generator):
         maximum: int = 512,
         first_norm: bool = True,
         prior: PriorConfig | None = None,
-        each: list[int] | None = None,
+        level_channels: list[int] | None = None,
     ) -> None:
         super().__init__(resolution, channels, z_dim, prior=prior)
         self.first_norm = first_norm
-        width = widths(resolution, top, maximum, each)
+        width = widths(resolution, top, maximum, level_channels)
         self.dense = EqualLinear(z_dim, width[4] * 16, activate=True)
         self.blocks: Stack[SynthesisBlock] = Stack()
         before = 0
@@ -194,11 +194,11 @@ class Discriminator(network.Discriminator):
         maximum: int = 512,
         group: int = 4,
         consecutive: bool = False,
-        each: list[int] | None = None,
+        level_channels: list[int] | None = None,
     ) -> None:
         super().__init__(resolution, channels)
         self.group, self.consecutive = group, consecutive
-        width = widths(resolution, top, maximum, each)
+        width = widths(resolution, top, maximum, level_channels)
         sides = sorted(width, reverse=True)
         self.from_images: Stack[EqualConv2d] = Stack(
             {str(side): EqualConv2d(channels, width[side], 1) for side in sides}
