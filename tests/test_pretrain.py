@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import CONFIG, noise_images, tiny_gan, tiny_gp_resnet
+from helpers import noise_images, tiny_gan, tiny_gp_resnet
 
 from fewshotgan import list_gans, load_gan, load_images
 from fewshotgan.bench import curve, pretrain, publication
@@ -14,7 +14,7 @@ from fewshotgan.files import UserError
 
 @pytest.fixture
 def recipe(monkeypatch):
-    recipe = Recipe("tiny", "avatars/thumbs", CONFIG, thousands=1, batch=50, options={"r1_gamma": 0.1})
+    recipe = Recipe("tiny", "avatars/thumbs", tiny_gan().config, thousands=1, batch=50, options={"r1_gamma": 0.1})
     monkeypatch.setitem(RECIPES, "tiny", recipe)
     return recipe
 
@@ -33,7 +33,7 @@ def test_it_stops_by_itself_and_resumes_to_the_bit(recipe, tmp_path):
 
 def test_a_gan_grows_and_resumes_to_the_bit_from_any_phase(monkeypatch, tmp_path):
     options = {"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0}
-    config = {**CONFIG, "generator": {**CONFIG["generator"], "noise": False}}
+    config = tiny_gan(noise=False).config
     monkeypatch.setitem(RECIPES, "grown", Recipe("grown", "x", config, 2, 50, growing=((8, 1),), options=options))
     given = {"images": noise_images(60), "progress": False, "measured": 12}
     whole = pretrain.pretrain("grown", tmp_path / "whole", **given)
