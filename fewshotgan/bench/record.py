@@ -19,9 +19,10 @@ from fewshotgan.bench import ledger
 from fewshotgan.bench.table import BUDGET, FEW, NOT_ADAPTED, SEEDS, Row, Spec, cell_spec
 from fewshotgan.bench.tables import get_table
 from fewshotgan.files import UserError, cache_dir, check_folder
-from fewshotgan.gans import MIXTURE, SEVERAL, combine, load_gan
+from fewshotgan.gans import SEVERAL, combine, load_gan
 from fewshotgan.images import load_images
-from fewshotgan.metrics import evaluate
+from fewshotgan.metrics.evaluation import default_metrics, evaluate, needs_met
+from fewshotgan.metrics.metric import Need
 from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
 
@@ -34,6 +35,14 @@ def specs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Spec]:
     own = get_table(name)
     every = [cell_spec(row, column, seed) for seed in seeds for column in own.columns for row in own.rows.values()]
     return list({ledger.spec_key(spec): spec for spec in every}.values())
+
+
+def measured(spec: Spec, given: frozenset[Need]) -> list[str]:
+    """Return the metrics of a run: those of all, those around few images, and those of MineGAN's and BSA's tables."""
+    around = ["intra_lpips_efficientnet"] if spec.get("n", FEW + 1) <= FEW else []
+    mining = ["kmmd_efficientnet", "mv_efficientnet", "sharpness"] if "mining" in spec else []
+    weights = [f"selector_{i}" for i in range(spec["gan"].count(SEVERAL) + 1)] if "mixture" in given else []
+    return [*default_metrics(given), *around, *mining, *weights]
 
 
 def run_cell(spec: Spec) -> ledger.Entry:
@@ -52,11 +61,9 @@ def run_cell(spec: Spec) -> ledger.Entry:
             run, status, reason = collapse.run, "failed", str(collapse)
         adapted = run.gan
     trained = time.monotonic() - started
-    few = images is not None and len(images) <= FEW
-    mining = {"mining": True, "n": spec["mining"]} if "mining" in spec else {}
-    scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images, diversity=few, **mining)
-    if gan.config["family"] == MIXTURE:
-        scores |= {f"selector_{i}": float(share) for i, share in enumerate(adapted.generator.probabilities())}
+    count = {"n": spec["mining"]} if "mining" in spec else {}
+    chosen = measured(spec, needs_met(adapted, images))
+    scores = evaluate(adapted, spec["images"], metrics=chosen, seed=spec["seed"], train=images, **count)
     if spec["seed"] == SEEDS[0]:
         ledger.save_samples(spec, adapted.sample(SHOWN, seed=1))
     metrics = {name: round(value, 6) for name, value in scores.items() if name != "protocol"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fewshotgan.gans import SEVERAL, version
-from fewshotgan.metrics.evaluation import VERSION
+from fewshotgan.metrics.extractors import VERSION
 from fewshotgan.session import BATCH, ITERATIONS
 
 Spec = dict[str, Any]
