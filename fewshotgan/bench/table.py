@@ -11,10 +11,12 @@ from fewshotgan.metrics.extractors import VERSION
 from fewshotgan.session import BATCH, ITERATIONS
 
 Spec = dict[str, Any]
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 # the same for every method
 BUDGET: dict[str, Any] = {"iterations": ITERATIONS, "batch": BATCH, "augment": "diffaugment"}
 NOT_ADAPTED = "none"  # the control: the source as it is
+REPLAY = "replay"  # the control: the few images, repeated
+CONTROLS = (NOT_ADAPTED, REPLAY)  # of which nothing trains
 FEW = 10  # images, up to which Intra-LPIPS is measured
 
 
@@ -87,6 +89,11 @@ def columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]
     return tuple(Column(f"{images} {n}", gan, images, n) for n in sizes)
 
 
+def shots_text(own: OwnTable) -> str:
+    """Return which images the seeds of a table are trained on, in words."""
+    return "all seeds have one set of shots"
+
+
 def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old
     runs don't count.
@@ -105,4 +112,6 @@ def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     if row.method == NOT_ADAPTED:
         # around few images diversity is measured, of the source too
         return {**spec, "n": column.n} if column.n <= FEW else spec
+    if row.method == REPLAY:
+        return {**spec, "n": column.n}
     return {**spec, "n": column.n, **budget, **options}

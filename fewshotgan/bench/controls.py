@@ -1,0 +1,44 @@
+"""The two controls of every table, which train nothing, and the marks of the methods that lose to them."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from fewshotgan.bench.claims import Claim, Claims, scores
+from fewshotgan.bench.table import NOT_ADAPTED, REPLAY, Column, Row
+from fewshotgan.metrics import get_metric
+
+AS_IT_IS, REPEATED = "source as it is", "shots repeated"
+CONTROL_ROWS = {AS_IT_IS: Row(NOT_ADAPTED), REPEATED: Row(REPLAY)}
+LOSE = {AS_IT_IS: "the source as it is loses", REPEATED: "the shots repeated lose"}
+MARKS = {AS_IT_IS: "*", REPEATED: "+"}
+LEGEND = "; ".join(f"{MARKS[label]} farther than the {label}" for label in CONTROL_ROWS) + " (means over seeds)"
+
+
+def with_controls(rows: dict[str, Row]) -> dict[str, Row]:
+    """Return a table's rows with both controls beneath them."""
+    return {**rows, **CONTROL_ROWS}
+
+
+def controls_lose(
+    write: Claims, first: str, name: str, where: str, columns: Sequence[Column], metric: str = "fd_efficientnet"
+) -> list[Claim]:
+    """Return the claims that both controls lose to a row, `name` in words."""
+    return [
+        write.beats(f"control: {words} to {name}, {where}", first, label, columns, metric)
+        for label, words in LOSE.items()
+    ]
+
+
+def marks(row: Row, column: Column, metric: str) -> str:
+    """Return a mark for each control that is nearer to the real images than the row, by the means over seeds; none in a
+    metric that is no distance.
+    """
+    if not get_metric(metric).is_distance or row in CONTROL_ROWS.values():
+        return ""
+    own = scores(row, column, metric)
+    found = {label: scores(control, column, metric) for label, control in CONTROL_ROWS.items()}
+    return "".join(
+        MARKS[label]
+        for label, values in found.items()
+        if own and values and fmean(own.values()) > fmean(values.values())
+    )
