@@ -1,33 +1,16 @@
-"""What the ledger holds of a cell, and claims: sentences of a paper that it decides."""
+"""Claims: sentences of a paper that the ledger decides."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from fewshotgan.bench import ledger
-from fewshotgan.bench.table import SEEDS, Column, Row, cell_spec
+from fewshotgan.bench.results import runs, scores
+from fewshotgan.bench.table import Column, Row
 
 ENOUGH_SEEDS = 3
 LARGE_IS_GOOD = ("intra_lpips_efficientnet", "sharpness")
 MV = "mv_efficientnet"
-
-
-def runs(row: Row, column: Column) -> dict[int, ledger.Entry]:
-    """Return the recorded runs of a cell by seed."""
-    entries = ledger.read()
-    found = {seed: entries.get(ledger.spec_key(cell_spec(row, column, seed))) for seed in SEEDS}
-    return {seed: entry for seed, entry in found.items() if entry}
-
-
-def scores(row: Row, column: Column, metric: str = "fd_efficientnet") -> dict[int, float]:
-    """Return the recorded values of a cell by seed; failed runs have none."""
-    found = runs(row, column).items()
-    return {
-        seed: entry["metrics"][metric]
-        for seed, entry in found
-        if entry["status"] == "ok" and metric in entry["metrics"]
-    }
 
 
 def weighed(row: Row, column: Column, metric: str = "fd_efficientnet") -> list[float]:
@@ -38,9 +21,7 @@ def weighed(row: Row, column: Column, metric: str = "fd_efficientnet") -> list[f
     """
     known, worst = scores(row, column, metric), -math.inf if metric in LARGE_IS_GOOD else math.inf
     values = [
-        known.get(seed, worst)
-        for seed, entry in runs(row, column).items()
-        if seed in known or entry["status"] == "failed"
+        known.get(seed, worst) for seed, entry in runs(row, column).items() if seed in known or entry.status == "failed"
     ]
     return [abs(value - 1) for value in values] if metric == MV else values
 

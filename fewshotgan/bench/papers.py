@@ -9,13 +9,14 @@ from statistics import fmean, stdev
 from textwrap import fill
 from typing import Any
 
-from fewshotgan.bench.claims import runs, scores
-from fewshotgan.bench.table import BUDGET, NOT_ADAPTED, SEEDS, Column, OwnTable, Row
+from fewshotgan.bench.results import OLD, is_old, scores, shown_runs
+from fewshotgan.bench.table import BUDGET, CONTROLS, NOT_ADAPTED, SEEDS, Column, OwnTable, Row, shots_text
 from fewshotgan.bench.tables import CLAIMS, TABLES
 from fewshotgan.files import UserError, data_dir
 
 Paper = dict[str, Any]
 NOT_RUN = "not run"
+OLD_CELL = " (old)"
 DISTANCES = ("fd_efficientnet", "fid", "kmmd_efficientnet")  # to real images: the smaller the better
 # what is measured of the source too
 OF_SOURCE = (*DISTANCES, "intra_lpips_efficientnet", "mv_efficientnet", "sharpness")
@@ -52,15 +53,15 @@ def cell_text(row: Row, column: Column, metric: str) -> str:
     """Return a cell as printed: mean ± standard deviation (seeds), or what else there is to say."""
     if row.method == NOT_ADAPTED and metric not in OF_SOURCE:
         return "-"
-    values = list(scores(row, column, metric).values())
-    failed = sum(entry["status"] == "failed" for entry in runs(row, column).values())
+    values = list(scores(row, column, metric, old=True).values())
+    failed = sum(entry.status == "failed" for entry in shown_runs(row, column).values())
     parts = [f"{failed} failed"] if failed else []
     digits = 0 if metric in ("fd_efficientnet", "fid") else 3
     if len(values) == 1:
         parts.insert(0, f"{values[0]:.{digits}f} (1 seed)")
     elif values:
         parts.insert(0, f"{fmean(values):.{digits}f} ± {stdev(values):.{digits}f} ({len(values)} seeds)")
-    return ", ".join(parts) or NOT_RUN
+    return (", ".join(parts) + (OLD_CELL if is_old(row, column) else "")) if parts else NOT_RUN
 
 
 def render(headers: list[str], rows: list[list[str]]) -> str:
@@ -97,7 +98,7 @@ def render_own(own: OwnTable) -> str:
                 for label, row in own.rows.items()
             ]
             blocks.append(render([gan, *(column.label for column in chosen)], rows))
-    trained = [row for row in own.rows.values() if row.method != NOT_ADAPTED]
+    trained = [row for row in own.rows.values() if row.method not in CONTROLS]
     iterations = "/".join(
         map(str, sorted({row.iterations or column.iterations for row in trained for column in own.columns}))
     )
@@ -106,7 +107,7 @@ def render_own(own: OwnTable) -> str:
         for key, value in {**BUDGET, "iterations": iterations}.items()
     )
     head = f"ours, from the ledger: {own.name}"
-    generated = "/".join(f"{each or 1000:,}" for each in sorted({column.mining for column in own.columns}))
+    generated = "/".join(f"{each:,}" for each in sorted({column.generated for column in own.columns}))
     same = (
         "where D judges"
         if all(row.augment == BUDGET["augment"] for row in own.rows.values())
@@ -115,15 +116,19 @@ def render_own(own: OwnTable) -> str:
     foot = f"{budget} {same}; {generated} generated against held-out real images; mean ± standard deviation over seeds"
     if any(row.method == NOT_ADAPTED for row in own.rows.values()):
         foot += " (of the source, which is not trained, over samples)"
+    foot += f"; {shots_text(own)}"
+    if any(is_old(row, column) for row in own.rows.values() for column in own.columns):
+        foot += f"\n{OLD_CELL.strip()}: {OLD}"
     return "\n".join([head, own.caption, "\n\n".join(blocks), foot])
 
 
 def provenance(own: OwnTable) -> str:
     """Return which runs a picture of a table is made of, in a line; it changes when one is added or run anew."""
     cells = [(row, column) for row in own.rows.values() for column in own.columns]
-    dates = [entry["date"] for cell in cells for entry in runs(*cell).values()]
+    dates = [entry.date for cell in cells for entry in shown_runs(*cell).values()]
+    mark = f" ({OLD})" if any(is_old(*cell) for cell in cells) else ""
     last = f", the last of {max(dates)[:16].replace('T', ' ')} UTC" if dates else ""
-    return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}"
+    return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}{mark}"
 
 
 def _head(label: str, row: Row) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from statistics import correlation, fmean
 
-from fewshotgan.bench.claims import Claim, best, scores, values
+from fewshotgan.bench.claims import Claim, best, values
+from fewshotgan.bench.results import scores
 from fewshotgan.bench.table import NOT_ADAPTED, SEEDS, Column, OwnTable, Row
 from fewshotgan.gans import SEVERAL
 

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from fewshotgan.bench.claims import Claim, scores, values
+from fewshotgan.bench.claims import Claim, values
+from fewshotgan.bench.results import scores
 from fewshotgan.bench.table import NOT_ADAPTED, Column, OwnTable, Row, columns
 
 SIZES = (10, 25, 100, 1000)
