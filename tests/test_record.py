@@ -71,11 +71,7 @@ def test_a_row_may_have_a_source_of_its_own_at_the_budget_of_all():
 
 def test_several_gans_and_the_numbers_of_mining_are_recorded(monkeypatch):
     def evaluated(gan, images, **options):
-        assert (
-            "kmmd_efficientnet" in options["metrics"]
-            and options["n"] == 500
-            and images.startswith("10% fashion/sneaker, 90%")
-        )
+        assert options["mining"] and options["n"] == 500 and images.startswith("10% fashion/sneaker, 90%")
         return {"kmmd_efficientnet": 0.5, "protocol": {}}
 
     table = TABLES["minegan-two"]
@@ -200,9 +196,8 @@ def test_a_run_is_a_function_of_its_spec(monkeypatch):
     column = replace(TABLES["transfergan-table2"].columns[4], iterations=2)
     spec = cell_spec(Row("adam", (("quantile", 75),)), column, 0)
 
-    def evaluate(gan, domain, metrics, seed, train):
-        assert (domain, len(train)) == (column.images, column.n)
-        assert ("intra_lpips_efficientnet" in metrics) == (column.n <= record.FEW)
+    def evaluate(gan, domain, seed, train, diversity):
+        assert (domain, len(train), diversity) == (column.images, column.n, column.n <= record.FEW)
         return {"sum": float(gan.sample(2).sum()), "protocol": {}}
 
     monkeypatch.setattr(record, "evaluate", evaluate)

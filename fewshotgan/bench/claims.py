@@ -9,39 +9,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from fewshotgan.bench import ledger
+from fewshotgan.bench.results import runs, scores
 from fewshotgan.bench.statistics import ENOUGH, LEVEL, MARGIN, Tails, advantage, compare_all, corrected
-from fewshotgan.bench.table import SEEDS, Column, Row, cell_spec
+from fewshotgan.bench.table import Column, Row
 from fewshotgan.metrics import get_metric
 
 Advantages = Callable[[], list[float]]
 """Reads, when it is asked, how much better one side is than the other, a pair of runs each."""
-
-
-# --- to be found in fewshotgan.bench.results once the ledger has two steps ---
-def runs(row: Row, column: Column) -> dict[int, ledger.Entry]:
-    """Return the recorded runs of a cell by seed."""
-    entries = ledger.read()
-    found = {seed: entries.get(ledger.spec_key(cell_spec(row, column, seed))) for seed in SEEDS}
-    return {seed: entry for seed, entry in found.items() if entry}
-
-
-def scores(row: Row, column: Column, metric: str = "fd_efficientnet") -> dict[int, float]:
-    """Return the recorded values of a cell by seed; failed runs have none."""
-    found = runs(row, column).items()
-    return {
-        seed: entry["metrics"][metric]
-        for seed, entry in found
-        if entry["status"] == "ok" and metric in entry["metrics"]
-    }
-
-
-def failed(row: Row, column: Column) -> list[int]:
-    """Return the seeds of a cell whose runs collapsed."""
-    return [seed for seed, entry in runs(row, column).items() if entry["status"] == "failed"]
-
-
-# --- end of that ---
 
 
 @dataclass(frozen=True)
@@ -111,7 +85,8 @@ def _word(tails: Tails, p: float) -> Literal["holds", "does not hold", "undecide
 def losses(row: Row, column: Column, metric: str = "fd_efficientnet") -> dict[int, float]:
     """Return how bad a cell's runs are, by seed (`Metric.loss`); those that collapsed are infinitely bad."""
     known = {seed: get_metric(metric).loss(value) for seed, value in scores(row, column, metric).items()}
-    return known | dict.fromkeys(failed(row, column), inf)
+    collapsed = [seed for seed, entry in runs(row, column).items() if entry.status == "failed"]
+    return known | dict.fromkeys(collapsed, inf)
 
 
 def better(first: Row, second: Row, columns: Sequence[Column], metric: str = "fd_efficientnet") -> Advantages:

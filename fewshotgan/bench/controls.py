@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from fewshotgan.bench.claims import Claim, Claims, scores
+from fewshotgan.bench.claims import Claim, Claims
+from fewshotgan.bench.results import is_old, scores
 from fewshotgan.bench.table import NOT_ADAPTED, REPLAY, Column, Row
 from fewshotgan.metrics import get_metric
 
@@ -30,15 +31,16 @@ def controls_lose(
 
 
 def marks(row: Row, column: Column, metric: str) -> str:
-    """Return a mark for each control that is nearer to the real images than the row, by the means over seeds; none in a
-    metric that is no distance.
+    """Return a mark for each control that is nearer to the real images than the row, by the means over seeds.
+
+    There is none in a metric that is no distance, nor of an old run against a new one.
     """
     if not get_metric(metric).is_distance or row in CONTROL_ROWS.values():
         return ""
-    own = scores(row, column, metric)
-    found = {label: scores(control, column, metric) for label, control in CONTROL_ROWS.items()}
-    return "".join(
-        MARKS[label]
-        for label, values in found.items()
-        if own and values and fmean(own.values()) > fmean(values.values())
-    )
+    return "".join(MARKS[label] for label, control in CONTROL_ROWS.items() if _loses(row, control, column, metric))
+
+
+def _loses(row: Row, control: Row, column: Column, metric: str) -> bool:
+    own, other = (list(scores(each, column, metric, old=True).values()) for each in (row, control))
+    alike = is_old(row, column) == is_old(control, column)
+    return alike and bool(own) and bool(other) and fmean(own) > fmean(other)

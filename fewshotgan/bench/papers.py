@@ -10,8 +10,9 @@ from statistics import fmean, stdev
 from textwrap import fill
 from typing import Any
 
-from fewshotgan.bench.claims import Claim, Verdict, decide, runs, scores
+from fewshotgan.bench.claims import Claim, Verdict, decide
 from fewshotgan.bench.controls import LEGEND, marks
+from fewshotgan.bench.results import OLD, is_old, scores, shown_runs
 from fewshotgan.bench.table import BUDGET, CONTROLS, SEEDS, Column, OwnTable, Row, shots_text
 from fewshotgan.bench.tables import CLAIMS, TABLES
 from fewshotgan.files import UserError, data_dir
@@ -19,6 +20,7 @@ from fewshotgan.metrics import get_metric
 
 Paper = dict[str, Any]
 NOT_RUN = "not run"
+OLD_CELL = " (old)"
 
 
 @cache
@@ -51,15 +53,15 @@ def cell_text(row: Row, column: Column, metric: str) -> str:
     measured = get_metric(metric)
     if row.method in CONTROLS and not measured.of_controls:
         return "-"
-    values = list(scores(row, column, metric).values())
-    failed = sum(entry["status"] == "failed" for entry in runs(row, column).values())
+    values = list(scores(row, column, metric, old=True).values())
+    failed = sum(entry.status == "failed" for entry in shown_runs(row, column).values())
     parts = [f"{failed} failed"] if failed else []
     if len(values) == 1:
         parts.insert(0, f"{measured.text(values[0])} (1 seed)")
     elif values:
         spread = f"{measured.text(fmean(values))} ± {measured.text(stdev(values))}"
         parts.insert(0, f"{spread} ({len(values)} seeds)")
-    return ", ".join(parts) or NOT_RUN
+    return (", ".join(parts) + (OLD_CELL if is_old(row, column) else "")) if parts else NOT_RUN
 
 
 def render(headers: list[str], rows: list[list[str]]) -> str:
@@ -109,21 +111,22 @@ def _foot(own: OwnTable) -> str:
     iterations = sorted({row.iterations or column.iterations for row in trained for column in own.columns})
     usual = all(row.augment == BUDGET["augment"] for row in trained)
     where = "where D judges" if usual else "where a row names no other"
-    generated = "/".join(f"{each or 1000:,}" for each in sorted({column.mining for column in own.columns}))
-    return "\n".join(
-        [
-            LEGEND,
-            f"{'/'.join(map(str, iterations))} iterations, {BUDGET['batch']} batch, {BUDGET['augment']} "
-            f"{where}; {generated} generated against held-out real images",
-            f"mean ± standard deviation over {len(SEEDS)} seeds; ± covers the choice of shots: {shots_text(own)}",
-        ]
-    )
+    generated = "/".join(f"{each:,}" for each in sorted({column.generated for column in own.columns}))
+    old = any(is_old(row, column) for row in own.rows.values() for column in own.columns)
+    lines = [
+        LEGEND,
+        f"{'/'.join(map(str, iterations))} iterations, {BUDGET['batch']} batch, {BUDGET['augment']} {where}; "
+        f"{generated} generated against held-out real images",
+        f"mean ± standard deviation over {len(SEEDS)} seeds; ± covers the choice of shots: {shots_text(own)}",
+        *([f"{OLD_CELL.strip()}: {OLD}"] if old else []),
+    ]
+    return "\n".join(lines)
 
 
 def provenance(own: OwnTable) -> str:
     """Return which runs a picture of a table is made of, in a line; it changes when one is added or run anew."""
     cells = [(row, column) for row in own.rows.values() for column in own.columns]
-    dates = [entry["date"] for cell in cells for entry in runs(*cell).values()]
+    dates = [entry.date for cell in cells for entry in shown_runs(*cell).values()]
     last = f", the last of {max(dates)[:16].replace('T', ' ')} UTC" if dates else ""
     return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}"
 

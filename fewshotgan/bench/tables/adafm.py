@@ -3,8 +3,9 @@
 from dataclasses import replace
 from statistics import fmean
 
-from fewshotgan.bench.claims import Claim, Claims, runs, scores
+from fewshotgan.bench.claims import Claim, Claims
 from fewshotgan.bench.controls import AS_IT_IS, REPEATED, controls_lose, with_controls
+from fewshotgan.bench.results import scores, shown_runs
 from fewshotgan.bench.table import Column, OwnTable, Row
 
 SOURCE = "fashion-gp-resnet"
@@ -176,21 +177,21 @@ def grid_means() -> list[list[float]]:
     """Return the grid's distances, mean over seeds, a row for each m and a column for each n; NaN where no run is or
     all collapsed.
     """
-    found = [[list(scores(GRID.rows[f"G{m}D{n}"], LARGE).values()) for n in GROUPS] for m in GROUPS]
+    found = [[list(scores(GRID.rows[f"G{m}D{n}"], LARGE, old=True).values()) for n in GROUPS] for m in GROUPS]
     return [[fmean(cell) if cell else float("nan") for cell in row] for row in found]
 
 
 def grid_failures() -> list[list[str]]:
     """Return a star for each run of a cell of the grid that collapsed, laid out as `grid_means`."""
-    found = [[runs(GRID.rows[f"G{m}D{n}"], LARGE).values() for n in GROUPS] for m in GROUPS]
-    return [["*" * sum(entry["status"] == "failed" for entry in cell) for cell in row] for row in found]
+    found = [[shown_runs(GRID.rows[f"G{m}D{n}"], LARGE).values() for n in GROUPS] for m in GROUPS]
+    return [["*" * sum(entry.status == "failed" for entry in cell) for cell in row] for row in found]
 
 
 def curve_means() -> dict[str, tuple[list[int], list[float]]]:
     """Return {method: (iterations, mean distance over seeds)} of what is recorded of the curves."""
     found = {}
     for label, row in CURVES.rows.items():
-        points = {column.iterations: list(scores(row, column).values()) for column in CURVES.columns}
+        points = {column.iterations: list(scores(row, column, old=True).values()) for column in CURVES.columns}
         done = {length: fmean(cell) for length, cell in points.items() if cell}
         found[label] = list(done), list(done.values())
     return found

@@ -15,8 +15,9 @@ iterations: 0.24, at weight 0.001 0.13, of their mean 0.23). A row of its own ha
 from collections.abc import Callable
 from statistics import correlation, fmean
 
-from fewshotgan.bench.claims import Claim, Claims, scores, smaller
+from fewshotgan.bench.claims import Claim, Claims, smaller
 from fewshotgan.bench.controls import controls_lose, with_controls
+from fewshotgan.bench.results import scores
 from fewshotgan.bench.table import Column, OwnTable, Row
 from fewshotgan.gans import SEVERAL
 
