@@ -223,7 +223,7 @@ def test_lists_and_claims(capsys):
         assert main(line) == 0
         assert text in capsys.readouterr().out
     assert main(["claims", "--json"]) == 0
-    assert {"paper", "claim", "verdict", "seeds"} == set(json.loads(capsys.readouterr().out)[0])
+    assert {"paper", "claim", "table", "verdict", "pairs", "p"} == set(json.loads(capsys.readouterr().out)[0])
     assert main(["tables", "adaptation-10-shot"]) == 0
     assert "published:" in capsys.readouterr().out
 

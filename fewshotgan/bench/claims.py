@@ -58,7 +58,7 @@ class Verdict:
 
 
 def decide(claims: Iterable[Claim]) -> dict[Claim, Verdict]:
-    """Return the verdict on each claim, corrected for the number of claims that its paper has among these."""
+    """Return the verdict on each claim, corrected for the number of claims of its paper that have enough pairs."""
     by_paper: dict[str, list[Claim]] = {}
     for claim in claims:
         by_paper.setdefault(claim.paper, []).append(claim)
@@ -68,11 +68,15 @@ def decide(claims: Iterable[Claim]) -> dict[Claim, Verdict]:
 def _decide(family: Sequence[Claim]) -> dict[Claim, Verdict]:
     """Return the verdicts on the claims of one paper."""
     found = [[read() for read in claim.advantages] for claim in family]
-    tails = [compare_all(each, claim.margin) for each, claim in zip(found, family, strict=True)]
-    chances = corrected(tails)
+    pairs = [min(map(len, each)) for each in found]
+    tested = [i for i, count in enumerate(pairs) if count >= ENOUGH]
+    tails = {i: compare_all(found[i], family[i].margin) for i in tested}
+    chances = dict(zip(tested, corrected(list(tails.values())), strict=True))
     return {
-        claim: Verdict(_word(tail, p), min(map(len, each)), p)
-        for claim, each, tail, p in zip(family, found, tails, chances, strict=True)
+        claim: Verdict(_word(tails[i], chances[i]), pairs[i], chances[i])
+        if i in tails
+        else Verdict("undecided", pairs[i], 1.0)
+        for i, claim in enumerate(family)
     }
 
 
@@ -129,22 +133,23 @@ class Claims:
         self,
         statement: str,
         first: str,
-        second: str,
+        seconds: str | Iterable[str],
         columns: Sequence[Column],
         metric: str = "fd_efficientnet",
+        margin: float = 0.0,
     ) -> Claim:
-        """Return the claim that the first row is better than the second."""
-        pair = better(self.rows[first], self.rows[second], columns, metric)
-        return Claim(self.paper, statement, self.table, (pair,))
+        """Return the claim that the first row is better than the second, or than each of several, up to a margin."""
+        others = [seconds] if isinstance(seconds, str) else seconds
+        pairs = tuple(better(self.rows[first], self.rows[other], columns, metric) for other in others)
+        return Claim(self.paper, statement, self.table, pairs, margin)
 
-    def best(
+    def ties(
         self,
         statement: str,
         first: str,
-        others: Iterable[str],
+        seconds: str | Iterable[str],
         columns: Sequence[Column],
         metric: str = "fd_efficientnet",
     ) -> Claim:
-        """Return the claim that the first row is at most ten percent worse than each of the others."""
-        pairs = tuple(better(self.rows[first], self.rows[other], columns, metric) for other in others)
-        return Claim(self.paper, statement, self.table, pairs, MARGIN)
+        """Return the claim that the first row is better than the others, or at most ten percent worse."""
+        return self.beats(statement, first, seconds, columns, metric, MARGIN)

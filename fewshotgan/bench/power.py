@@ -26,20 +26,18 @@ class Rates:
         return self.holds + self.fails
 
 
-def draw(pairs: int, gap: float, ratio: float, trials: int, rng: np.random.Generator, targets: int = 2) -> np.ndarray:
-    """Return advantages (trials, pairs) of a method over another.
+def draw(pairs: int, gap: float, ratio: float, trials: int, rng: np.random.Generator) -> np.ndarray:
+    """Return advantages (trials, pairs) of a method over another, whose runs are independent.
 
     Args:
-        pairs: of runs, spread evenly over the targets.
-        gap: of their means, in standard deviations of one method's runs.
-        ratio: of the other's standard deviation to it.
+        pairs: of runs.
+        gap: of the means of their losses, in standard deviations of the method's runs.
+        ratio: of the other's standard deviation to that.
         trials: how many claims.
         rng: source of the draws.
-        targets: each at a distance of its own.
     """
-    level = np.repeat(rng.normal(size=(trials, targets)), -(-pairs // targets), axis=1)[:, :pairs]
-    better, worse = (level + SPREAD * scale * rng.normal(size=(trials, pairs)) for scale in (1.0, ratio))
-    return worse + gap * SPREAD - better
+    own, other = (SPREAD * scale * rng.normal(size=(trials, pairs)) for scale in (1.0, ratio))
+    return other + gap * SPREAD - own
 
 
 def rates(advantages: np.ndarray, margin: float = 0.0) -> Rates:

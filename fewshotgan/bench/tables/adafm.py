@@ -271,7 +271,7 @@ def _claims_of_rivals() -> list[Claim]:
         limited.beats(text, "Our-G3D4", "Our-G3D2", THOUSAND),
         few.beats("the setting for 25 images beats the common one, 25 images", our, "Our", FEW),
         *(few.beats(f"{our}, beats {rival}, 25 images", our, rival, FEW) for rival in (BSA, LOOSE_BSA)),
-        *controls_lose(few, our, our, "25 images", FEW),
+        controls_lose(few, our, our, "25 images", FEW),
     ]
 
 

@@ -49,7 +49,7 @@ def _claims() -> list[Claim]:
             for n in SIZES
         ),
         Claim("transfergan", grows, TABLE2.name, (growth,)),
-        *controls_lose(write, TRANSFERRED, "pretraining", f"{few[0]} to {few[-1]} images", _of_size(*few)),
+        controls_lose(write, TRANSFERRED, "pretraining", f"{few[0]} to {few[-1]} images", _of_size(*few)),
     ]
 
 
