@@ -5,11 +5,13 @@ import re
 from statistics import fmean
 
 import pytest
+from ledgers import recorded
 
-from fewshotgan.bench import ledger, papers
-from fewshotgan.bench.claims import best, judge, scores, weighed
+from fewshotgan.bench import papers
+from fewshotgan.bench.claims import best, judge, weighed
 from fewshotgan.bench.papers import NOT_RUN, claims, claims_json, provenance, published, render_table, tables
-from fewshotgan.bench.table import Row, cell_spec
+from fewshotgan.bench.results import scores
+from fewshotgan.bench.table import Row
 from fewshotgan.bench.tables import TABLES
 from fewshotgan.bench.tables.adam import BY_ITERATIONS, BY_WEIGHT, CHOSEN, EACH_ITS_BEST, RIVALS
 from fewshotgan.bench.tables.minegan import RATIOS, correlations
@@ -28,12 +30,7 @@ def fill(table, row, value):
     own = TABLES[table]
     for column in own.columns:
         for seed in (0, 1, 2):
-            entry = {
-                "spec": cell_spec(own.rows[row], column, seed),
-                "metrics": {"fd_efficientnet": value(column, seed)},
-                "status": "ok",
-            }
-            ledger.append(entry)
+            recorded(own.rows[row], column, seed, {"fd_efficientnet": value(column, seed)})
 
 
 def test_every_published_table_has_its_form():
@@ -107,7 +104,7 @@ def test_a_noisy_rival_hides_no_better_one(empty):
     for row, found in ((Row("cdc"), (50, 100, 150)), (Row("dcl"), (100, 101, 102))):
         for seed, value in enumerate(found):
             entry = {"fd_efficientnet": value, "intra_lpips_efficientnet": -value}
-            ledger.append({"spec": cell_spec(row, column, seed), "metrics": entry, "status": "ok"})
+            recorded(row, column, seed, entry)
     rivals = [Row("cdc"), Row("dcl")]
     assert judge([118, 120, 122], best(rivals, column), tie=True) == "does not hold"
     assert (
@@ -118,19 +115,19 @@ def test_a_noisy_rival_hides_no_better_one(empty):
 
 def test_a_picture_says_which_runs_it_shows(empty):
     own = TABLES["minegan-four"]
-    assert provenance(own) == "from the ledger: minegan-four, 0 of 6 runs"
+    assert provenance(own) == "from the ledger: minegan-four, 0 of 10 runs"
     row, column = next(iter(own.rows.values())), own.columns[0]
     for seed, date in enumerate(("2026-11-26T06:22:10+00:00", "2026-11-25T23:59:59+00:00")):
-        ledger.append({"spec": cell_spec(row, column, seed), "metrics": {}, "status": "ok", "date": date})
-    assert provenance(own) == "from the ledger: minegan-four, 2 of 6 runs, the last of 2026-11-26 06:22 UTC"
+        recorded(row, column, seed, {}, date=date)
+    assert provenance(own) == "from the ledger: minegan-four, 2 of 10 runs, the last of 2026-11-26 06:22 UTC"
 
 
 def test_failed_runs_are_shown_and_do_not_count(empty):
     column = TABLES["adaptation-10-shot"].columns[0]
-    ledger.append({"spec": cell_spec(Row("scratch"), column, 0), "metrics": {"fd_efficientnet": 9}, "status": "failed"})
+    recorded(Row("scratch"), column, 0, {"fd_efficientnet": 9}, status="failed")
     assert papers.cell_text(Row("scratch"), column, "fd_efficientnet") == "1 failed"
     assert scores(Row("scratch"), column) == {}
-    ledger.append({"spec": cell_spec(Row("scratch"), column, 1), "metrics": {"fd_efficientnet": 7}, "status": "ok"})
+    recorded(Row("scratch"), column, 1, {"fd_efficientnet": 7})
     assert weighed(Row("scratch"), column) == [float("inf"), 7]
     assert weighed(Row("scratch"), column, "intra_lpips_efficientnet") == [float("-inf")]
 
@@ -138,9 +135,7 @@ def test_failed_runs_are_shown_and_do_not_count(empty):
 def test_mv_counts_by_its_distance_from_that_of_real_images(empty):
     column = TABLES["minegan-table1"].columns[0]
     for seed, value in enumerate((0.75, 1.0, 1.5)):
-        ledger.append(
-            {"spec": cell_spec(Row("bsa"), column, seed), "metrics": {"mv_efficientnet": value}, "status": "ok"}
-        )
+        recorded(Row("bsa"), column, seed, {"mv_efficientnet": value})
     assert weighed(Row("bsa"), column, "mv_efficientnet") == [0.25, 0.0, 0.5]
 
 
@@ -148,7 +143,7 @@ def test_each_method_has_the_iterations_that_were_its_best_on_the_development_ta
     found = {}
     for row in BY_ITERATIONS.rows.values():
         means = {
-            column.iterations: fmean(scores(row, column, "fd_efficientnet").values())
+            column.iterations: fmean(scores(row, column, "fd_efficientnet", old=True).values())
             for column in BY_ITERATIONS.columns
         }
         found[row.method] = min(means, key=means.__getitem__)
@@ -161,7 +156,7 @@ def test_each_rival_has_the_weight_that_was_its_best_on_the_development_target()
     (column,) = BY_WEIGHT.columns
     means = {}
     for row in BY_WEIGHT.rows.values():
-        means.setdefault(row.method, {})[row] = fmean(scores(row, column, "fd_efficientnet").values())
+        means.setdefault(row.method, {})[row] = fmean(scores(row, column, "fd_efficientnet", old=True).values())
     best_ones = {method: min(found, key=found.__getitem__) for method, found in means.items()}
     assert best_ones == {row.method: row for row in RIVALS.values() if row.method in means} and len(best_ones) == 3
 
@@ -178,12 +173,9 @@ def test_weights_of_several_gans_are_judged_by_seed(empty):
     two, four = TABLES["minegan-two"], TABLES["minegan-four"]
     for seed, slope in enumerate((1.0, 0.5, -1.0)):
         for column, ratio in zip(two.columns, RATIOS, strict=True):
-            spec = cell_spec(two.rows["MineGAN"], column, seed)
-            ledger.append({"spec": spec, "metrics": {"selector_0": 0.5 + slope * (ratio / 100 - 0.5)}, "status": "ok"})
+            recorded(two.rows["MineGAN"], column, seed, {"selector_0": 0.5 + slope * (ratio / 100 - 0.5)})
         weights = {f"selector_{part}": weight for part, weight in enumerate((0.5, 0.3, 0.15, 0.05))}
-        ledger.append(
-            {"spec": cell_spec(four.rows["MineGAN"], four.columns[0], seed), "metrics": weights, "status": "ok"}
-        )
+        recorded(four.rows["MineGAN"], four.columns[0], seed, weights)
     assert correlations(two.rows["MineGAN"]) == pytest.approx([1.0, 1.0, -1.0])
     verdicts = {
         claim["claim"]: claim["verdict"]
@@ -197,9 +189,8 @@ def test_weights_of_several_gans_are_judged_by_seed(empty):
 
 def test_a_source_has_a_variance_and_a_sharpness_too(empty):
     own = TABLES["minegan-table1"]
-    spec = cell_spec(own.rows["source, not adapted"], own.columns[0], 0)
     metrics = {"kmmd_efficientnet": 0.4, "mv_efficientnet": 1.3, "sharpness": 0.9, "fd_efficientnet": 500.0}
-    ledger.append({"spec": spec, "metrics": metrics, "status": "ok"})
+    recorded(own.rows["source, not adapted"], own.columns[0], 0, metrics)
     text = render_table("minegan-table1")
     assert all(f"{value} (1 seed)" in text for value in ("0.400", "1.300", "0.900", "500"))
     assert "kmmd_efficientnet (lower is better)" in text and "sharpness (real images have 1)" in text

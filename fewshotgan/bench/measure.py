@@ -45,6 +45,6 @@ def measure(
     )
     n_real = found.pop("protocol")["n_real"]
     if isinstance(gan, GAN) and gan.config["family"] == MIXTURE:
-        found |= {f"{SELECTOR}{i}": float(share) for i, share in enumerate(gan.generator.probabilities())}
+        found |= {f"{SELECTOR}{i}": float(share) for i, share in enumerate(gan.generator.probabilities().detach())}
     values = {name: round(found[name], 6) for name in metrics if name in found and math.isfinite(found[name])}
     return Measured(values, n_real)
