@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import pytest
+from ledgers import entry
 
 from fewshotgan.bench import ledger, papers
 from fewshotgan.bench.claims import losses
@@ -21,7 +22,7 @@ from fewshotgan.bench.papers import (
     tables,
 )
 from fewshotgan.bench.results import scores
-from fewshotgan.bench.schema import Entry, Score, Seconds
+from fewshotgan.bench.schema import Score
 from fewshotgan.bench.statistics import ENOUGH
 from fewshotgan.bench.table import CONTROLS, SEEDS, Column, Row, cell_spec
 from fewshotgan.bench.tables import CLAIMS, TABLES
@@ -48,10 +49,8 @@ class Run:
     metrics: dict[str, float] | None
 
     def entry(self):
-        spec = cell_spec(self.row, self.column, self.seed)
-        status = "failed" if self.metrics is None else "ok"
-        date, seconds = f"2026-11-26T06:{self.seed:02}:10+00:00", Seconds(training=1.0, all=2.0)
-        return Entry(key=spec.key, spec=spec, status=status, processor="", versions={}, date=date, seconds=seconds)
+        status, date = "failed" if self.metrics is None else "ok", f"2026-11-26T06:{self.seed:02}:10+00:00"
+        return entry(cell_spec(self.row, self.column, self.seed), status, date)
 
     def scores(self):
         fixed = {"run": self.entry().key, "n_generated": self.column.generated, "n_real": 9, "sample_seed": self.seed}

@@ -99,7 +99,7 @@ def execute(job: Job) -> Result:
         made = _again(job, images) if again else _train(job, images)
         training = time.monotonic() - started
         measured = Measured({}, 0)
-        if made.reason is None:
+        if made.reason is None and job.metrics:
             measured = measure(made.gan, spec.images, job.metrics, job.generated, spec.seed, images)
         seconds = Seconds(training=round(training, 1), all=round(time.monotonic() - started, 1))
         shown = made.gan if isinstance(made.gan, GAN) and spec.seed == SEEDS[0] and not again else None

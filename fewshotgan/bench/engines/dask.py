@@ -1,6 +1,7 @@
 """A Dask cluster: the one that `DASK_SCHEDULER_ADDRESS` names, or one of processes on this machine."""
 
 from concurrent.futures import Future
+from logging import ERROR
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster
@@ -17,7 +18,7 @@ class Dask:
         self.cluster: LocalCluster | None = None
         if dask.config.get("scheduler-address", None) is None:
             self.cluster = LocalCluster(
-                n_workers=workers, threads_per_worker=1, memory_limit=None, dashboard_address=None
+                n_workers=workers, threads_per_worker=1, memory_limit=None, dashboard_address=None, silence_logs=ERROR
             )
         self.client = Client(self.cluster)  # without a cluster it goes to the address
         self.executor = self.client.get_executor(pure=False)
