@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -190,7 +191,7 @@ def list_domains() -> dict[str, str]:
 
 
 @cache
-def _splits(collection: str) -> dict[str, dict]:
+def _splits(collection: str) -> dict[str, dict[str, Any]]:
     return json.loads((data_dir() / collection / "splits.json").read_text(encoding="utf-8"))
 
 
