@@ -37,12 +37,8 @@ def write_card(gan: GAN, folder: Path) -> None:
     save_picture(light(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution)), folder / f"{gan.name}.png")
     curve = gan.card.get("curve", [])
     if curve:
-        sides = sorted({point["resolution"] for point in curve})
-        rows = {f"{side} pixels": [point for point in curve if point["resolution"] == side] for side in sides}
-        lines = {name: ([p["images"] for p in row], [p["fd_efficientnet"] for p in row]) for name, row in rows.items()}
-        save_picture(
-            curve_picture(lines, quality["bar"] * quality["closest_distance"]), folder / f"{gan.name}-curve.png"
-        )
+        bar = quality["bar"] * quality["closest_distance"]
+        save_picture(curve_picture(by_resolution(curve), bar), folder / f"{gan.name}-curve.png")
     verdict = "meets" if quality["meets_bar"] else "**misses**"
     rows = "\n".join(
         f"| {key.replace('_', ' ')} | {value} |"
@@ -61,6 +57,16 @@ def write_card(gan: GAN, folder: Path) -> None:
         page += f"\n![distance to training images against images seen]({gan.name}-curve.png)\n"
     with atomic_write(folder / f"{gan.name}.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def by_resolution(points: list[dict[str, Any]]) -> dict[str, tuple[list[float], list[float]]]:
+    """Return a curve as lines: {"64 pixels": (images seen, distances)}."""
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for point in points:
+        images, distances = lines.setdefault(f"{point['resolution']} pixels", ([], []))
+        images.append(point["images"])
+        distances.append(point["fd_efficientnet"])
+    return lines
 
 
 def card(
