@@ -16,7 +16,8 @@ class Generator(nn.Module):
 
     Args:
         parts: generators of one resolution and number of channels.
-        resolution, channels: theirs.
+        resolution: theirs.
+        channels: theirs.
         z_dim: the largest of their latents' sizes, and one.
     """
 

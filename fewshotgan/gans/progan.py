@@ -120,7 +120,8 @@ class Generator(nn.Module):
             side: of the images, 4 up to the network's resolution, which is the default.
             alpha: weight of the newest resolution; the image of the one before, upsampled, has the rest.
             truncation: only 1, for none: the latents are normalised, so that there is no centre to draw them to.
-            noise, rng: of no effect, as there are no noise inputs.
+            noise: of no effect, as there are no noise inputs.
+            rng: likewise.
             features: a list to which the activations of each convolution are appended (feature taps).
 
         Returns:

@@ -138,7 +138,8 @@ class Generator(nn.Module):
             z: latents (N, z_dim), standard normal.
             labels: classes (N,), or weights of the classes (N, classes); a miner's by default, if the prior is one.
             truncation: 1 for none; latents are drawn towards zero by this factor.
-            noise, rng: of no effect, as there are no noise inputs.
+            noise: of no effect, as there are no noise inputs.
+            rng: likewise.
             features: a list to which the 4-pixel map and the output of each block are appended (feature taps).
 
         Returns:

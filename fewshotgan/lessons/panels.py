@@ -84,7 +84,8 @@ def between_picture(method: BSA, first: int = 0, second: int = 1, walk: float = 
 
     Args:
         method: BSA, after an adaptation (`run.method`).
-        first, second: numbers of the training images.
+        first: index of a training image.
+        second: index of another.
         walk: 0..1, from the first to the second.
         steps: images of the whole way.
     """
@@ -145,7 +146,8 @@ class RecordedPanel(widgets.VBox):
 
     Args:
         own: the table whose methods and targets can be chosen.
-        shots, quantiles: what else can be chosen; a run that is not in the ledger says so.
+        shots: numbers of images on the menu.
+        quantiles: values of AdAM's quantile on the menu; a run that is not in the ledger says so.
     """
 
     def __init__(self, own: OwnTable, shots: tuple[int, ...], quantiles: tuple[int, ...]) -> None:
@@ -181,7 +183,8 @@ def general_part_picture(own: OwnTable, m: int, n: int) -> Image.Image:
 
     Args:
         own: the grid, with a row "GmDn" for each, of one column.
-        m, n: groups of G and of D, counted from the image.
+        m: frozen groups of G, counted from the image.
+        n: frozen groups of D, counted from the image.
     """
     (column,) = own.columns
     general = f"G{m}D{n}"
@@ -209,8 +212,9 @@ class GeneralPartPanel(widgets.VBox):
     """Sliders for the groups of G and D that are copied and frozen; shows what the ledger holds of that general part.
 
     Args:
-        own: the grid, as `general_part_picture` wants it.
-        m, n: at which they start.
+        own: the grid, as for `general_part_picture`.
+        m: frozen groups of G at the start.
+        n: frozen groups of D at the start.
     """
 
     def __init__(self, own: OwnTable, m: int = 3, n: int = 2) -> None:
@@ -244,7 +248,8 @@ def style_picture(
     Args:
         adapted: made by AdaFM or SmallHead.
         source: what it was adapted from.
-        content, style: seeds of the latents that drive the layers before `mix_from`, and those from there on.
+        content: seed of the latents that drive the layers before `mix_from`.
+        style: seed of the latents that drive the layers from `mix_from` on.
         mix_from: the first of the head's styles that the second latents drive; the first layer of all is the content's
             always.
         dial: 0 for the source's filters, 1 for the adapted ones.
