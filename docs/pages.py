@@ -38,7 +38,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     reference: list[object] = ["reference/index.md", "reference/command.md"]
     for wing in WINGS:
         reference.append({wing: [{_short(name): _page(name)} for name in modules(wing)]})
-    filled = {"Lessons": ["lessons/index.md", *(f"lessons/{path.stem}.md" for path in LESSONS)], "Reference": reference}
+    filled = {
+        "Lessons": ["lessons/index.md", *({title(path): f"lessons/{path.stem}.md"} for path in LESSONS)],
+        "Reference": reference,
+    }
     config.nav = [{title: filled.get(title, pages) for title, pages in section.items()} for section in config.nav or []]
     return config
 
@@ -71,6 +74,12 @@ def modules(wing: str) -> list[str]:
     return found
 
 
+def title(path: Path) -> str:
+    """Return the title of a notebook."""
+    first = nbformat.read(path, as_version=4).cells[0].source
+    return first.split("# ", 1)[1].split("\n")[0]
+
+
 def lesson(path: Path) -> dict[str, str | bytes]:
     """Return the files of a notebook's page: its Markdown and its pictures. It is shown as committed, not executed."""
     notebook = nbformat.read(path, as_version=4)
@@ -89,11 +98,11 @@ def lesson(path: Path) -> dict[str, str | bytes]:
                 files[name] = base64.b64decode(data["image/png"])
                 shown.append(f"![Output of the cell above]({name})")
             elif output.output_type == "stream" and output.name == "stdout":
-                shown.append(_fenced(output.text.rstrip(), "text"))
+                shown.append(_fenced(output.text.rstrip(), "{ .text .output }"))
             elif (
                 "text/plain" in data and WIDGET not in data
             ):  # a widget needs a kernel; its static twin stands beside it
-                shown.append(_fenced(data["text/plain"], "text"))
+                shown.append(_fenced(data["text/plain"], "{ .text .output }"))
         folded = "solution" in cell.metadata.get("tags", [])
         parts.append(_details("Solutions", shown) if folded else "\n\n".join(shown))
     return {f"{path.stem}.md": "\n\n".join(parts) + "\n", **files}
@@ -158,10 +167,6 @@ def _command() -> str:
 
 
 def _lessons_index() -> str:
-    """Return the page that lists the lessons by their titles."""
-    titles = [nbformat.read(path, as_version=4).cells[0].source.split("# ", 1)[1].split("\n")[0] for path in LESSONS]
-    rows = [f"- [{title}]({path.stem}.md)" for path, title in zip(LESSONS, titles, strict=True)]
-    return (
-        "# Lessons\n\nThe notebooks as they were committed, with their outputs. `make lab` opens them to run.\n\n"
-        + ("\n".join(rows) + "\n")
-    )
+    """Return the page that lists the lessons."""
+    rows = "\n".join(f"- [{title(path)}]({path.stem}.md)" for path in LESSONS)
+    return f"# Lessons\n\nThe notebooks with their committed outputs. `make lab` opens them to run.\n\n{rows}\n"

@@ -3,16 +3,13 @@
 import pytest
 import torch
 from golden import fill
+from helpers import assert_met, tensors
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, official
 from fewshotgan.gans.layers import minibatch_deviation
 from fewshotgan.gans.progan import Discriminator, Generator, pixel_norm
-
-
-def tensors(arrays):
-    return {name: torch.from_numpy(value) for name, value in arrays.items()}
 
 
 @pytest.fixture
@@ -23,11 +20,6 @@ def loaded(request):
     gan.generator.load_state_dict(generator)
     gan.discriminator.load_state_dict(discriminator)
     return *goldens, gan
-
-
-def assert_met(golden, got):
-    for name, (error, limit) in golden.compare({key: value.numpy() for key, value in got.items()}).items():
-        assert error <= limit, (name, error)
 
 
 @pytest.mark.parametrize("loaded", ["progan"], indirect=True)

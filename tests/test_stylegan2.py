@@ -3,15 +3,12 @@
 import pytest
 import torch
 from golden import fill
+from helpers import assert_met, tensors
 
 from fewshotgan.gans import official
 from fewshotgan.gans.layers import fir_down, fir_up, minibatch_deviation
 from fewshotgan.gans.stylegan2 import Discriminator, Generator
 from fewshotgan.losses import path_lengths, r1_penalty
-
-
-def tensors(arrays):
-    return {name: torch.from_numpy(value) for name, value in arrays.items()}
 
 
 def test_generator_meets_the_golden():
@@ -30,8 +27,7 @@ def test_generator_meets_the_golden():
         }
     w = net.latents(x["z"]).detach().clone().requires_grad_()
     got["path_lengths"] = path_lengths(net.synthesise(w, "const"), w, x["path_noise"]).detach()
-    for name, (error, limit) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
-        assert error <= limit, (name, error)
+    assert_met(golden, got)
 
 
 def test_discriminator_meets_the_golden():
@@ -40,9 +36,7 @@ def test_discriminator_meets_the_golden():
     net.load_state_dict(official.stylegan2_discriminator(tensors(golden.params)))
     x = torch.from_numpy(golden.inputs["x"]).requires_grad_()
     logits = net(x)
-    got = {"logits": logits.detach().numpy(), "r1": r1_penalty(logits, x).detach().numpy()}
-    for name, (error, limit) in golden.compare(got).items():
-        assert error <= limit, (name, error)
+    assert_met(golden, {"logits": logits, "r1": r1_penalty(logits, x)})
 
 
 def test_the_converter_reads_the_sizes_and_drops_module():
