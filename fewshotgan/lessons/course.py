@@ -44,7 +44,7 @@ def execute(lesson: Lesson, out: Path) -> None:
     bar = tqdm(total=len(code), desc=lesson.path.stem, unit="cell", dynamic_ncols=True)
     resources = {"metadata": {"path": str(lesson.path.parent)}}
     quiet = ["--log-level=ERROR"]  # a kernel warns that it talks unencrypted, which it does with this process alone
-    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources, extra_arguments=quiet)
+    client = NotebookClient(notebook, timeout=3600, kernel_name="python3", resources=resources, extra_arguments=quiet)
     client.on_cell_executed = lambda **_: bar.update()
     try:
         client.execute()

@@ -16,25 +16,21 @@ class Profile:
         iterations: of an adaptation.
         batch: images per step.
         n_generated: images that an evaluation generates.
-        seeds: of a live comparison.
-        resolution: of the networks that the profile is meant for.
     """
 
     name: str
     iterations: int
     batch: int
     n_generated: int
-    seeds: tuple[int, ...]
-    resolution: int
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", 12, 4, 32, (0,), 64),
-        Profile("laptop", ITERATIONS, BATCH, 500, (0,), 64),
-        Profile("gpu", 2000, 16, 1000, (0, 1, 2), 64),
-        Profile("paper", 5000, 16, 5000, (0, 1, 2), 256),
+        Profile("smoke", 12, 4, 32),
+        Profile("laptop", ITERATIONS, BATCH, 500),
+        Profile("gpu", 2000, 16, 1000),
+        Profile("paper", 5000, 16, 5000),
     )
 }
 
