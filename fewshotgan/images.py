@@ -1,7 +1,7 @@
-"""Images: the shipped domains with their fixed splits, and anybody's folder or zip, made square and of one size.
+"""Images: the shipped domains with their fixed splits, and any folder or zip, cropped square and resized.
 
-Shipped domains keep their few-shot subsets, training pool and held-out images apart (`splits.json` beside the zips):
-held-out images are for evaluation only and come with `split="held_out"` alone.
+Shipped domains keep few-shot subsets, training pool and held-out images apart (`splits.json` next to the zips).
+Held-out images are for evaluation and are only returned for `split="held_out"`.
 """
 
 import difflib
@@ -25,9 +25,9 @@ from torch import Tensor
 from fewshotgan.files import UserError, data_dir
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-MOST_PIXELS = 80_000_000  # of one image before it is decoded
-MOST_BYTES = 256 * 2**20  # of one file, packed or unpacked
-TURNS = {  # by EXIF's orientation
+MOST_PIXELS = 80_000_000  # per image, checked before decoding
+MOST_BYTES = 256 * 2**20  # per file, compressed or not
+TURNS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -36,7 +36,7 @@ TURNS = {  # by EXIF's orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MIXTURES = {  # every domain of the collection but these, which serve as targets
+MIXTURES = {  # every domain of the collection except these, which serve as targets
     "avatars/source": ("toon-head", "miniavs", "pixel-art", "thumbs"),
     "fashion/source": ("sandal", "bag"),
 }
@@ -49,8 +49,8 @@ class Images:
     Attributes:
         pixels: uint8 (N, C, H, W), C 1 or 3.
         name: the shipped domain or the path.
-        note: how they were cropped and what was left out, one sentence; empty if they are as they were.
-        labels: int64 (N,), of a mixture: the number of the domain that each comes from; None for others.
+        note: one sentence on how they were cropped and what was skipped; empty if they are unchanged.
+        labels: int64 (N,) for a mixture, the index of the domain that each image comes from; None otherwise.
     """
 
     pixels: Tensor
@@ -59,7 +59,7 @@ class Images:
     labels: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no set of images."""
+        """Reject anything but a batch of square uint8 images."""
         x = self.pixels
         if (
             not isinstance(x, Tensor)
@@ -105,19 +105,18 @@ def load_images(
 
     Args:
         source: "avatars/pixel-art", "30% fashion/sneaker, 70% fashion/dress", or a path.
-        n: the first n; of a shipped domain the published few-shot subset (1, 5, 10, 25, 100, 1000 are nested).
+        n: take the first n; for a shipped domain, the published few-shot subset (1, 5, 10, 25, 100, 1000 are nested).
         split: "train", or "held_out" (shipped domains only, for evaluation).
-        resolution: side to resize to; by default a shipped domain's own, 64 for others.
-        channels: 1 or 3; by default a shipped domain's own, 3 for others.
+        resolution: side in pixels to resize to; by default a shipped domain's own, otherwise 64.
+        channels: 1 or 3; by default a shipped domain's own, otherwise 3.
 
     Raises:
-        UserError: if there is no such source, no readable image in it, fewer than n, or no image could have such a
-            size.
+        UserError: if there is no such source, it has no readable image or fewer than n, or the size is impossible.
     """
     if channels not in (None, 1, 3) or (resolution is not None and resolution < 1):
         raise UserError(
-            f"resolution={resolution}, channels={channels} can't be: give a side of at least 1 pixel, "
-            "and 1 or 3 channels."
+            f"resolution={resolution}, channels={channels} is impossible; use a side of at least 1 "
+            "pixel, and 1 or 3 channels."
         )
     if split not in ("train", "held_out"):
         raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
@@ -127,24 +126,24 @@ def load_images(
         images = _convert(_shipped(str(source), split), resolution, channels)
     else:
         if split == "held_out":
-            raise UserError(f"{source} is no shipped domain, so it has no held-out split; pass its images as they are.")
+            raise UserError(f"{source} is not a shipped domain and has no held-out split; use split='train'.")
         images = _from_path(Path(source), resolution or 64, channels or 3)
     if n is None:
         return images
     if not 1 <= n <= len(images):
-        raise UserError(f"{source} has {len(images)} images, so n={n} can't be had; choose 1 to {len(images)}.")
+        raise UserError(f"{source} has {len(images)} images; choose n from 1 to {len(images)}, not {n}.")
     return replace(images, pixels=images.pixels[:n], labels=None if images.labels is None else images.labels[:n])
 
 
 @cache
 def list_domains() -> dict[str, str]:
-    """Return the shipped domains: {name: one line about it}."""
+    """Return the shipped domains, {name: description in one line}."""
     found = {}
     for collection in ("avatars", "fashion"):
         for name, split in _splits(collection).items():
             found[f"{collection}/{name}"] = f"{split['train']} training and {split['held_out']} held-out images"
     for name, without in MIXTURES.items():
-        found[name] = f"all domains but {', '.join(without)}, mixed"
+        found[name] = f"all domains except {', '.join(without)}, mixed"
     return found
 
 
@@ -155,7 +154,7 @@ def _splits(collection: str) -> dict[str, dict]:
 
 @cache
 def _shipped(name: str, split: str) -> Images:
-    """Return a split of a shipped domain in its fixed order, which begins with the few-shot subsets."""
+    """Return a split of a shipped domain in its fixed order, few-shot subsets first."""
     collection, domain = name.split("/")
     if name in MIXTURES:
         parts = [f"{collection}/{other}" for other in _splits(collection) if other not in MIXTURES[name]]
@@ -177,21 +176,19 @@ def _shipped(name: str, split: str) -> Images:
 
 
 def _shares(source: str) -> dict[str, int]:
-    """Return the percentage of each domain of a blend such as "30% fashion/sneaker, 70% fashion/dress"; empty if it
-    is none.
-    """
+    """Return the percentage per domain of a blend such as "30% fashion/sneaker, 70% fashion/dress"; empty otherwise."""
     parts = [re.fullmatch(r"([1-9]\d*)% (\S+)", part) for part in source.split(", ")]
     return {part[2]: int(part[1]) for part in parts if part} if all(parts) else {}
 
 
 def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Images:
-    """Return n images (by default as many as there are) of shipped domains in these proportions, labels telling which.
+    """Return n images (by default as many as possible) of shipped domains in these proportions, labelled by domain.
 
     Raises:
-        UserError: if the shares are not of a hundred, there is no such domain, or too few images of one.
+        UserError: if the shares do not sum to 100, or a domain does not exist or has too few images.
     """
     if sum(shares.values()) != 100:
-        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not to 100 %.")
+        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not 100 %; adjust them.")
     sets = [load_images(domain, split=split) for domain in shares]
     n = n if n is not None else min(len(one) * 100 // share for one, share in zip(sets, shares.values(), strict=True))
     counts = [round(n * share / 100) for share in shares.values()]
@@ -201,14 +198,14 @@ def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Im
     for one, count in zip(sets, counts, strict=True):
         if not 0 <= count <= len(one) or n < 1:
             raise UserError(
-                f"{name}: of n={n} images {count} would be of {one.name}, which has {len(one)}; choose another n."
+                f"{name}: n={n} needs {count} images of {one.name}, which has {len(one)}; choose another n."
             )
     pixels = torch.cat([one.pixels[:count] for one, count in zip(sets, counts, strict=True)])
     return Images(pixels, name, labels=torch.arange(len(sets)).repeat_interleave(torch.tensor(counts)))
 
 
 def _convert(images: Images, resolution: int | None, channels: int | None) -> Images:
-    """Resize and convert a set that is in memory, where it is of another size."""
+    """Resize and convert images in memory, unless they already have this size."""
     resolution, channels = resolution or images.resolution, channels or images.channels
     if (resolution, channels) == (images.resolution, images.channels):
         return images
@@ -218,12 +215,12 @@ def _convert(images: Images, resolution: int | None, channels: int | None) -> Im
 
 
 def _from_path(path: Path, resolution: int, channels: int) -> Images:
-    """Read what can be read; name what can't."""
+    """Read every readable image; the note names the others."""
     arrays, left_out, cropped = [], [], 0
     for name, data in _files(path):
         try:
             picture = _open(data)
-        # a broken file raises a dozen kinds, by its format; it is left out, whatever it raises
+        # each format raises its own kinds of errors for a broken file
         except Exception as error:
             left_out.append(f"{name} ({_reason(error)})")
             continue
@@ -231,11 +228,11 @@ def _from_path(path: Path, resolution: int, channels: int) -> Images:
         arrays.append(_square(picture, resolution, channels))
     if not arrays:
         found = (
-            f"none of its {len(left_out)} image files can be read: {', '.join(left_out[:5])}"
+            f"none of its {len(left_out)} image files is readable: {', '.join(left_out[:5])}"
             if left_out
-            else "it holds none"
+            else "it contains none"
         )
-        raise UserError(f"No images came from {path}, for {found}; give it JPEG, PNG or WebP images.")
+        raise UserError(f"No images could be loaded from {path}: {found}; use JPEG, PNG or WebP images.")
     note = f"{len(arrays)} images resized to {resolution}x{resolution} (Lanczos)"
     note += f", {cropped} of them centre-cropped to a square first"
     if left_out:
@@ -246,7 +243,7 @@ def _from_path(path: Path, resolution: int, channels: int) -> Images:
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
-    """Yield (name, content or a sentence why not) of every image file of a folder or zip, in the order of the names."""
+    """Yield (name, content or the reason there is none) for each image file of a folder or zip, sorted by name."""
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if _is_image(p.relative_to(path))):
             yield str(file.relative_to(path)), _content(file)
@@ -254,7 +251,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"The zip {path} is damaged ({error}); pack it anew, or give the folder itself.") from error
+            raise UserError(f"The zip {path} is damaged ({error}); recreate it, or pass the folder itself.") from error
         with archive:
             for info in sorted(archive.infolist(), key=lambda entry: entry.filename):
                 if _is_image(Path(info.filename)) and not info.is_dir():
@@ -263,34 +260,32 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
         yield path.name, _content(path)
     elif path.is_file():
         raise UserError(
-            f"{path} is neither an image, nor a zip, nor a folder; give a folder of JPEG, PNG or WebP images."
+            f"{path} is not an image, a zip or a folder; use a folder of JPEG, PNG or WebP images."
         )
     else:
         close = difflib.get_close_matches(str(path), list_domains(), n=2, cutoff=0.5)
-        hint = f" perhaps {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."
+        hint = f" did you mean {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."
         raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
 
 
 def _content(file: Path) -> bytes | str:
-    """Return a file's bytes, or why it can't be read; what is no regular file (a pipe) could be waited for without
-    end.
-    """
+    """Return a file's bytes, or why it cannot be read; a pipe is not opened, as reading one may never end."""
     try:
         if not file.is_file():
-            return "no regular file"
+            return "not a regular file"
         return "the file is too big" if file.stat().st_size > MOST_BYTES else file.read_bytes()
     except OSError as error:
         return error.strerror or str(error)
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
-    """Return a member's bytes, or why it can't be read."""
+    """Return a member's bytes, or why it cannot be read."""
     if info.flag_bits & 1:
-        return "locked with a password"
+        return "password-protected"
     try:
         return archive.read(info)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError) as error:
-        return f"the zip is damaged here: {error}"
+        return f"the zip is damaged at this file: {error}"
 
 
 def _is_image(path: Path) -> bool:
@@ -299,22 +294,20 @@ def _is_image(path: Path) -> bool:
 
 
 def _open(data: bytes | str) -> Image.Image:
-    """Return an upright picture of mode L or RGB, alpha laid on white; ValueError says why not."""
+    """Return an upright picture in mode L or RGB, alpha composited on white; a ValueError says why it cannot."""
     if isinstance(data, str):
         raise ValueError(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         picture = Image.open(io.BytesIO(data))
     if picture.width * picture.height > MOST_PIXELS:
-        raise ValueError(f"{picture.width}x{picture.height} pixels are too many")
+        raise ValueError(f"{picture.width}x{picture.height} pixels are too many to decode")
     picture.load()
     return _plain(_upright(picture))
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """Return the picture turned as its EXIF says; a camera's EXIF may be wrong in parts, and then counts as far as
-    it can be read.
-    """
+    """Return the picture rotated as its EXIF says, or as it is if the EXIF is unreadable."""
     try:
         turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
@@ -323,7 +316,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    """Return the picture in mode L or RGB: 16 bits scaled to 8, palettes resolved, alpha laid on white."""
+    """Return the picture in mode L or RGB: 16 bits scaled to 8, palettes resolved, alpha composited on white."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture, dtype=np.float64)
         top = 65535 if picture.mode.startswith("I") else max(1.0, float(np.max(values)))
@@ -348,7 +341,7 @@ def _stack(arrays: list[np.ndarray]) -> Tensor:
 
 
 def _reason(error: Exception) -> str:
-    """Return a few words on why a file is no image."""
+    """Return in a few words why a file cannot be decoded."""
     if isinstance(error, UnidentifiedImageError):
-        return "no image"
+        return "not an image"
     return str(error).split("\n")[0] or "broken"
