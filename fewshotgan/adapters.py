@@ -1,11 +1,11 @@
-"""Reparametrisations of a weight: few numbers that bend what a pretrained layer does, identity at the start.
+"""Reparametrisations of a weight: a few numbers that modify a pretrained layer, the identity at the start.
 
 Each is a `torch.nn.utils.parametrize` module: registered on any layer that has the parameter, trained in its place, and
-folded away at the end, so that what remains is a plain network.
+merged into it at the end, so that what remains is a plain network.
 """
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.sngan import ConditionalNorm
 
 LAYOUTS = ("paper", "official")
+Adapter = TypeVar("Adapter", bound=nn.Module)
 
 
 class KernelModulation(nn.Module):
@@ -138,7 +139,8 @@ class ChannelShift(nn.Module):
 
     def forward(self, value: Tensor) -> Tensor:
         """Return the scaled and shifted value."""
-        return self.shared(value) + _rows(self.shift, value)
+        scaled: Tensor = self.shared(value)
+        return scaled + _rows(self.shift, value)
 
 
 def _rows(numbers: Tensor, value: Tensor) -> Tensor:
@@ -146,11 +148,19 @@ def _rows(numbers: Tensor, value: Tensor) -> Tensor:
     return numbers.repeat_interleave(len(value) // len(numbers)).view(-1, *[1] * (value.dim() - 1))
 
 
-def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield (name, module) of each layer that has a kernel of its own: convolutions (4 axes) and linear layers (2)."""
+class Kernel(nn.Module):
+    """What type checkers know of a layer that `layers` yields; never made."""
+
+    weight: nn.Parameter
+    """(out, in, k, k) of a convolution, (out, in) of a linear layer."""
+
+
+def layers(network: nn.Module) -> Iterator[tuple[str, Kernel]]:
+    """Yield (name, layer) of each layer that has a kernel of its own: convolutions (4 axes) and linear layers (2)."""
     for name, module in network.named_modules():
-        if isinstance(getattr(module, "weight", None), Tensor) and is_kernel(module, module.weight):
-            yield name, module
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and is_kernel(module, weight):
+            yield name, cast(Kernel, module)
 
 
 def is_kernel(module: nn.Module, parameter: Tensor) -> bool:
@@ -172,16 +182,27 @@ def is_adapted(module: nn.Module, parameter: str) -> bool:
     return parametrize.is_parametrized(module, parameter)
 
 
-def adapter_of(module: nn.Module, parameter: str) -> Any:
-    """Return the adapter that stands before a parameter of a module."""
-    return cast(nn.ModuleList, cast(nn.ModuleDict, module.parametrizations)[parameter])[0]
+def adapter_of(module: nn.Module, parameter: str, kind: type[Adapter]) -> Adapter:
+    """Return the adapter of this kind that stands before a parameter of a module.
+
+    Raises:
+        TypeError: if it is of another kind.
+    """
+    adapter = _adapted(module, parameter)[0]
+    if not isinstance(adapter, kind):
+        raise TypeError(f"{parameter} has the adapter {type(adapter).__name__}, not {kind.__name__}")
+    return adapter
 
 
 def original(module: nn.Module, parameter: str = "weight") -> nn.Parameter:
     """Return the parameter itself, adapted or not."""
-    if is_adapted(module, parameter):
-        return cast(nn.Parameter, cast(nn.ModuleDict, module.parametrizations)[parameter].original)
-    return getattr(module, parameter)
+    holder, name = (_adapted(module, parameter), "original") if is_adapted(module, parameter) else (module, parameter)
+    return cast(nn.Parameter, getattr(holder, name))
+
+
+def _adapted(module: nn.Module, parameter: str) -> parametrize.ParametrizationList:
+    """Return what PyTorch keeps of an adapted parameter: the adapters in a row, and the original."""
+    return cast(parametrize.ParametrizationList, cast(nn.ModuleDict, module.parametrizations)[parameter])
 
 
 def adapters(network: nn.Module) -> list[nn.Parameter]:
@@ -190,8 +211,8 @@ def adapters(network: nn.Module) -> list[nn.Parameter]:
     return [p for module in network.modules() if isinstance(module, kinds) for p in module.parameters(recurse=False)]
 
 
-def folded(gan: GAN) -> GAN:
-    """Return a new GAN of plain networks in which each adapted parameter has its present value."""
+def merged(gan: GAN) -> GAN:
+    """Return a new GAN of plain networks, with each adapter merged into its parameter."""
     plain = GAN.create(gan.config, gan.name).to(gan.device)
     with torch.no_grad():
         for adapted, network in ((gan.generator, plain.generator), (gan.discriminator, plain.discriminator)):

@@ -34,7 +34,7 @@ def path_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
     """Return the lengths (N,) of J_w^T y, y the image-shaped `noise` over sqrt(H W) (StyleGAN2, arXiv 1912.04958, eq.
     4).
 
-    `w` (N, n_latents, w_dim) must require a gradient; the length is the root of the mean over layers of the squared
+    `w` (N, num_ws, w_dim) must require a gradient; the length is the root of the mean over layers of the squared
     norm.
     """
     scaled = (images * noise).sum() / math.sqrt(images.shape[2] * images.shape[3])

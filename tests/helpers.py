@@ -1,5 +1,7 @@
 """Small things that many tests need."""
 
+from functools import partial
+
 import torch
 
 from fewshotgan.gans import GAN
@@ -7,66 +9,44 @@ from fewshotgan.gans.sngan import ConditionalNorm
 from fewshotgan.images import Images
 
 SIZES = {"resolution": 16, "channels": 3, "top": 4, "maximum": 8}
-CONFIG = {
-    "family": "stylegan2",
-    "generator": {**SIZES, "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "noise": True},
-    "discriminator": SIZES,
+TINY: dict[str, dict] = {  # of each family what its generator's configuration has beyond SIZES and z_dim
+    "stylegan2": {"w_dim": 8, "mapping_layers": 2, "noise": True},
+    "progan": {},
+    "sngan": {},
+    "wgan_resnet": {},
+    "gp_resnet": {"embed": 3},
 }
 
 
-def tiny_gan(seed: int = 0, **changes) -> GAN:
-    """A 16-pixel StyleGAN2 of a few thousand parameters."""
-    config = {
-        **CONFIG,
-        "generator": {**CONFIG["generator"], **changes},
-        "discriminator": {**SIZES, **{k: v for k, v in changes.items() if k in SIZES}},
-    }
+def tiny(family: str, seed: int = 0, **changes) -> GAN:
+    """A GAN of a few thousand parameters, 16 pixels unless said otherwise.
+
+    Args:
+        changes: of the generator's configuration; sizes and classes are the discriminator's too.
+    """
+    shared = {key: value for key, value in changes.items() if key in SIZES or key == "classes"}
+    generator = {**SIZES, "z_dim": 8, **TINY[family], **changes}
+    config = {"family": family, "generator": generator, "discriminator": {**SIZES, **shared}}
     return GAN.create(config, "tiny", seed=seed)
 
 
-def tiny_progan(seed: int = 0) -> GAN:
-    """A 16-pixel ProGAN of a few thousand parameters."""
-    return GAN.create(
-        {"family": "progan", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed
-    )
+tiny_gan = partial(tiny, "stylegan2")
+tiny_progan = partial(tiny, "progan")
+tiny_wgan_resnet = partial(tiny, "wgan_resnet")
+tiny_gp_resnet = partial(tiny, "gp_resnet")
 
 
-def tiny_sngan(seed: int = 0, classes: int = 0) -> GAN:
-    """A 16-pixel SNGAN of a few thousand parameters."""
-    sizes = {**SIZES, "classes": classes}
-    gan = GAN.create({"family": "sngan", "generator": {**sizes, "z_dim": 8}, "discriminator": sizes}, "tiny", seed=seed)
+def tiny_sngan(seed: int = 0, **changes) -> GAN:
+    """A tiny SNGAN whose classes differ, which fresh ones do not."""
+    gan = tiny("sngan", seed, **changes)
     rng = torch.Generator().manual_seed(seed)
-    for module in gan.generator.modules():  # fresh classes are all the same
+    for module in gan.generator.modules():
         if isinstance(module, ConditionalNorm):
             module.weight.data += 0.3 * torch.randn(module.weight.shape, generator=rng)
     return gan
 
 
-def tiny_wgan_resnet(seed: int = 0) -> GAN:
-    """A 16-pixel residual WGAN of a few thousand parameters."""
-    return GAN.create(
-        {"family": "wgan_resnet", "generator": {**SIZES, "z_dim": 8}, "discriminator": SIZES}, "tiny", seed=seed
-    )
-
-
-def tiny_gp_resnet(seed: int = 0, classes: int = 0, resolution: int = 16, **generator) -> GAN:
-    """A GP-GAN of a few thousand parameters, 16 pixels unless said otherwise."""
-    sizes = {**SIZES, "resolution": resolution, "classes": classes}
-    config = {
-        "family": "gp_resnet",
-        "generator": {**sizes, "z_dim": 8, "embed": 3, **generator},
-        "discriminator": sizes,
-    }
-    return GAN.create(config, "tiny", seed=seed)
-
-
-FAMILIES = {
-    "stylegan2": tiny_gan,
-    "progan": tiny_progan,
-    "sngan": tiny_sngan,
-    "wgan_resnet": tiny_wgan_resnet,
-    "gp_resnet": tiny_gp_resnet,
-}
+FAMILIES = {family: partial(tiny, family) for family in TINY} | {"sngan": tiny_sngan}
 
 
 def tensors(arrays: dict) -> dict[str, torch.Tensor]:
@@ -89,14 +69,3 @@ def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images
         0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8
     )
     return Images(pixels, "noise")
-
-
-def check_groups(generator: torch.nn.Module, discriminator: torch.nn.Module) -> None:
-    """Assert that groups are named by each resolution, in the order of the pass, and that every parameter is in one
-    of them.
-    """
-    sides = [str(2**k) for k in range(2, generator.resolution.bit_length())]
-    assert list(generator.groups()) == sides and list(discriminator.groups()) == sides[::-1]
-    for network in (generator, discriminator):
-        owned = [id(p) for modules in network.groups().values() for module in modules for p in module.parameters()]
-        assert sorted(owned) == sorted(id(p) for p in network.parameters())

@@ -93,7 +93,7 @@ def test_styles_are_mixed_in_the_panel(bent):
     before = panel.picture.value
     panel.style.value, panel.mix_from.value, panel.dial.value = 9, 1, 0.5
     assert panel.picture.value != before and panel.describe() == "content 1, style 9 from 1 on, dial 0.50"
-    pictures = [np.array(style_picture(run.gan, gan, 3, 4, at, samples=2)) for at in (0, run.gan.generator.n_latents)]
+    pictures = [np.array(style_picture(run.gan, gan, 3, 4, at, samples=2)) for at in (0, run.gan.generator.num_ws)]
     assert not np.array_equal(*pictures)
 
 

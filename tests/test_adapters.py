@@ -14,8 +14,8 @@ from fewshotgan.adapters import (
     SingularValues,
     adapters,
     attach,
-    folded,
     layers,
+    merged,
     original,
 )
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear, fir_up
@@ -58,7 +58,7 @@ def test_identity_at_the_start_and_folded_at_the_end(make):
     for parameter in adapters(gan.generator):
         parameter.data += 0.3
     assert not torch.equal(gan.sample(2), before)
-    plain = folded(gan)
+    plain = merged(gan)
     assert plain.generator.state_dict().keys() == tiny_gan().generator.state_dict().keys()
     assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-6)
     assert torch.equal(
@@ -79,7 +79,7 @@ def test_filter_modulation_fits_every_family(family):
     assert torch.allclose(gan.sample(2), before, atol=1e-5)
     for parameter in adapters(gan.generator):
         parameter.data += 0.1 * torch.randn_like(parameter)
-    plain = folded(gan)
+    plain = merged(gan)
     assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-5) and not torch.allclose(
         plain.sample(2), before, atol=1e-3
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import CONFIG, noise_images, tiny_gan, tiny_gp_resnet
+from helpers import noise_images, tiny_gan, tiny_gp_resnet
 
 from fewshotgan import list_gans, load_gan, load_images
 from fewshotgan.bench import pretrain
@@ -14,7 +14,7 @@ from fewshotgan.files import UserError
 
 @pytest.fixture
 def recipe(monkeypatch):
-    recipe = Recipe("tiny", "avatars/thumbs", CONFIG, thousands=1, batch=50, options={"r1_gamma": 0.1})
+    recipe = Recipe("tiny", "avatars/thumbs", tiny_gan().config, thousands=1, batch=50, options={"r1_gamma": 0.1})
     monkeypatch.setitem(RECIPES, "tiny", recipe)
     return recipe
 

@@ -8,7 +8,7 @@ from helpers import assert_met, tensors
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, official
-from fewshotgan.gans.layers import minibatch_deviation
+from fewshotgan.gans.layers import minibatch_std
 from fewshotgan.gans.progan import Discriminator, Generator, pixel_norm
 
 
@@ -68,7 +68,9 @@ def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_p
     )
     golden = fill.load("progan_zoo_g32")
     with torch.no_grad():
-        assert_met(golden, {"image_a0": load_gan(tmp_path / "zoo.pt").generator(torch.from_numpy(golden.inputs["z"]))})
+        image = load_gan(tmp_path / "zoo.pt").generator(torch.from_numpy(golden.inputs["z"]))
+    error, limit = golden.compare({"image_a0": image.numpy()})["image_a0"]
+    assert error <= limit
     small = small_pro_gan_pytorch()
     wrapped = [{"conf": {}, "state_dict": state} for state in small]
     torch.save({"generator": wrapped[0], "discriminator": wrapped[1]}, tmp_path / "pro.pt")
@@ -79,6 +81,21 @@ def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_p
     torch.save({"generator": wrapped[0], "discriminator": wrapped[1]}, tmp_path / "other.pt")
     with pytest.raises(UserError, match=r"no layout .*attention"):
         load_gan(tmp_path / "other.pt")
+
+
+def test_a_zoo_whose_widths_follow_no_rule_loads():
+    zoo, width = [tensors(fill.load(f"progan_zoo_{network}32").params) for network in "gd"], 12
+    for state in zoo:  # 12 instead of 16 channels at 16 pixels
+        for key, value in state.items():
+            for axis in range(min(2, value.dim())):
+                value = value.narrow(axis, 0, width) if value.shape[axis] == 16 else value
+            state[key] = value
+    config, generator, discriminator = official.progan(*zoo)
+    assert config["generator"]["level_channels"] == config["discriminator"]["level_channels"] == [32, 32, width, 8]
+    gan = GAN.create(config, "zoo")
+    gan.generator.load_state_dict(generator)
+    gan.discriminator.load_state_dict(discriminator)
+    assert gan.discriminator(gan.sample(4)).isfinite().all()
 
 
 def small_pro_gan_pytorch():
@@ -112,20 +129,6 @@ def small_pro_gan_pytorch():
     return found
 
 
-@pytest.mark.parametrize(("resolution", "channels", "top"), [(8, 1, 3), (32, 3, 5), (128, 1, 2)])
-def test_any_size(resolution, channels, top):
-    generator, discriminator = Generator(resolution, channels, 6, top, 9), Discriminator(resolution, channels, top, 9)
-    features, judged = [], []
-    image = generator(torch.randn(3, 6), features=features)
-    assert image.shape == (3, channels, resolution, resolution) and len(features) == 2 * len(generator.blocks) - 1
-    assert discriminator(image, judged).shape == (3, 1) and len(judged) == 2 * len(discriminator.blocks)
-    sides = [str(2**k) for k in range(2, resolution.bit_length())]
-    assert list(generator.groups()) == sides and list(discriminator.groups()) == sides[::-1]
-    owned = [id(p) for modules in discriminator.groups().values() for module in modules for p in module.parameters()]
-    assert sorted(owned) == sorted(id(p) for p in discriminator.parameters())
-    assert discriminator.patches(image, resolution // 2).shape[2:] == (resolution // 2,) * 2
-
-
 def test_fading_is_a_mixture_of_the_two_resolutions():
     generator, discriminator = Generator(16, 3, 4, 4, 8), Discriminator(16, 3, 4, 8)
     z = torch.randn(2, 4)
@@ -137,22 +140,11 @@ def test_fading_is_a_mixture_of_the_two_resolutions():
         assert torch.allclose(discriminator(large, alpha=0.0), discriminator(halved), atol=1e-5)
 
 
-def test_pixel_norm_and_the_consecutive_deviation():
+def test_pixel_norm_and_the_consecutive_std():
     x = torch.randn(2, 5, 3, 3)
     assert torch.allclose(pixel_norm(x).square().mean(dim=1), torch.ones(2, 3, 3), atol=1e-4)
     images = torch.tensor([0.0, 0.0, 1.0, 3.0]).view(4, 1, 1, 1)
-    deviation = minibatch_deviation(images, 2, consecutive=True)[:, -1, 0, 0]
-    assert torch.allclose(deviation, torch.tensor([0.0, 0.0, 2**0.5, 2**0.5]), atol=1e-3)
-
-
-def test_there_is_no_truncation():
-    gan = GAN.create(
-        {
-            "family": "progan",
-            "generator": {"resolution": 8, "top": 2, "z_dim": 4},
-            "discriminator": {"resolution": 8, "top": 2},
-        },
-        "tiny",
-    )
-    with pytest.raises(UserError, match="no truncation"):
-        gan.sample(2, truncation=0.7)
+    std = minibatch_std(images, 2, consecutive=True)[:, -1, 0, 0]
+    assert torch.allclose(std, torch.tensor([0.0, 0.0, 2**0.5, 2**0.5]), atol=1e-3)
+    whole = minibatch_std(images, 3, consecutive=True)[:, -1, 0, 0]  # 3 does not divide 4: one group, as in the zoo
+    assert torch.allclose(whole, images.flatten().std().expand(4), atol=1e-3)

@@ -8,7 +8,7 @@ from golden import fill
 from helpers import assert_met, noise_images, tensors, tiny_gp_resnet
 
 from fewshotgan import load_gan
-from fewshotgan.adapters import AdaFM, attach, folded
+from fewshotgan.adapters import AdaFM, attach, merged
 from fewshotgan.gans.gp_resnet import Generator, ResidualBlock
 from fewshotgan.gans.small_head import AdaptiveNorm, Noise, ScaleMatch, StyleBlock
 from fewshotgan.session import adapt
@@ -148,7 +148,7 @@ def test_noise_is_random_stored_or_none():
 def test_a_head_is_a_configuration_of_the_generator(resolution, head, styles, tmp_path):
     gan = tiny_gp_resnet(resolution=resolution, head=head, w_dim=6)
     net, sides = gan.generator, [2**k for k in range(2, resolution.bit_length())]
-    assert net.n_latents == styles and list(net.groups()) == ["mapping", *map(str, sides)]
+    assert net.num_ws == styles and list(net.groups()) == ["mapping", *map(str, sides)]
     owned = [id(p) for modules in net.groups().values() for module in modules for p in module.parameters()]
     assert sorted(owned) == sorted(id(p) for p in net.parameters())
     assert list(net.counted()) == [f"G{i}" for i in range(1, 2 + sum(side > head for side in sides))]
@@ -163,7 +163,7 @@ def test_a_head_is_a_configuration_of_the_generator(resolution, head, styles, tm
 def test_styles_are_mixed_from_a_layer_on():
     gan = tiny_gp_resnet(resolution=16, head=16, w_dim=6)
     z, other = gan.latents(2), gan.latents(2, 1)
-    w = gan.generator.latents(z, other, 1)
+    w = gan.generator.map_to_w(z, other, 1)
     assert torch.equal(w[:, 0], gan.generator.mapping(z)) and torch.equal(w[:, 3], gan.generator.mapping(other))
     with torch.no_grad():
         assert torch.equal(gan.generator(z, mix=other, mix_from=4), gan.generator(z))
@@ -185,7 +185,7 @@ def test_modulations_fold_away_in_a_gan_with_a_head():
     assert torch.equal(gan.sample(2), before)
     for convolution in convolutions:
         convolution.parametrizations.weight[0].gamma.data += 0.5
-    plain = folded(gan)
+    plain = merged(gan)
     assert torch.allclose(plain.sample(2), gan.sample(2), atol=1e-6) and not torch.allclose(
         plain.sample(2), before, atol=1e-3
     )

@@ -1,11 +1,11 @@
-"""WGAN-GP's residual networks compute what the paper's equations say, written out slowly; any size; no class, no
-batch in the critic.
+"""WGAN-GP's residual networks compute what the paper's equations say, written out slowly; no batch in the critic.
+
+No golden: the released checkpoints are of TensorFlow 1, and no PyTorch release has these networks.
 """
 
-import pytest
 import torch
 import torch.nn.functional as F
-from helpers import check_groups, tiny_wgan_resnet
+from helpers import tiny_wgan_resnet
 
 from fewshotgan.gans.wgan_resnet import Discriminator, DiscriminatorBlock, Generator, GeneratorBlock
 
@@ -63,14 +63,3 @@ def test_the_critic_judges_each_image_alone_in_training_too():
     x = gan.sample(6)
     gan.discriminator.train()
     assert torch.allclose(gan.discriminator(x)[2:3], gan.discriminator(x[2:3]), atol=1e-5)
-
-
-@pytest.mark.parametrize(("resolution", "channels", "top"), [(8, 1, 3), (32, 3, 5), (128, 1, 2)])
-def test_any_size(resolution, channels, top):
-    generator, critic = Generator(resolution, channels, 6, top, 9), Discriminator(resolution, channels, top, 9)
-    features, judged = [], []
-    image = generator(torch.randn(3, 6), features=features)
-    assert image.shape == (3, channels, resolution, resolution) and len(features) == 1 + len(generator.blocks)
-    assert critic(image, judged).shape == (3, 1) and len(judged) == len(critic.blocks)
-    check_groups(generator, critic)
-    assert critic.patches(image, resolution // 2).shape[2:] == (resolution // 2,) * 2

@@ -125,7 +125,7 @@ def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
         UserError: if a file can't be written.
     """
     folder = Path(folder)
-    gan.halve()
+    gan.to_half()
     gan.card["quality"] = proximity.quality(gan, recipe.images)
     gan.save(folder / f"{gan.name}.safetensors", torch.float16)
     write_card(gan, folder)

@@ -2,8 +2,8 @@
 (`gans/stored.py` loads it).
 
 Files are safetensors: tensors under `generator.` and `discriminator.`, the configuration and the model card as JSON in
-the metadata. Every file that we write carries both networks, since nearly every adaptation method needs both; of a
-public release that has the generator alone, the configuration of the discriminator is None.
+the metadata. Files carry both networks, since nearly every method needs both; where a public release has only a
+generator, the discriminator's configuration is None.
 """
 
 import copy
@@ -18,9 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.gans import gp_resnet, mixture, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.gans import gp_resnet, mixture, network, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.gans.network import Discriminator, Generator
+from fewshotgan.gans.prior import Miner
 
-FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+Config = dict[str, Any]
+"""The constructors' arguments, as JSON: {"family": ..., "generator": {...}, "discriminator": {...} or None}."""
+
+FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "stylegan2": (stylegan2.Generator, stylegan2.Discriminator),
     "progan": (progan.Generator, progan.Discriminator),
     "sngan": (sngan.Generator, sngan.Discriminator),
@@ -28,30 +33,37 @@ FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
 }
 SEVERAL = " & "  # between the names of GANs that are adapted together
-MIXTURE = "mixture"  # the family of several generators as one, each of a family above (`combine` makes it)
+MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
 
 
-class Missing(nn.Module):
-    """The discriminator of a GAN that came without one."""
+class Missing(Discriminator):
+    """Stands in where a GAN has no discriminator; it has no layers and refuses to judge."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def groups(self) -> network.Groups:
+        """Return nothing."""
+        return {}
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
         """Refuse.
 
         Raises:
             UserError: always.
         """
         raise UserError(
-            "This GAN came without a discriminator, so nothing can be judged by it; load a file that has both networks."
+            "This GAN came without a discriminator, so it cannot judge images; load a file that has both networks."
         )
+
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Refuse, as `forward`."""
+        return self(x)
 
 
 class GAN:
     """Generator, discriminator and configuration; made by `load_gan`, `GAN.create` or an adaptation.
 
     Attributes:
-        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; of a class-conditional GAN with
-            `labels=` (N,).
-        discriminator: maps images to logits (N, 1); of a class-conditional GAN with `labels=` (N,).
+        generator: maps latents (N, z_dim) to images (N, C, H, W), about -1..1; see `network.Generator`.
+        discriminator: maps images to logits (N, 1); see `network.Discriminator`.
         config: {"family": ..., "generator": {...}, "discriminator": {...} or None}, the constructors' arguments.
         name: what to call it in tables and messages.
         card: the model card: where it comes from, measured figures; any JSON values.
@@ -59,9 +71,9 @@ class GAN:
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        config: dict[str, Any],
+        generator: Generator,
+        discriminator: Discriminator,
+        config: Config,
         name: str,
         card: dict[str, Any] | None = None,
     ) -> None:
@@ -70,7 +82,7 @@ class GAN:
         self.config, self.name, self.card = config, name, card or {}
 
     @classmethod
-    def create(cls, config: dict[str, Any], name: str, seed: int = 0) -> "GAN":
+    def create(cls, config: Config, name: str, seed: int = 0) -> "GAN":
         """Build a GAN with fresh random weights.
 
         Raises:
@@ -83,35 +95,32 @@ class GAN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                networks = _networks(config)
+                generator, discriminator = _networks(config)
             except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
                 raise UserError(f"{name} has a configuration that builds no GAN ({error}).") from error
-        # about a quarter faster on a CPU
-        layout = [network.to(memory_format=torch.channels_last) for network in networks]
-        return cls(layout[0], layout[1], config, name)
+        for part in (generator, discriminator):
+            part.to(memory_format=torch.channels_last)  # about a quarter faster on a CPU
+        return cls(generator, discriminator, config, name)
 
     @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
-        return self.config["generator"]["resolution"]
+        return self.generator.resolution
 
     @property
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
-        return self.config["generator"]["channels"]
+        return self.generator.channels
 
     @property
     def z_dim(self) -> int:
         """Size of the latents."""
-        return self.config["generator"]["z_dim"]
+        return self.generator.z_dim
 
     @property
     def classes(self) -> int:
-        """Number of labels of a class-conditional GAN, 0 of any other, and of one whose prior finds the classes
-        itself.
-        """
-        mined = (self.config["generator"].get("prior") or {}).get("kind") == "miner"
-        return 0 if mined else self.config["generator"].get("classes", 0)
+        """Number of classes that need a label; 0 for an unconditional GAN, or one whose prior chooses the classes."""
+        return 0 if isinstance(self.generator.prior, Miner) else self.generator.classes
 
     @property
     def complete(self) -> bool:
@@ -120,14 +129,14 @@ class GAN:
 
     @property
     def device(self) -> torch.device:
-        """Where the generator's weights lie."""
+        """Device of the generator's weights."""
         return next(self.generator.parameters()).device
 
     def latents(self, n: int, seed: int = 0) -> Tensor:
         """Return the n latents (n, z_dim) of a seed, the same on every device.
 
         Raises:
-            UserError: if n is below 1, or the seed none that PyTorch takes.
+            UserError: if n is below 1, or PyTorch cannot take the seed.
         """
         if n < 1:
             raise UserError(f"n={n} latents can't be drawn; give at least 1.")
@@ -135,7 +144,7 @@ class GAN:
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
     def labels(self, n: int, seed: int = 0) -> Tensor:
-        """Return the n labels (n,) of a seed, whose stream of random numbers goes on after the latents."""
+        """Return the n labels (n,) of a seed, drawn from its stream of random numbers after the latents."""
         rng = torch.Generator().manual_seed(seed)
         torch.randn(n, self.z_dim, generator=rng)
         return torch.randint(max(self.classes, 1), (n,), generator=rng)
@@ -160,8 +169,7 @@ class GAN:
     def render(
         self, z: Tensor, *, truncation: float = 1.0, labels: int | Tensor | None = None, batch: int = 32
     ) -> Tensor:
-        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); without labels given, with those of
-        seed 0.
+        """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); labels default to those of seed 0.
 
         Raises:
             UserError: if the truncation is no number, or the GAN has no such labels.
@@ -172,12 +180,12 @@ class GAN:
             )
         y, images = self.given(labels, len(z)), []
         for i in range(0, len(z), batch):
-            condition = {} if y is None else {"labels": y[i : i + batch].to(self.device)}
-            images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, **condition))
+            labels = None if y is None else y[i : i + batch].to(self.device)
+            images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, labels=labels))
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
 
     def given(self, labels: int | Tensor | None, n: int) -> Tensor | None:
-        """Return labels (n,), given or drawn, None without classes.
+        """Return labels (n,), given or drawn; None if the GAN has no classes.
 
         Raises:
             UserError: if the GAN has no such labels.
@@ -204,8 +212,9 @@ class GAN:
         )
 
     def changed(self, seed: int = 0, **arguments: Any) -> "GAN":
-        """Return a copy whose generator, or each of several, has other constructor's arguments, weights kept where both
-        have them.
+        """Return a copy with other arguments for the generator's constructor (for each generator's, in a mixture).
+
+        Weights are kept where both networks have them.
 
         Args:
             seed: of weights that are new.
@@ -226,9 +235,7 @@ class GAN:
         )
 
     def unconditional(self) -> "GAN":
-        """Return a copy without classes: the networks' own mean over them (`mean_class`), since a few images bring
-        no labels.
-        """
+        """Return a copy without classes, by the networks' `mean_class`, since a few images come without labels."""
         if not self.classes:
             return self.copy()
         config = copy.deepcopy(self.config)
@@ -253,18 +260,18 @@ class GAN:
         return self
 
     def weights(self) -> list[Tensor]:
-        """Return every tensor of both networks, buffers too, in a fixed order."""
+        """Return every tensor of both networks, buffers included, in a fixed order."""
         return [*self.generator.state_dict().values(), *self.discriminator.state_dict().values()]
 
-    def halve(self) -> "GAN":
-        """Round the weights to what a file of half precision holds; returns self."""
-        for network in (self.generator, self.discriminator):
-            network.half().float()
+    def to_half(self) -> "GAN":
+        """Round the weights to what a half-precision file holds; returns self."""
+        for part in (self.generator, self.discriminator):
+            part.half().float()
         return self
 
     def save(self, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write one safetensors file, whole or not at all; float16 makes it half as large and keeps three digits (see
-        `halve`).
+        `to_half`).
 
         Raises:
             UserError: if the name has another ending, or the file can't be written.
@@ -278,16 +285,18 @@ class GAN:
             temporary.write_bytes(safetensors.torch.save(tensors, metadata))
 
 
-def _networks(config: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """Build generator and discriminator; the discriminator beside several generators is of the first one's family."""
+def _networks(config: Config) -> tuple[Generator, Discriminator]:
+    """Build generator and discriminator; a mixture's discriminator is of its first generator's family."""
     sizes, family = dict(config["generator"]), config["family"]
     if family == MIXTURE:
         members = sizes.pop("parts")
         parts, family = [FAMILIES[part["family"]][0](**part["generator"]) for part in members], members[0]["family"]
-        generator: nn.Module = mixture.Generator(parts, **sizes)
+        generator: Generator = mixture.Generator(parts, **sizes)
     else:
         generator = FAMILIES[family][0](**sizes)
-    return generator, Missing() if config["discriminator"] is None else FAMILIES[family][1](**config["discriminator"])
+    if config["discriminator"] is None:
+        return generator, Missing(generator.resolution, generator.channels)
+    return generator, FAMILIES[family][1](**config["discriminator"])
 
 
 def combine(gans: Sequence[GAN]) -> GAN:
@@ -316,6 +325,7 @@ def combine(gans: Sequence[GAN]) -> GAN:
     sizes = {"resolution": first.resolution, "channels": first.channels, "z_dim": z_dim, "parts": parts}
     config = copy.deepcopy({"family": MIXTURE, "generator": sizes, "discriminator": first.config["discriminator"]})
     combined = GAN.create(config, SEVERAL.join(gan.name for gan in gans))
+    assert isinstance(combined.generator, mixture.Generator)
     for gan, part in zip(gans, combined.generator.parts, strict=True):
         part.load_state_dict(gan.generator.state_dict())
     combined.discriminator.load_state_dict(first.discriminator.state_dict())
@@ -323,7 +333,7 @@ def combine(gans: Sequence[GAN]) -> GAN:
 
 
 def check_seed(seed: int) -> None:
-    """Raise one sentence for a seed that PyTorch's random numbers can't begin with."""
+    """Raise one sentence for a seed that PyTorch does not accept."""
     if not 0 <= seed < 2**63:
         raise UserError(f"seed={seed} can't be; give a whole number from 0 to below 2^63.")
 

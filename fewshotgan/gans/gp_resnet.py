@@ -20,13 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError
-from fewshotgan.gans.layers import LEAK, widths
-from fewshotgan.gans.prior import make_prior
+from fewshotgan.gans import network
+from fewshotgan.gans.layers import LEAK, Layer, Row, Stack, widths
+from fewshotgan.gans.prior import PriorConfig
 from fewshotgan.gans.small_head import Mapping, SmallHead
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Layer):
     """out = shortcut + 0.1 dx, with two 3x3 convolutions, each after a leaky ReLU: (N, in, H, W) -> (N, out, H, W)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
         return torch.add(x if self.skip is None else self.skip(x), second, alpha=0.1)
 
 
-class Group(nn.ModuleList):
+class Group(Row[ResidualBlock]):
     """The residual blocks of one resolution: (N, in, H, W) -> (N, out, H, W)."""
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
@@ -66,7 +66,7 @@ def ends(width: dict[int, int], blocks: int) -> dict[int, tuple[int, int]]:
     raise ValueError(f"a GP-GAN has 1 or 2 residual blocks at each resolution, not {blocks}")
 
 
-class Generator(nn.Module):
+class Generator(network.Generator):
     """GP-GAN's generator.
 
     Args:
@@ -100,25 +100,23 @@ class Generator(nn.Module):
         normalise: bool = True,
         head: int = 0,
         w_dim: int = 256,
-        prior: dict | None = None,
+        prior: PriorConfig | None = None,
     ) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.z_dim = resolution, channels, z_dim
-        self.classes, self.normalise = classes, normalise
+        super().__init__(resolution, channels, z_dim, classes, prior)
+        self.normalise = normalise
         sizes = ends(widths(resolution, top, maximum), blocks)
         if head and (head not in sizes or head < 8 or classes):
             raise ValueError(
                 f"a small head makes 8 pixels up to {resolution}, a power of two, without classes, "
                 f"not {head} for {classes}"
             )
-        self.prior = make_prior(prior, z_dim, classes)
         first = sizes[head][1] if head else sizes[4][0]
         self.dense = nn.Linear(z_dim + (embed if classes else 0), first * 16)
         self.embedding = nn.Embedding(classes, embed) if classes else None
         if head:
             self.mapping = Mapping(z_dim, w_dim)
         self.head = SmallHead(first, w_dim, head) if head else None
-        self.blocks = nn.ModuleDict()
+        self.blocks: Stack[Group] = Stack()
         for side, (before, after) in sizes.items():
             if side > head:
                 self.blocks[str(side)] = Group(
@@ -127,9 +125,9 @@ class Generator(nn.Module):
         self.to_image = nn.Conv2d(top, channels, kernel, padding=kernel // 2)
 
     @property
-    def n_latents(self) -> int:
+    def num_ws(self) -> int:
         """Number of styles that the small head's layers take: two for each of its resolutions."""
-        return self.head.n_latents if self.head is not None else 0
+        return self.head.num_ws if self.head is not None else 0
 
     def counted(self) -> dict[str, list[nn.Module]]:
         """Return the groups as the paper counts them, from the image: "G1" is the convolution at the image, "G2" the
@@ -138,11 +136,11 @@ class Generator(nn.Module):
         modules = [self.to_image, *list(self.blocks.values())[::-1]]
         return {f"G{i}": [module] for i, module in enumerate(modules, 1)}
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules by resolution, from the latents to the image, with a small head "mapping" first: "4",
         "8", ...
         """
-        groups: dict[str, list[nn.Module]] = {"4": [self.dense]}
+        groups: network.Groups = {"4": [self.dense]}
         if self.embedding is not None:
             groups["4"].insert(0, self.embedding)
         if self.head is not None:
@@ -164,69 +162,62 @@ class Generator(nn.Module):
         rng: torch.Generator | None = None,
         features: list[Tensor] | None = None,
     ) -> Tensor:
-        """Generate images.
+        """Generate images, -1..1, as `network.Generator.forward`.
 
         Args:
             z: latents (N, z_dim), standard normal.
-            labels: of a network with classes: numbers (N,), or embeddings in their place (N, embed); the mean of the
-                embeddings by a miner's weights by default, if the prior is one.
-            mix: with a small head, second latents (N, z_dim) for style mixing: they drive the layers from index
-                `mix_from` on.
+            labels: classes (N,), or embeddings in their place (N, embed); by default the mean of the embeddings by a
+                miner's weights, if the prior is one.
+            mix: style mixing of a small head; refused without one.
             mix_from: first layer that `mix` drives.
-            truncation: only 1, for none: there is no centre to draw the latents to.
-            noise: of a small head: "random" (as in training), "const" (the stored noise) or "none"; the default goes by
-                the module's mode.
-            rng: source of random noise.
-            features: a list to which the output of each convolution but the last is appended (feature taps).
-
-        Returns:
-            Images (N, channels, resolution, resolution), -1..1.
+            truncation: refused.
+            noise: of a small head; without effect if there is none.
+            rng: likewise.
+            features: collects the output of each convolution but the last.
 
         Raises:
-            UserError: if truncation is not 1, labels are missing, or there is nothing to mix.
+            UserError: if labels are missing, or for what is refused.
         """
-        if truncation != 1.0:
-            raise UserError(
-                f"A GP-GAN has no truncation, since it has no mean latent: leave out truncation={truncation:g}."
-            )
-        mined = self.prior.labels(z) if labels is None else None
-        labels = labels if mined is None else mined @ self.embedding.weight
-        latent = self.prior(z)
-        x = self.dense(latent if self.embedding is None else torch.cat([latent, self.embedded(labels)], dim=1)).view(
-            len(z), -1, 4, 4
-        )
+        self.check_options(mix, truncation)
+        x = self.first(z, labels)
         if self.head is not None:
-            x = self.head(
-                x, self.latents(z, mix, mix_from), noise or ("random" if self.training else "const"), rng, features
-            )
-        elif mix is not None:
-            raise UserError("This GP-GAN has no small head, so there are no styles to mix: leave out mix.")
+            noise = noise or ("random" if self.training else "const")
+            x = self.head(x, self.map_to_w(z, mix, mix_from), noise, rng, features)
         for side, group in self.blocks.items():
             x = group(F.interpolate(x, scale_factor=2) if side != "4" else x, features)
         return torch.tanh(self.to_image(F.leaky_relu(x, LEAK)))
 
-    def embedded(self, labels: Tensor | None) -> Tensor:
+    def first(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the features (N, C, 4, 4) of latents (N, z_dim) and, with classes, labels as `forward` takes them."""
+        given = self.condition(z, labels)
+        x = self.prior(z)
+        if self.embedding is not None and given is not None:
+            mined = labels is None  # weights of the classes, not embeddings
+            x = torch.cat([x, self.embedded(given @ self.embedding.weight if mined else given)], dim=1)
+        features: Tensor = self.dense(x).view(len(z), -1, 4, 4)
+        return features
+
+    def embedded(self, labels: Tensor) -> Tensor:
         """Return embeddings (N, embed) of labels (N,), or of embeddings as they are given, normalised where the
         network does.
         """
-        if labels is None:
-            raise UserError(f"This network has {self.classes} classes: give a label for each image.")
+        assert self.embedding is not None  # asked of a network with classes alone
         y = labels if labels.is_floating_point() else F.embedding(labels, self.embedding.weight)
         return y / y.norm(dim=1, keepdim=True) if self.normalise else y
 
-    def latents(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
-        """Map z (N, z_dim) to the small head's styles (N, n_latents, w_dim), those from `mix_from` on taken from
+    def map_to_w(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
+        """Map z (N, z_dim) to the small head's styles (N, num_ws, w_dim), those from `mix_from` on taken from
         `mix`.
         """
-        w = self.mapping(self.prior(z))[:, None].expand(-1, self.n_latents, -1)
+        w = self.mapping(self.prior(z))[:, None].expand(-1, self.num_ws, -1)
         if mix is None:
             return w
-        other = self.mapping(self.prior(mix))[:, None].expand(-1, self.n_latents, -1)
+        other = self.mapping(self.prior(mix))[:, None].expand(-1, self.num_ws, -1)
         return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
 
-    def mean_class(self) -> dict[str, Tensor]:
-        """Return the state dict of the network without classes that does for all labels what this one does for their
-        mean embedding.
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the unconditional network, which computes what this one does for the classes' mean
+        embedding.
         """
         state = {key: value for key, value in self.state_dict().items() if key != "embedding.weight"}
         mean = self.embedded(torch.arange(self.classes, device=self.dense.weight.device)).mean(dim=0)
@@ -234,11 +225,8 @@ class Generator(nn.Module):
         state["dense.bias"] = (self.dense.bias + self.dense.weight[:, self.z_dim :] @ mean).detach()
         return state
 
-    def refresh(self) -> None:
-        """Do nothing: no number follows from the weights."""
 
-
-class Discriminator(nn.Module):
+class Discriminator(network.Discriminator):
     """GP-GAN's discriminator, which mirrors the generator; it halves the size by the mean of each three by three
     pixels.
 
@@ -255,11 +243,10 @@ class Discriminator(nn.Module):
         kernel: int = 3,
         classes: int = 0,
     ) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.classes = resolution, channels, classes
+        super().__init__(resolution, channels, classes)
         sizes = ends(widths(resolution, top, maximum), blocks)
         self.from_image = nn.Conv2d(channels, top, kernel, padding=kernel // 2)
-        self.blocks = nn.ModuleDict()
+        self.blocks: Stack[Group] = Stack()
         for side in sorted(sizes, reverse=True):
             after, before = sizes[side]
             self.blocks[str(side)] = Group(
@@ -273,11 +260,11 @@ class Discriminator(nn.Module):
         """
         return {f"D{i}": [module] for i, module in enumerate([self.from_image, *self.blocks.values()], 1)}
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules by resolution, from the image to the logit: "64" (with the convolution at the image),
         ..., "4".
         """
-        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
         groups[str(self.resolution)].insert(0, self.from_image)
         groups["4"].append(self.out)
         return groups
@@ -288,7 +275,8 @@ class Discriminator(nn.Module):
 
         `features` collects the output of each block's convolutions.
         """
-        logits = self.out(F.leaky_relu(self.trunk(x, 4, features), LEAK).flatten(1))
+        self.check_labels(labels)
+        logits: Tensor = self.out(F.leaky_relu(self.trunk(x, 4, features), LEAK).flatten(1))
         if not self.classes:
             return logits
         return logits.mean(dim=1, keepdim=True) if labels is None else logits.gather(1, labels[:, None])
@@ -299,19 +287,11 @@ class Discriminator(nn.Module):
         """
         x = self.from_image(x)
         for name, group in self.blocks.items():
-            if int(name) == side != 4:
-                break
-            x = group(x, features)
-            x = F.avg_pool2d(x, 3, stride=2, padding=1) if name != "4" else x
-        return x
+            if int(name) > side:
+                x = F.avg_pool2d(group(x, features), 3, stride=2, padding=1)
+        return self.blocks["4"](x, features) if side == 4 else x
 
-    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
-        side >= 4.
-        """
-        return self.trunk(x, side, features)
-
-    def mean_class(self) -> dict[str, Tensor]:
-        """Return the state dict of the network without classes, whose logit is the mean of this one's."""
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the unconditional network, whose logit is the mean over this one's classes."""
         state = self.state_dict()
         return {**state, **{key: state[key].mean(dim=0, keepdim=True) for key in ("out.weight", "out.bias")}}

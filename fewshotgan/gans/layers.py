@@ -1,12 +1,14 @@
-"""Layers that the StyleGAN family shares: equalised learning rate, FIR resampling, minibatch deviation; and what all
-families need.
+"""Layers that the StyleGAN family shares (equalised learning rate, FIR resampling, minibatch standard deviation), and
+what all families need.
 
 Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020, arXiv 1912.04958) and
-the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, minibatch deviation).
+the papers it builds on (ProGAN, arXiv 1710.10196: equalised learning rate, minibatch standard deviation).
 """
 
 import math
+from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
 from functools import cache
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,15 +18,54 @@ LEAK = 0.2  # slope of every leaky ReLU of the family
 GAIN = math.sqrt(2)  # restores unit variance after it
 
 
-def widths(resolution: int, top: int, maximum: int) -> dict[int, int]:
-    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`."""
+def widths(resolution: int, top: int, maximum: int, level_channels: Sequence[int] | None = None) -> dict[int, int]:
+    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`; or
+    `level_channels` from 4 pixels on.
+
+    Raises:
+        ValueError: for another resolution than a power of two of at least 8, or too few or many numbers.
+    """
     levels = int(math.log2(resolution))
     if 2**levels != resolution or resolution < 8:
         raise ValueError(f"the resolution must be a power of two of at least 8, not {resolution}")
+    if level_channels is not None:
+        return {2**level: channels for level, channels in zip(range(2, levels + 1), level_channels, strict=True)}
     return {2**level: min(top * 2 ** (levels - level), maximum) for level in range(2, levels + 1)}
 
 
-class EqualLinear(nn.Module):
+class Layer(nn.Module):
+    """A module that returns a tensor; to type checkers torch's own call returns anything."""
+
+    if TYPE_CHECKING:
+        __call__: Callable[..., Tensor]
+
+
+Block = TypeVar("Block", bound=nn.Module)
+
+
+class Stack(nn.ModuleDict, Generic[Block]):
+    """Modules of one class by name, such as the blocks of a network by their resolution; torch's own forgets the
+    class.
+    """
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: str) -> Block: ...
+        def values(self) -> ValuesView[Block]: ...  # noqa: D102
+        def items(self) -> ItemsView[str, Block]: ...  # noqa: D102
+
+
+class Row(nn.ModuleList, Generic[Block]):
+    """Modules of one class in a row, as `Stack` has them by name."""
+
+    if TYPE_CHECKING:
+        __call__: Callable[..., Tensor]
+
+        def __getitem__(self, index: int) -> Block: ...  # type: ignore[override]  # of a slice nobody asks
+        def __iter__(self) -> Iterator[Block]: ...
+
+
+class EqualLinear(Layer):
     """Linear layer whose weight is scaled at run time by `lr_mul / sqrt(in_features)` (ProGAN, section 4.1).
 
     Shapes: (N, in_features) -> (N, out_features). With `activate`, a scaled leaky ReLU follows.
@@ -47,7 +88,7 @@ class EqualLinear(nn.Module):
         return F.leaky_relu(x, LEAK) if self.activate else x
 
 
-class EqualConv2d(nn.Module):
+class EqualConv2d(Layer):
     """Convolution with equalised learning rate; with `down`, FIR-filtered and strided by two.
 
     Shapes: (N, in, H, W) -> (N, out, H, W), or (N, out, H/2, W/2) with `down`. With `activate`, bias and scaled leaky
@@ -86,7 +127,7 @@ def fir_kernel(like: Tensor, gain: float = 1.0) -> Tensor:
 
 @cache  # a step needs it sixty times
 def _fir_kernel(dtype: torch.dtype, device: torch.device, gain: float) -> Tensor:
-    with torch.inference_mode(False):  # whoever asks first, it serves training too
+    with torch.inference_mode(False):  # cached outside inference mode, so that training can use it
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=dtype, device=device) / 8
         return torch.outer(taps, taps) * gain
 
@@ -114,7 +155,7 @@ def fir_up(x: Tensor) -> Tensor:
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
 
-def minibatch_deviation(x: Tensor, group: int = 4, consecutive: bool = False) -> Tensor:
+def minibatch_std(x: Tensor, group: int = 4, consecutive: bool = False) -> Tensor:
     """Append the mean standard deviation over groups of images as one channel: (N, C, H, W) -> (N, C + 1, H, W).
 
     Image b belongs to group b modulo (N / group), as in the official code (ProGAN, section 3). A batch that `group`
@@ -123,14 +164,18 @@ def minibatch_deviation(x: Tensor, group: int = 4, consecutive: bool = False) ->
     Args:
         x: features.
         group: images in a group.
-        consecutive: groups of neighbours instead, with the unbiased variance, as in pytorch_GAN_zoo.
+        consecutive: groups of neighbours instead, with the unbiased variance, as in pytorch_GAN_zoo; a batch that
+            `group` does not divide is then one group.
     """
     n, c, h, w = x.shape
-    size = next(size for size in range(min(group, n), 0, -1) if n % size == 0)
-    y = x.reshape(n // size, size, c, h, w).transpose(0, 1) if consecutive else x.reshape(size, n // size, c, h, w)
-    variance = y.var(dim=0, unbiased=consecutive and size > 1)
-    deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    each = deviation.repeat_interleave(size) if consecutive else deviation.repeat(size)
+    if consecutive:
+        size = min(group, n) if n % min(group, n) == 0 else n
+        y = x.reshape(n // size, size, c, h, w).transpose(0, 1)
+    else:
+        size = next(size for size in range(min(group, n), 0, -1) if n % size == 0)
+        y = x.reshape(size, n // size, c, h, w)
+    std = (y.var(dim=0, unbiased=consecutive and size > 1) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    each = std.repeat_interleave(size) if consecutive else std.repeat(size)
     return torch.cat([x, each.view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)
 
 

@@ -5,13 +5,15 @@ The latents have one number more than the largest generator needs: its rank amon
 that a latent always gives the same image, and the knowledge of two generators is never blended within one.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from fewshotgan.files import UserError
+from fewshotgan.gans import network
+from fewshotgan.gans.layers import Row
 
-class Generator(nn.Module):
+
+class Generator(network.Generator):
     """A mixture of generators.
 
     Args:
@@ -21,11 +23,15 @@ class Generator(nn.Module):
         z_dim: the largest of their latents' sizes, and one.
     """
 
-    def __init__(self, parts: list[nn.Module], resolution: int, channels: int, z_dim: int) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.z_dim = resolution, channels, z_dim
-        self.parts = nn.ModuleList(parts)
+    def __init__(self, parts: list[network.Generator], resolution: int, channels: int, z_dim: int) -> None:
+        super().__init__(resolution, channels, z_dim)
+        self.parts: Row[network.Generator] = Row(parts)
         self.selector = nn.Parameter(torch.zeros(len(parts)))
+
+    @property
+    def truncates(self) -> bool:
+        """Whether all of them do."""
+        return all(part.truncates for part in self.parts)
 
     def probabilities(self) -> Tensor:
         """Return the probability of each generator, (parts,)."""
@@ -34,19 +40,53 @@ class Generator(nn.Module):
     def choose(self, z: Tensor) -> Tensor:
         """Return which generator each latent (N, z_dim) falls to, (N,)."""
         limits = self.probabilities().detach().cumsum(dim=0)[:-1]
-        return (torch.special.ndtr(z[:, -1:]) > limits).sum(dim=1)
+        above: Tensor = torch.special.ndtr(z[:, -1:]) > limits
+        return above.sum(dim=1)
 
-    def part(self, index: int, z: Tensor, **options: Any) -> Tensor:
+    def part(
+        self,
+        index: int,
+        z: Tensor,
+        *,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
         """Return the images (N, C, H, W) that one of the generators makes of latents (N, z_dim)."""
-        return self.parts[index](z[:, : self.parts[index].z_dim], **options)
+        generator = self.parts[index]
+        return generator(z[:, : generator.z_dim], truncation=truncation, noise=noise, rng=rng)
 
     def forward(
-        self, z: Tensor, *, truncation: float = 1.0, noise: str | None = None, rng: torch.Generator | None = None
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
     ) -> Tensor:
         """Generate images (N, channels, resolution, resolution), each by the generator that its latent chooses.
 
-        Args: as those of the generators.
+        Args:
+            z: latents (N, z_dim), standard normal.
+            labels: refused.
+            mix: refused.
+            mix_from: without effect.
+            truncation: of each generator.
+            noise: of each generator.
+            rng: of each generator.
+            features: refused.
+
+        Raises:
+            UserError: for what is refused.
         """
+        self.check_labels(labels)
+        self.check_options(mix, truncation)
+        if features is not None:
+            raise UserError("A mixture of generators has no features of its own: ask one of its parts.")
         chosen = self.choose(z)
         images = z.new_empty(len(z), self.channels, self.resolution, self.resolution)
         for index in range(len(self.parts)):
@@ -55,9 +95,9 @@ class Generator(nn.Module):
                 images[rows] = self.part(index, z[rows], truncation=truncation, noise=noise, rng=rng)
         return images
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules of all generators by name."""
-        groups: dict[str, list[nn.Module]] = {}
+        groups: network.Groups = {}
         for part in self.parts:
             for side, modules in part.groups().items():
                 groups.setdefault(side, []).extend(modules)

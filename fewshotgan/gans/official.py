@@ -21,8 +21,9 @@ from typing import Any
 
 from torch import Tensor
 
-from fewshotgan.gans.layers import GAIN
-from fewshotgan.gans.official_resnets import StateDict, gp_resnet, sngan_config, sngan_generator
+from fewshotgan.gans.layers import GAIN, widths
+from fewshotgan.gans.network import StateDict
+from fewshotgan.gans.official_resnets import gp_resnet, sngan_config, sngan_generator
 
 _STYLED = {
     "conv.weight": "conv.weight",
@@ -252,12 +253,14 @@ def progan(
     converted = [_progan(state, table, zoo) for state, table in zip((generator, discriminator), names, strict=True)]
     sides = sorted(int(key.split(".")[1]) for key in converted[0] if key.endswith("to_image.bias"))
     width = {side: len(converted[0][f"blocks.{side}.conv1.bias"]) for side in sides}
-    sizes = {
+    sizes: dict[str, Any] = {
         "resolution": sides[-1],
         "channels": len(converted[0]["blocks.4.to_image.bias"]),
         "top": width[sides[-1]],
         "maximum": max(width.values()),
     }
+    if width != widths(sizes["resolution"], sizes["top"], sizes["maximum"]):
+        sizes["level_channels"] = list(width.values())
     config = {
         "family": "progan",
         "generator": {**sizes, "z_dim": converted[0]["dense.weight"].shape[1], "first_norm": zoo},

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-StateDict = dict[str, Tensor]
+from fewshotgan.gans.network import StateDict
 
 _SNGAN_BLOCK = {
     "c1": "conv0",
@@ -22,6 +22,7 @@ _SNGAN_BLOCK = {
     "b1.bn": "norm0.norm",
     "b2.bn": "norm1.norm",
 }
+_SNGAN_ENDS = {"l": "dense", "b": "norm", "c": "to_image"}
 _SPECTRAL = {"weight_orig": "weight", "weight_u": "u", "weight_v": "v", "sn_u": "u"}
 
 
@@ -40,7 +41,7 @@ def sngan_generator(state: Mapping[str, Tensor]) -> StateDict:
         elif match := re.fullmatch(r"block(\d+)\.(.+)", path):
             converted[f"blocks.{4 << (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
         elif match := re.fullmatch(r"([lbc])\d+", path):
-            converted[f"{ {'l': 'dense', 'b': 'norm', 'c': 'to_image'}[match[1]] }.{kind}"] = value
+            converted[f"{_SNGAN_ENDS[match[1]]}.{kind}"] = value
         else:
             raise KeyError(key)
     return converted

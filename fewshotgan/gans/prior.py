@@ -10,13 +10,22 @@ u, as always.
   class-conditional generator from the same u.
 """
 
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
 
+from fewshotgan.gans.layers import Layer
 
-class Prior(nn.Module):
+
+class PriorConfig(TypedDict):
+    """How a configuration names a prior: {"kind": "truncated", "limit": 0.3} or {"kind": "miner"}."""
+
+    kind: Literal["truncated", "miner"]
+    limit: NotRequired[float]
+
+
+class Prior(Layer):
     """The latents are the standard normal numbers themselves."""
 
     def forward(self, u: Tensor) -> Tensor:
@@ -41,17 +50,18 @@ class Truncated(Prior):
         """Return latents (N, z_dim) within +-limit."""
         low = torch.special.ndtr(torch.tensor(-self.limit, dtype=torch.float64))
         rank = low + (1 - 2 * low) * torch.special.ndtr(u.double())
-        return torch.special.ndtri(rank).to(u.dtype)
+        latents: Tensor = torch.special.ndtri(rank).to(u.dtype)
+        return latents
 
 
 class Miner(Prior):
     """MineGAN's miner, M: u -> z, two linear layers with a ReLU between them, and a second one for the classes, if
     there are any.
 
-    Differs: the paper starts the miner anyhow; here latents have unit variance at the start, the scale that the
-    generator knows. The released BigGAN version puts out one embedding for all layers, through linear layers without
-    nonlinearity; a generator whose norms have an embedding each has no such vector, so that here the miner mixes the
-    classes, by softmax.
+    Differs: the paper does not specify the miner's initialisation; here latents have unit variance at the start, the
+    scale that the generator knows. The released BigGAN version puts out one embedding for all layers, through linear
+    layers without nonlinearity; a generator whose norms have an embedding each has no such vector, so that here the
+    miner mixes the classes, by softmax.
     """
 
     def __init__(self, z_dim: int, classes: int = 0) -> None:
@@ -61,11 +71,15 @@ class Miner(Prior):
 
     def forward(self, u: Tensor) -> Tensor:
         """Return mined latents (N, z_dim)."""
-        return self.latent(u)
+        latents: Tensor = self.latent(u)
+        return latents
 
     def labels(self, u: Tensor) -> Tensor | None:
         """Return mined weights of the classes (N, classes)."""
-        return None if self.condition is None else self.condition(u).softmax(dim=1)
+        if self.condition is None:
+            return None
+        weights: Tensor = self.condition(u).softmax(dim=1)
+        return weights
 
 
 def perceptron(inputs: int, outputs: int) -> nn.Sequential:
@@ -80,8 +94,8 @@ def perceptron(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(first, nn.ReLU(), second)
 
 
-def make_prior(config: dict[str, Any] | None, z_dim: int, classes: int = 0) -> Prior:
-    """Return the prior of a configuration: None, {"kind": "truncated", "limit": 0.3} or {"kind": "miner"}.
+def make_prior(config: PriorConfig | None, z_dim: int, classes: int = 0) -> Prior:
+    """Return the prior of a configuration, None for standard normal latents.
 
     Raises:
         ValueError: for another kind.

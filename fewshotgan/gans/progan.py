@@ -8,19 +8,20 @@ generator's `side` and a discriminator's image choose how deep they run, `alpha`
 recipes train at full size from the start, with the losses of the other families (logistic, R1) instead of WGAN-GP: at
 64 pixels that is stable without growing.
 
-Differs: each layer is ours, whose gain sqrt(2) stands after the bias and not before it, the same function with other
-numbers in the bias; `gans/official.py` converts them.
+Differs: the gain sqrt(2) of a layer comes after the bias instead of before it, the same function with other values in
+the bias; `gans/official.py` converts them.
 """
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError
-from fewshotgan.gans.layers import EqualConv2d, EqualLinear, minibatch_deviation, widths
-from fewshotgan.gans.prior import make_prior
+from fewshotgan.gans import network
+from fewshotgan.gans.layers import EqualConv2d, EqualLinear, Layer, Stack, minibatch_std, widths
+from fewshotgan.gans.prior import PriorConfig
 
 
 def pixel_norm(x: Tensor) -> Tensor:
@@ -28,7 +29,7 @@ def pixel_norm(x: Tensor) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
 
-class ToImage(nn.Module):
+class ToImage(Layer):
     """1x1 convolution to image channels: (N, in, H, W) -> (N, channels, H, W)."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
@@ -41,7 +42,7 @@ class ToImage(nn.Module):
         return self.conv(x) + self.bias[:, None, None]
 
 
-class SynthesisBlock(nn.Module):
+class SynthesisBlock(Layer):
     """The layers of one resolution: two convolutions, one at 4x4, each followed by pixel norm, and a projection to
     the image.
     """
@@ -62,7 +63,7 @@ class SynthesisBlock(nn.Module):
         return x
 
 
-class Generator(nn.Module):
+class Generator(network.Generator):
     """ProGAN's generator (table 2 of the paper).
 
     Args:
@@ -73,6 +74,7 @@ class Generator(nn.Module):
         maximum: most feature channels at any resolution.
         first_norm: whether pixel norm follows the first, fully connected layer (it doesn't in pro_gan_pytorch).
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
+        level_channels: feature channels at 4, 8, ... pixels, in place of `top` and `maximum`.
     """
 
     def __init__(
@@ -83,22 +85,22 @@ class Generator(nn.Module):
         top: int = 512,
         maximum: int = 512,
         first_norm: bool = True,
-        prior: dict | None = None,
+        prior: PriorConfig | None = None,
+        level_channels: list[int] | None = None,
     ) -> None:
-        super().__init__()
-        self.prior = make_prior(prior, z_dim)
-        self.resolution, self.channels, self.z_dim, self.first_norm = resolution, channels, z_dim, first_norm
-        width = widths(resolution, top, maximum)
+        super().__init__(resolution, channels, z_dim, prior=prior)
+        self.first_norm = first_norm
+        width = widths(resolution, top, maximum, level_channels)
         self.dense = EqualLinear(z_dim, width[4] * 16, activate=True)
-        self.blocks = nn.ModuleDict()
+        self.blocks: Stack[SynthesisBlock] = Stack()
         before = 0
         for side, out in width.items():
             self.blocks[str(side)] = SynthesisBlock(before, out, channels)
             before = out
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "4" (with the fully connected layer), "8", ..."""
-        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
         groups["4"].insert(0, self.dense)
         return groups
 
@@ -106,34 +108,38 @@ class Generator(nn.Module):
         self,
         z: Tensor,
         *,
-        side: int | None = None,
-        alpha: float = 1.0,
+        labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
         truncation: float = 1.0,
         noise: str | None = None,
         rng: torch.Generator | None = None,
         features: list[Tensor] | None = None,
+        side: int | None = None,
+        alpha: float = 1.0,
     ) -> Tensor:
-        """Generate images.
+        """Generate images, as `network.Generator.forward`.
 
         Args:
-            z: latents (N, z_dim), standard normal.
+            z: latents (N, z_dim), standard normal; they are normalised, so that there is no centre to truncate to.
+            labels: refused.
+            mix: refused.
+            mix_from: without effect.
+            truncation: refused.
+            noise: without effect.
+            rng: likewise.
+            features: collects the activations of each convolution.
             side: of the images, 4 up to the network's resolution, which is the default.
             alpha: weight of the newest resolution; the image of the one before, upsampled, has the rest.
-            truncation: only 1, for none: the latents are normalised, so that there is no centre to draw them to.
-            noise: of no effect, as there are no noise inputs.
-            rng: likewise.
-            features: a list to which the activations of each convolution are appended (feature taps).
 
         Returns:
             Images (N, channels, side, side), about -1..1, not clamped.
 
         Raises:
-            UserError: if truncation is not 1.
+            UserError: for what is refused.
         """
-        if truncation != 1.0:
-            raise UserError(
-                f"A ProGAN has no truncation, since it normalises its latents: leave out truncation={truncation:g}."
-            )
+        self.check_labels(labels)
+        self.check_options(mix, truncation)
         side = side or self.resolution
         features = [] if features is None else features
         x = self.dense(pixel_norm(self.prior(z))).view(len(z), -1, 4, 4)
@@ -150,11 +156,11 @@ class Generator(nn.Module):
                     image = torch.lerp(F.interpolate(old, scale_factor=2), image, alpha)
         return image
 
-    def refresh(self) -> None:
-        """Do nothing: no number follows from the weights."""
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
-class Block(nn.Module):
+class Block(Layer):
     """Discriminator block: two convolutions, then the mean of each two by two pixels; (N, in, H, W) -> (N, out, H/2,
     W/2).
     """
@@ -173,11 +179,11 @@ class Block(nn.Module):
         return second
 
 
-class Discriminator(nn.Module):
+class Discriminator(network.Discriminator):
     """ProGAN's discriminator (table 2 of the paper).
 
-    Args: as `Generator`; `group` is the group size of the minibatch deviation and `consecutive` its kind
-    (`layers.minibatch_deviation`).
+    Args: as `Generator`; `group` is the group size of the minibatch standard deviation and `consecutive` its
+    kind (`layers.minibatch_std`).
     """
 
     def __init__(
@@ -188,34 +194,40 @@ class Discriminator(nn.Module):
         maximum: int = 512,
         group: int = 4,
         consecutive: bool = False,
+        level_channels: list[int] | None = None,
     ) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.group, self.consecutive = resolution, channels, group, consecutive
-        width = widths(resolution, top, maximum)
+        super().__init__(resolution, channels)
+        self.group, self.consecutive = group, consecutive
+        width = widths(resolution, top, maximum, level_channels)
         sides = sorted(width, reverse=True)
-        self.from_images = nn.ModuleDict({str(side): EqualConv2d(channels, width[side], 1) for side in sides})
-        self.blocks = nn.ModuleDict({str(side): Block(width[side], width[half]) for side, half in pairwise(sides)})
+        self.from_images: Stack[EqualConv2d] = Stack(
+            {str(side): EqualConv2d(channels, width[side], 1) for side in sides}
+        )
+        self.blocks: Stack[Block] = Stack(
+            {str(side): Block(width[side], width[half]) for side, half in pairwise(sides)}
+        )
         self.conv = EqualConv2d(width[4] + 1, width[4], 3)
         self.hidden = EqualLinear(width[4] * 16, width[4], activate=True)
         self.out = EqualLinear(width[4], 1)
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules by name, from the image to the logit, each with its projection from the image: "64",
         "32", ..., "4".
         """
-        groups: dict[str, list[nn.Module]] = {
-            side: [self.from_images[side], block] for side, block in self.blocks.items()
-        }
+        groups: network.Groups = {side: [self.from_images[side], block] for side, block in self.blocks.items()}
         return {**groups, "4": [self.from_images["4"], self.conv, self.hidden, self.out]}
 
-    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, alpha: float = 1.0) -> Tensor:
+    def forward(
+        self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None, alpha: float = 1.0
+    ) -> Tensor:
         """Return logits (N, 1) of images (N, channels, side, side), side from 4 up to the network's resolution.
 
         `features` collects the output of each block's convolutions; `alpha` is the weight of the newest resolution, as
         in G.
         """
+        self.check_labels(labels)
         x = self.trunk(x, 4, features, alpha)
-        x = self.conv(minibatch_deviation(x, self.group, self.consecutive))
+        x = self.conv(minibatch_std(x, self.group, self.consecutive))
         return self.out(self.hidden(x.flatten(1)))
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None, alpha: float = 1.0) -> Tensor:
@@ -228,9 +240,3 @@ class Discriminator(nn.Module):
             if int(name) == start and alpha < 1:
                 x = torch.lerp(self.from_images[str(start // 2)](F.avg_pool2d(image, 2)), x, alpha)
         return x
-
-    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
-        side >= 4.
-        """
-        return self.trunk(x, side, features)

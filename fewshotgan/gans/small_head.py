@@ -16,21 +16,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.gans.layers import LEAK
+from fewshotgan.gans.layers import LEAK, Layer, Stack
+from fewshotgan.gans.network import Groups
 from fewshotgan.gans.progan import pixel_norm
 
 MAPPING_LAYERS = 8
 EPSILON = 1e-5
 
 
-def spread(layer: nn.Linear, deviation: float = 0.1) -> nn.Linear:
-    """Draw a layer's weights anew, N(0, deviation^2), with zero bias; return it."""
-    nn.init.normal_(layer.weight, std=deviation)
+def spread(layer: nn.Linear, std: float = 0.1) -> nn.Linear:
+    """Draw a layer's weights anew, N(0, std^2), with zero bias; return it."""
+    nn.init.normal_(layer.weight, std=std)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-class Mapping(nn.Module):
+class Mapping(Layer):
     """Map latents z to styles w: pixel norm, then eight linear layers, each with a leaky ReLU; (N, z_dim) -> (N,
     w_dim).
     """
@@ -48,7 +49,7 @@ class Mapping(nn.Module):
         return w
 
 
-class Noise(nn.Module):
+class Noise(Layer):
     """Add noise, one channel for all, times a strength for each channel: (N, C, side, side) -> the same shape."""
 
     def __init__(self, channels: int, side: int) -> None:
@@ -68,7 +69,7 @@ class Noise(nn.Module):
         return torch.randn(len(like), 1, *like.shape[2:], generator=rng, device=like.device, dtype=like.dtype)
 
 
-class AdaptiveNorm(nn.Module):
+class AdaptiveNorm(Layer):
     """Adaptive instance norm: gamma(w) n(x) + beta(w), each channel of each image normalised over its pixels; (N, C, H,
     W) and (N, w_dim).
 
@@ -82,15 +83,16 @@ class AdaptiveNorm(nn.Module):
         nn.init.ones_(self.affine.bias[:channels])
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return the features with the style's mean and deviation."""
-        gamma, beta = self.affine(w)[:, :, None, None].chunk(2, dim=1)
+        """Return the features with the style's mean and standard deviation."""
+        style: Tensor = self.affine(w)
+        gamma, beta = style[:, :, None, None].chunk(2, dim=1)
         centred = x - x.mean(dim=(2, 3), keepdim=True)
         n = centred * (centred.square().mean(dim=(2, 3), keepdim=True) + EPSILON).rsqrt()
         limited = gamma.clamp(-1, 1)
         return n * limited + n.detach() * (gamma - limited) + beta
 
 
-class StyleBlock(nn.Module):
+class StyleBlock(Layer):
     """Double the size: out = shortcut + 0.1 dx; (N, C, side / 2, side / 2) and two styles (N, w_dim) -> (N, C, side,
     side).
 
@@ -112,7 +114,7 @@ class StyleBlock(nn.Module):
         w: tuple[Tensor, Tensor],
         noise: str = "random",
         rng: torch.Generator | None = None,
-        features: list | None = None,
+        features: list[Tensor] | None = None,
     ) -> Tensor:
         """Return the sum; `features` collects what both norms make."""
         first = self.norm0(self.noise0(self.conv0(F.leaky_relu(x, LEAK)), noise, rng), w[0])
@@ -122,7 +124,7 @@ class StyleBlock(nn.Module):
         return torch.add(self.skip(x), second, alpha=0.1)
 
 
-class ScaleMatch(nn.Module):
+class ScaleMatch(Layer):
     """Bring features to the scale of the source's: (N, C, side, side) -> the same shape.
 
     n is the norm of each channel over its pixels, with a learned gain and offset for each pixel; the result is (scale +
@@ -153,7 +155,7 @@ class ScaleMatch(nn.Module):
         return self.CARRIED * n + n.detach() * self.scale[:, None, None] + self.shift[:, None, None]
 
 
-class SmallHead(nn.Module):
+class SmallHead(Layer):
     """Style blocks from 4 pixels to `side`, all of one width, then the scale match: (N, C, 4, 4) and styles -> (N,
     C, side, side).
     """
@@ -161,17 +163,17 @@ class SmallHead(nn.Module):
     def __init__(self, channels: int, w_dim: int, side: int) -> None:
         super().__init__()
         sides = [2**level for level in range(3, side.bit_length())]
-        self.blocks = nn.ModuleDict({str(at): StyleBlock(channels, channels, w_dim, at) for at in sides})
+        self.blocks: Stack[StyleBlock] = Stack({str(at): StyleBlock(channels, channels, w_dim, at) for at in sides})
         self.match = ScaleMatch(channels, side)
 
     @property
-    def n_latents(self) -> int:
+    def num_ws(self) -> int:
         """Number of styles: two for each block."""
         return 2 * len(self.blocks)
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> Groups:
         """Return the modules by resolution: "8", ..., the last with the scale match."""
-        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups: Groups = {side: [block] for side, block in self.blocks.items()}
         groups[list(groups)[-1]].append(self.match)
         return groups
 
@@ -183,7 +185,7 @@ class SmallHead(nn.Module):
         rng: torch.Generator | None = None,
         features: list[Tensor] | None = None,
     ) -> Tensor:
-        """Return the features that the transferred part goes on with, for styles w (N, n_latents, w_dim)."""
+        """Return the features that the transferred part goes on with, for styles w (N, num_ws, w_dim)."""
         for i, block in enumerate(self.blocks.values()):
             x = block(x, (w[:, 2 * i], w[:, 2 * i + 1]), noise, rng, features)
         return self.match(x)

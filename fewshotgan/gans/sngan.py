@@ -1,5 +1,5 @@
-"""SNGAN: residual networks with batch norm in the generator and spectral norm in the discriminator, class-conditional
-if wished.
+"""SNGAN: residual networks with batch norm in the generator and spectral norm in the discriminator, optionally
+class-conditional.
 
 Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018, arXiv 1802.05957),
 section 2.1 and the residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR
@@ -13,14 +13,15 @@ a generator's shortcut stands before the upsampling instead of after it, the sam
 """
 
 import re
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError
-from fewshotgan.gans.layers import widths
-from fewshotgan.gans.prior import make_prior
+from fewshotgan.gans import network
+from fewshotgan.gans.layers import Layer, Stack, widths
+from fewshotgan.gans.prior import PriorConfig
 
 GAIN = 2**0.5  # of the initial weights before a ReLU
 
@@ -32,7 +33,7 @@ def of_class(table: Tensor, labels: Tensor) -> Tensor:
     return labels @ table if labels.is_floating_point() else table[labels]
 
 
-class ConditionalNorm(nn.Module):
+class ConditionalNorm(Layer):
     """Batch norm with a scale and a shift for each class (arXiv 1610.07629, equation 5): (N, C, H, W) -> (N, C, H,
     W).
     """
@@ -46,18 +47,23 @@ class ConditionalNorm(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Normalise, then scale and shift by the class: labels (N,), or weights of the classes (N, classes)."""
         scale, shift = of_class(self.weight, labels), of_class(self.bias, labels)
-        return self.norm(x) * scale[:, :, None, None] + shift[:, :, None, None]
+        normed: Tensor = self.norm(x)
+        return normed * scale[:, :, None, None] + shift[:, :, None, None]
 
 
-class GeneratorBlock(nn.Module):
+def make_norm(channels: int, classes: int) -> ConditionalNorm | nn.BatchNorm2d:
+    """Return batch norm, with a scale and a shift for each class where there are classes."""
+    return ConditionalNorm(channels, classes) if classes else nn.BatchNorm2d(channels)
+
+
+class GeneratorBlock(Layer):
     """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution, beside an upsampled shortcut: (N, in, H, W) ->
     (N, out, 2H, 2W).
     """
 
     def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
         super().__init__()
-        norms = [ConditionalNorm(c, classes) if classes else nn.BatchNorm2d(c) for c in (in_channels, out_channels)]
-        self.norm0, self.norm1 = norms
+        self.norm0, self.norm1 = make_norm(in_channels, classes), make_norm(out_channels, classes)
         self.conv0 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.conv1 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1)
@@ -68,14 +74,15 @@ class GeneratorBlock(nn.Module):
         """Double the size."""
         condition = () if labels is None else (labels,)
         y = self.conv0(self.upsample(F.relu(self.norm0(x, *condition))))
-        return self.conv1(F.relu(self.norm1(y, *condition))) + self.upsample(self.skip(x))
+        out: Tensor = self.conv1(F.relu(self.norm1(y, *condition))) + self.upsample(self.skip(x))
+        return out
 
     def upsample(self, x: Tensor) -> Tensor:
         """Double the size of (N, C, H, W), bilinearly."""
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-class Generator(nn.Module):
+class Generator(network.Generator):
     """SNGAN's residual generator.
 
     Args:
@@ -88,7 +95,7 @@ class Generator(nn.Module):
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
     """
 
-    block = GeneratorBlock
+    block: ClassVar[type[GeneratorBlock]] = GeneratorBlock
 
     def __init__(
         self,
@@ -98,14 +105,12 @@ class Generator(nn.Module):
         top: int = 64,
         maximum: int = 1024,
         classes: int = 0,
-        prior: dict | None = None,
+        prior: PriorConfig | None = None,
     ) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.z_dim, self.classes = resolution, channels, z_dim, classes
+        super().__init__(resolution, channels, z_dim, classes, prior)
         width = widths(resolution, top, maximum)
-        self.prior = make_prior(prior, z_dim, classes)
         self.dense = nn.Linear(z_dim, width[4] * 16)
-        self.blocks = nn.ModuleDict(
+        self.blocks: Stack[GeneratorBlock] = Stack(
             {str(side): self.block(width[side // 2], width[side], classes) for side in width if side > 4}
         )
         self.norm = nn.BatchNorm2d(width[resolution])
@@ -113,9 +118,14 @@ class Generator(nn.Module):
         nn.init.xavier_uniform_(self.dense.weight)
         nn.init.xavier_uniform_(self.to_image.weight)
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    @property
+    def truncates(self) -> bool:
+        """Yes, towards the latent zero."""
+        return True
+
+    def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
-        groups: dict[str, list[nn.Module]] = {
+        groups: network.Groups = {
             "4": [self.dense],
             **{side: [block] for side, block in self.blocks.items()},
         }
@@ -127,40 +137,40 @@ class Generator(nn.Module):
         z: Tensor,
         *,
         labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
         truncation: float = 1.0,
         noise: str | None = None,
         rng: torch.Generator | None = None,
         features: list[Tensor] | None = None,
     ) -> Tensor:
-        """Generate images.
+        """Generate images, -1..1, as `network.Generator.forward`.
 
         Args:
             z: latents (N, z_dim), standard normal.
             labels: classes (N,), or weights of the classes (N, classes); a miner's by default, if the prior is one.
-            truncation: 1 for none; latents are drawn towards zero by this factor.
-            noise: of no effect, as there are no noise inputs.
+            mix: refused.
+            mix_from: without effect.
+            truncation: latents are drawn towards zero by this factor.
+            noise: without effect.
             rng: likewise.
-            features: a list to which the 4-pixel map and the output of each block are appended (feature taps).
-
-        Returns:
-            Images (N, channels, resolution, resolution), -1..1.
+            features: collects the 4-pixel map and the output of each block.
 
         Raises:
-            UserError: if the generator is class-conditional and knows no labels.
+            UserError: if the generator is class-conditional and has no labels, or isn't and has some, or for `mix`.
         """
         features = [] if features is None else features
-        labels = self.prior.labels(z) if labels is None else labels
-        if self.classes and labels is None:
-            raise UserError(f"This generator is class-conditional: hand it labels, 0 to {self.classes - 1}.")
-        x = self.dense(self.prior(z) * truncation).view(len(z), -1, 4, 4)
+        labels = self.condition(z, labels)
+        self.check_options(mix, truncation)
+        x: Tensor = self.dense(self.prior(z) * truncation).view(len(z), -1, 4, 4)
         features.append(x)
         for block in self.blocks.values():
             x = block(x, labels)
             features.append(x)
         return torch.tanh(self.to_image(F.relu(self.norm(x))))
 
-    def mean_class(self) -> dict[str, Tensor]:
-        """Return the state dict of the network without classes whose scales and shifts are the mean of this one's."""
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the unconditional network, whose scales and shifts are the means of this one's."""
         state = {}
         for key, value in self.state_dict().items():
             path, _, kind = key.rpartition(".")
@@ -168,11 +178,8 @@ class Generator(nn.Module):
             state[f"{path.removesuffix('.norm')}.{kind}"] = value.mean(dim=0) if conditional else value
         return state
 
-    def refresh(self) -> None:
-        """Do nothing: the running statistics of the norms follow from training, not from the weights."""
 
-
-class Spectral(nn.Module):
+class Spectral(Layer):
     """A weight divided by its largest singular value, estimated by power iteration (arXiv 1802.05957, algorithm 1).
 
     Each forward pass in training does one iteration and keeps the singular vectors u and v; in evaluation the kept ones
@@ -247,7 +254,7 @@ class SpectralEmbedding(Spectral):
         return of_class(self.normalised(), labels)
 
 
-class DiscriminatorBlock(nn.Module):
+class DiscriminatorBlock(Layer):
     """ReLU, convolution, ReLU, convolution beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2,
     W/2).
 
@@ -275,7 +282,7 @@ class DiscriminatorBlock(nn.Module):
         return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
 
 
-class Discriminator(nn.Module):
+class Discriminator(network.Discriminator):
     """SNGAN's residual discriminator, with a projection of the class where there are classes.
 
     Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to
@@ -291,24 +298,24 @@ class Discriminator(nn.Module):
         classes: int = 0,
         halvings: int | None = None,
     ) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.classes = resolution, channels, classes
+        super().__init__(resolution, channels, classes)
         width = widths(resolution, top, maximum)
         sides = sorted(width, reverse=True)
         halvings = len(sides) if halvings is None else halvings
-        before, self.blocks = channels, nn.ModuleDict()
+        self.blocks: Stack[DiscriminatorBlock] = Stack()
+        before = channels
         for i, side in enumerate(sides):
             self.blocks[str(side)] = DiscriminatorBlock(before, width[side], first=i == 0, down=i < halvings)
             before = width[side]
         self.out = SpectralLinear(before, 1, fresh=bool(classes))
         self.embedding = SpectralEmbedding((classes, before), fresh=True) if classes else None
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules by name, from the image to the logit: "64", "32", ..., "4" (with the last layers).
 
         A block's name is the side of the map that it reads, if every block halves.
         """
-        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
         groups["4"] += [self.out] if self.embedding is None else [self.out, self.embedding]
         return groups
 
@@ -319,15 +326,16 @@ class Discriminator(nn.Module):
         (N, classes), add the projection of the class (arXiv 1802.05637, equation 3); without them it judges the image
         alone.
         """
+        self.check_labels(labels)
         h = F.relu(self.trunk(x, 2, features)).sum(dim=(2, 3))
         logits = self.out(h)
         if labels is None or self.embedding is None:
             return logits
         return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
 
-    def mean_class(self) -> dict[str, Tensor]:
-        """Return the state dict of the network without classes, which judges the image alone, as this one does
-        without labels.
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the unconditional network, which judges the image alone, as this one does without
+        labels.
         """
         state = {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
         weight, u = state["out.weight"], state["out.u"]
@@ -342,9 +350,3 @@ class Discriminator(nn.Module):
                 if features is not None:
                     features.append(x)
         return x
-
-    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
-        side >= 4.
-        """
-        return self.trunk(x, side, features)

@@ -1,6 +1,4 @@
-"""Files of GANs: the shipped ones by name, ours by path, and public releases; whatever a file holds, nothing in it
-is ever run.
-"""
+"""Load GANs: the shipped ones by name, ours by path, and public releases. No code in a file is ever run."""
 
 import difflib
 import hashlib
@@ -28,9 +26,7 @@ def list_gans() -> dict[str, str]:
 
 @cache
 def version(name: str) -> str:
-    """Return twelve digits that stand for a shipped GAN: of the SHA-256 of its configuration and its weights, but
-    not of its card.
-    """
+    """Return twelve digits that identify a shipped GAN: the SHA-256 of its configuration and weights, not its card."""
     path = _shipped() / f"{name}.safetensors"
     with open(path, "rb") as file:
         tensors = json.loads(file.read(int.from_bytes(file.read(8), "little")))
@@ -49,7 +45,8 @@ def load_gan(name_or_path: str | Path) -> GAN:
             SNGAN or cGAN-PD as mimicry writes it.
 
     Raises:
-        UserError: if there is no such GAN, or the file is truncated, of other shapes, or a pickle of more than weights.
+        UserError: if there is no such GAN, the file is truncated or does not fit, or it is a pickle of more than
+            weights.
     """
     path = Path(name_or_path)
     shipped = _shipped() / f"{name_or_path}.safetensors"
@@ -71,7 +68,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     """Return {"name", "config", "card"} of a file of ours."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})["fewshotgan"])
+            metadata: dict[str, Any] = json.loads((file.metadata() or {})["fewshotgan"])
         if not all(isinstance(metadata[key], kind) for key, kind in (("name", str), ("config", dict), ("card", dict))):
             raise KeyError
         return metadata
@@ -80,9 +77,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
             f"{path} is a safetensors file, but not one that fewshotgan wrote: it has no configuration."
         ) from error
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise UserError(
-            f"{path} is damaged or no safetensors file ({error}); get it again from where it came."
-        ) from error
+        raise UserError(f"{path} is damaged or not a safetensors file ({error}); download or copy it again.") from error
 
 
 def _load_ours(path: Path) -> GAN:
@@ -94,21 +89,19 @@ def _load_ours(path: Path) -> GAN:
 
 
 def _load_official(path: Path) -> GAN:
-    """Load a PyTorch checkpoint without ever running what it may contain."""
+    """Load a PyTorch checkpoint without running any code in it."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes cut off or turned around raise a dozen kinds
+    except Exception as error:  # truncated or corrupt files raise a dozen kinds
         raise UserError(
-            f"{path} could not be read as plain weights: it is damaged, or a pickle that holds more than tensors, "
-            "which is never opened."
+            f"{path} is not a file of plain weights: it is damaged, or a pickle with more than tensors, which is never "
+            "opened."
         ) from error
     try:
         config, generator, discriminator = official.convert(checkpoint)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f'{path} has no layout that fewshotgan knows (StyleGAN2 as {{"g_ema": ..., "d": ...}}, '
-            "ProGAN as pro_gan_pytorch or "
-            f"pytorch_GAN_zoo write it, SNGAN as mimicry, GP-GAN as GAN_stability does); missing or unknown: {error}."
+            f"{path} has no layout that fewshotgan knows (`load_gan` lists them); missing or unknown: {error}."
         ) from error
     gan = GAN.create(config, path.stem)
     prefixed = {f"generator.{key}": value for key, value in generator.items()}
@@ -118,14 +111,13 @@ def _load_official(path: Path) -> GAN:
 
 
 def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
-    """Load tensors into both networks; a sentence instead of a stack of shapes if they don't fit."""
+    """Load tensors into both networks, or say in one sentence why they don't fit."""
     networks = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
     wanted = networks.state_dict()
-    for key in sorted(wanted.keys() ^ tensors.keys()):
-        raise UserError(
-            f"{path} does not fit its own configuration: "
-            f"the tensor {key} is {'missing' if key in wanted else 'too many'}."
-        )
+    unmatched = sorted(wanted.keys() ^ tensors.keys())
+    if unmatched:
+        problem = "is missing" if unmatched[0] in wanted else "belongs to no layer"
+        raise UserError(f"{path} does not fit its own configuration: the tensor {unmatched[0]} {problem}.")
     for key, value in wanted.items():
         if value.shape != tensors[key].shape:
             raise UserError(
@@ -133,5 +125,5 @@ def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
                 f"not {tuple(value.shape)}."
             )
         if not torch.isfinite(tensors[key]).all():
-            raise UserError(f"{path} holds numbers that are not finite, in {key}; get it again from where it came.")
+            raise UserError(f"{path} has values that are not finite, in {key}; download or copy it again.")
     networks.load_state_dict(tensors)

@@ -9,26 +9,31 @@ activations around one convolution shared by the batch instead of building a wei
 
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fewshotgan.files import UserError
+from fewshotgan.gans import network
 from fewshotgan.gans.layers import (
     GAIN,
     LEAK,
     EqualConv2d,
     EqualLinear,
+    Layer,
+    Stack,
     depthwise,
     fir_kernel,
     fir_up,
-    minibatch_deviation,
+    minibatch_std,
     widths,
 )
-from fewshotgan.gans.prior import make_prior
+from fewshotgan.gans.prior import PriorConfig
 
 
-class MappingNetwork(nn.Module):
+class MappingNetwork(Layer):
     """Map latents z to the intermediate space W (StyleGAN, arXiv 1812.04948, section 2): (N, z_dim) -> (N, w_dim).
 
     Without `normalise`, the length of z counts, and not only its direction: zero is then the middle of the latents.
@@ -41,11 +46,12 @@ class MappingNetwork(nn.Module):
         self.layers = nn.Sequential(*(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes)))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Normalise z to unit mean square, if so wished, then apply the layers."""
-        return self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt() if self.normalise else z)
+        """Normalise z to unit mean square, unless switched off, then apply the layers."""
+        w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt() if self.normalise else z)
+        return w
 
 
-class ModulatedConv2d(nn.Module):
+class ModulatedConv2d(Layer):
     """Convolution modulated by a style, with demodulation (section 2.2, equations 1 to 3).
 
     (N, in, H, W) and w (N, w_dim) -> (N, out, H, W), twice the size with `up`.
@@ -79,7 +85,7 @@ class ModulatedConv2d(nn.Module):
         return depthwise(x, fir_kernel(x, gain=4.0), padding=1)
 
 
-class StyledConv(nn.Module):
+class StyledConv(Layer):
     """Modulated 3x3 convolution, noise, bias and leaky ReLU: (N, in, H, W) -> (N, out, H', W')."""
 
     def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: bool, noise: bool) -> None:
@@ -107,7 +113,7 @@ class StyledConv(nn.Module):
         return torch.randn(n, 1, h, w, generator=rng, device=like.device, dtype=like.dtype)
 
 
-class ToImage(nn.Module):
+class ToImage(Layer):
     """1x1 modulated convolution to image channels, without demodulation: (N, in, H, W) -> (N, channels, H, W)."""
 
     def __init__(self, in_channels: int, channels: int, w_dim: int) -> None:
@@ -135,8 +141,12 @@ class SynthesisBlock(nn.Module):
         self.conv1 = StyledConv(out_channels, out_channels, w_dim, resolution, up=False, noise=noise)
         self.to_image = ToImage(out_channels, channels, w_dim)
 
+    def convolutions(self) -> list[StyledConv]:
+        """Return the convolutions in the order of the forward pass, one at 4x4 and else two."""
+        return [self.conv1] if self.conv0 is None else [self.conv0, self.conv1]
 
-class Generator(nn.Module):
+
+class Generator(network.StyleGenerator):
     """StyleGAN2's generator, with skip connections to the image (section 4.1).
 
     Args:
@@ -163,15 +173,14 @@ class Generator(nn.Module):
         maximum: int = 512,
         noise: bool = True,
         normalise: bool = True,
-        prior: dict | None = None,
+        prior: PriorConfig | None = None,
     ) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.z_dim, self.w_dim = resolution, channels, z_dim, w_dim
+        super().__init__(resolution, channels, z_dim, prior=prior)
+        self.w_dim = w_dim
         width = widths(resolution, top, maximum)
-        self.prior = make_prior(prior, z_dim)
         self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers, normalise)
         self.const = nn.Parameter(torch.randn(width[4], 4, 4))
-        self.blocks = nn.ModuleDict()
+        self.blocks: Stack[SynthesisBlock] = Stack()
         before = 0
         for side, out in width.items():
             self.blocks[str(side)] = SynthesisBlock(before, out, w_dim, side, channels, noise)
@@ -180,11 +189,16 @@ class Generator(nn.Module):
         self.register_buffer("w_mean", torch.zeros(w_dim))
 
     @property
-    def n_latents(self) -> int:
+    def num_ws(self) -> int:
         """Number of w that the layers take: two per resolution."""
         return 2 * len(self.blocks)
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    @property
+    def truncates(self) -> bool:
+        """Yes, towards the mean w."""
+        return True
+
+    def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "mapping", "4", "8", ..."""
         return {"mapping": [self.mapping], **{side: [block] for side, block in self.blocks.items()}}
 
@@ -193,6 +207,7 @@ class Generator(nn.Module):
         z: Tensor | None = None,
         *,
         w: Tensor | None = None,
+        labels: Tensor | None = None,
         mix: Tensor | None = None,
         mix_from: int = 0,
         truncation: float = 1.0,
@@ -200,45 +215,52 @@ class Generator(nn.Module):
         rng: torch.Generator | None = None,
         features: list[Tensor] | None = None,
     ) -> Tensor:
-        """Generate images.
+        """Generate images, as `network.Generator.forward`, from z or from w.
 
         Args:
             z: latents (N, z_dim), standard normal.
-            w: intermediate latents instead of z: (N, w_dim), or one for each layer (N, n_latents, w_dim).
-            mix: second latents (N, z_dim) for style mixing: they drive the layers from index `mix_from` on.
+            w: intermediate latents instead of z: (N, w_dim), or one for each layer (N, num_ws, w_dim).
+            labels: refused, as there are no classes.
+            mix: second latents (N, z_dim) for style mixing.
             mix_from: first layer that `mix` drives.
-            truncation: 1 for none; w moves to `w_mean + truncation * (w - w_mean)`.
-            noise: "random" (as in training), "const" (the stored noise, as in evaluation) or "none"; the default goes
-                by the module's mode.
+            truncation: w moves to `w_mean + truncation * (w - w_mean)`.
+            noise: of each convolution.
             rng: source of random noise.
-            features: a list to which the activations of each convolution are appended (feature taps).
+            features: collects the activations of each convolution.
 
-        Returns:
-            Images (N, channels, resolution, resolution), about -1..1, not clamped.
+        Raises:
+            UserError: for labels, or without z and w.
         """
-        w = self.latents(z, mix, mix_from) if w is None else w
-        w = w[:, None].expand(-1, self.n_latents, -1) if w.dim() == 2 else w
+        self.check_labels(labels)
+        if w is None:
+            if z is None:
+                raise UserError("A StyleGAN2 needs latents to make an image of: give z or w.")
+            w = self.map_to_w(z, mix, mix_from)
+        w = w[:, None].expand(-1, self.num_ws, -1) if w.dim() == 2 else w
         if truncation != 1.0:
             w = torch.lerp(self.w_mean.expand_as(w), w, truncation)
         return self.synthesise(w, noise or ("random" if self.training else "const"), rng, features)
 
-    def latents(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
-        """Map z (N, z_dim) to w (N, n_latents, w_dim), with the layers from `mix_from` on taken from `mix`."""
-        w = self.mapping(self.prior(z))[:, None].expand(-1, self.n_latents, -1)
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    def map_to_w(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
+        """Map z (N, z_dim) to w (N, num_ws, w_dim), with the layers from `mix_from` on taken from `mix`."""
+        w = self.mapping(self.prior(z))[:, None].expand(-1, self.num_ws, -1)
         if mix is None:
             return w
-        other = self.mapping(self.prior(mix))[:, None].expand(-1, self.n_latents, -1)
+        other = self.mapping(self.prior(mix))[:, None].expand(-1, self.num_ws, -1)
         return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
 
     def synthesise(
         self, w: Tensor, noise: str = "random", rng: torch.Generator | None = None, features: list[Tensor] | None = None
     ) -> Tensor:
-        """Run the synthesis blocks on w (N, n_latents, w_dim); see `forward`."""
+        """Run the synthesis blocks on w (N, num_ws, w_dim); see `forward`."""
         x = self.const.expand(len(w), -1, -1, -1)
         image: Tensor | None = None
-        layer = 0  # layer: the next row of w; each image projection shares its row with the layer after it
+        layer = 0  # the next row of w; each image projection shares its row with the layer after it
         for block in self.blocks.values():
-            for conv in filter(None, (block.conv0, block.conv1)):
+            for conv in block.convolutions():
                 x = conv(x, w[:, layer], noise, rng)
                 layer += 1
                 if features is not None:
@@ -255,7 +277,7 @@ class Generator(nn.Module):
         self.w_mean.copy_(self.mapping(self.prior(z.to(self.w_mean.device))).mean(dim=0))
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Layer):
     """Discriminator block: two convolutions, the second halves the size; (N, in, H, W) -> (N, out, H/2, W/2)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -273,20 +295,20 @@ class ResidualBlock(nn.Module):
         return (second + self.skip(x)) * (1 / GAIN)
 
 
-class Discriminator(nn.Module):
+class Discriminator(network.Discriminator):
     """StyleGAN2's residual discriminator (section 4.1).
 
-    Args: as `Generator`; `group` is the group size of the minibatch deviation.
+    Args: as `Generator`; `group` is the group size of the minibatch standard deviation.
     """
 
     def __init__(
         self, resolution: int = 64, channels: int = 3, top: int = 512, maximum: int = 512, group: int = 4
     ) -> None:
-        super().__init__()
-        self.resolution, self.channels, self.group = resolution, channels, group
+        super().__init__(resolution, channels)
+        self.group = group
         width = widths(resolution, top, maximum)
         self.from_image = EqualConv2d(channels, width[resolution], 1)
-        self.blocks = nn.ModuleDict(
+        self.blocks: Stack[ResidualBlock] = Stack(
             {
                 str(side): ResidualBlock(width[side], width[side // 2])
                 for side in sorted(width, reverse=True)
@@ -297,18 +319,19 @@ class Discriminator(nn.Module):
         self.hidden = EqualLinear(width[4] * 16, width[4], activate=True)
         self.out = EqualLinear(width[4], 1)
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules by name, from the image to the logit: "64" (with the image's 1x1), "32", ..., "8", "4"."""
-        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
         groups[str(self.resolution)].insert(0, self.from_image)
         return {**groups, "4": [self.conv, self.hidden, self.out]}
 
-    def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
         """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block's
         convolutions.
         """
+        self.check_labels(labels)
         x = self.trunk(x, 4, features)
-        x = self.conv(minibatch_deviation(x, self.group))
+        x = self.conv(minibatch_std(x, self.group))
         return self.out(self.hidden(x.flatten(1)))
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:

@@ -15,8 +15,9 @@ penalty, and without its extra steps of the critic. No public checkpoint is read
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.gans import sngan
-from fewshotgan.gans.layers import widths
+from fewshotgan.gans import network, sngan
+from fewshotgan.gans.layers import Layer, Stack, widths
+from fewshotgan.gans.prior import PriorConfig
 
 
 class GeneratorBlock(sngan.GeneratorBlock):
@@ -48,12 +49,12 @@ class Generator(sngan.Generator):
         z_dim: int = 128,
         top: int = 64,
         maximum: int = 512,
-        prior: dict | None = None,
+        prior: PriorConfig | None = None,
     ) -> None:
         super().__init__(resolution, channels, z_dim, top, maximum, prior=prior)
 
 
-class DiscriminatorBlock(nn.Module):
+class DiscriminatorBlock(Layer):
     """Norm, ReLU, convolution, twice, beside a shortcut, both averaged down by two: (N, in, H, W) -> (N, out, H/2,
     W/2).
     """
@@ -71,38 +72,42 @@ class DiscriminatorBlock(nn.Module):
         """Halve the size."""
         # PyTorch 2.6 crashes in the norm's backward where a map is channels_last and the block before frozen
         x = x.contiguous()
-        y = self.conv1(F.relu(self.norm1(self.conv0(F.relu(self.norm0(x))))))
-        return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
+        y: Tensor = self.conv1(F.relu(self.norm1(self.conv0(F.relu(self.norm0(x))))))
+        shortcut: Tensor = self.skip(F.avg_pool2d(x, 2))
+        return F.avg_pool2d(y, 2) + shortcut
 
 
-class Discriminator(nn.Module):
+class Discriminator(network.Discriminator):
     """WGAN-GP's residual critic.
 
     Args: as `Generator`.
     """
 
     def __init__(self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 512) -> None:
-        super().__init__()
-        self.resolution, self.channels = resolution, channels
+        super().__init__(resolution, channels)
         width = widths(resolution, top, maximum)
         self.from_image = nn.Conv2d(channels, width[resolution], 3, padding=1)
         sides = sorted(width, reverse=True)[:-1]
-        self.blocks = nn.ModuleDict({str(side): DiscriminatorBlock(width[side], width[side // 2]) for side in sides})
+        self.blocks: Stack[DiscriminatorBlock] = Stack(
+            {str(side): DiscriminatorBlock(width[side], width[side // 2]) for side in sides}
+        )
         self.out = nn.Linear(width[4] * 16, 1)
         for layer in (self.from_image, self.out):
             nn.init.xavier_uniform_(layer.weight)
 
-    def groups(self) -> dict[str, list[nn.Module]]:
+    def groups(self) -> network.Groups:
         """Return the modules by the side of the map that they read, from the image to the logit: "64", "32", ...,
         "4".
         """
-        groups: dict[str, list[nn.Module]] = {side: [block] for side, block in self.blocks.items()}
+        groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
         groups[str(self.resolution)].insert(0, self.from_image)
         return {**groups, "4": [self.out]}
 
-    def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
         """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block."""
-        return self.out(self.trunk(x, 4, features).flatten(1))
+        self.check_labels(labels)
+        logits: Tensor = self.out(self.trunk(x, 4, features).flatten(1))
+        return logits
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
         """Return what the blocks above `side` pixels make of images, (N, C, side, side)."""
@@ -113,9 +118,3 @@ class Discriminator(nn.Module):
                 if features is not None:
                     features.append(x)
         return x
-
-    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3),
-        side >= 4.
-        """
-        return self.trunk(x, side, features)

@@ -271,7 +271,7 @@ class StylePanel(widgets.VBox):
         self.adapted, self.source = adapted, source
         self.content = widgets.IntSlider(value=1, min=0, max=50, description="content")
         self.style = widgets.IntSlider(value=2, min=0, max=50, description="style")
-        self.mix_from = widgets.IntSlider(value=0, min=0, max=adapted.generator.n_latents - 1, description="mix from")
+        self.mix_from = widgets.IntSlider(value=0, min=0, max=adapted.generator.num_ws - 1, description="mix from")
         self.dial = widgets.FloatSlider(value=1.0, min=0.0, max=1.5, step=0.05, description="dial")
         self.picture = widgets.Image(format="png")
         controls = [self.content, self.style, self.mix_from, self.dial]

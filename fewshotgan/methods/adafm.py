@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan import adapters
-from fewshotgan.adapters import adapter_of, attach, folded, is_adapted, layers
+from fewshotgan.adapters import adapter_of, attach, is_adapted, layers, merged
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.layer_transfer import HEAD_AT, LayerTransfer
@@ -170,10 +170,10 @@ class AdaFM(SmallHead):
         found = {}
         for name, layer in layers(self.generator.blocks):
             if is_adapted(layer, "weight"):
-                bend = adapter_of(layer, "weight")
+                bend = adapter_of(layer, "weight", adapters.AdaFM)
                 found[name] = bend.gamma.detach()[:, :, 0, 0], bend.beta.detach()[:, :, 0, 0]
         return found
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return plain networks, modulations folded in."""
-        return folded(super().result(modules))
+        return merged(super().result(modules))

@@ -34,10 +34,10 @@ from fewshotgan.adapters import (
     adapter_of,
     adapters,
     attach,
-    folded,
     is_adapted,
     is_kernel,
     layers,
+    merged,
     original,
 )
 from fewshotgan.files import UserError
@@ -214,13 +214,16 @@ class AdAM(TransferGAN):
             for name, layer in members.items():
                 stay = chosen[family][name]
                 for parameter in ("weight", "bias") if is_adapted(layer, "bias") else ("weight",):
-                    plain, adapter = original(layer, parameter), adapter_of(layer, parameter)
+                    plain = original(layer, parameter)
                     self.tuned[network].append(plain)
                     self.kept[network].keep(plain, stay)
-                    rows = adapter.v if parameter == "weight" else adapter.shift
+                    if parameter == "weight":
+                        rows = adapter_of(layer, parameter, KernelModulation).v
+                    else:
+                        rows = adapter_of(layer, parameter, Shift).shift
                     rows.data[~stay] = 0
                     self.kept[network].keep(rows, ~stay)
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return plain networks, modulations folded in."""
-        return folded(super().result(modules))
+        return merged(super().result(modules))

@@ -32,10 +32,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, attach, folded
+from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, attach, merged
 from fewshotgan.files import UserError
+from fewshotgan.gans import sngan, stylegan2
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import hold_statistics
+from fewshotgan.gans.network import Generator
 from fewshotgan.gans.prior import Miner
 from fewshotgan.gans.stylegan2 import ModulatedConv2d, StyledConv
 from fewshotgan.methods.method import Method, Player, Stage, Task, Terms
@@ -137,7 +139,7 @@ class BSA(Method):
         """
         self.check(task.source)
         self.task = task
-        changes = {"normalise": False} if hasattr(task.source.generator, "mapping") else {}
+        changes = {"normalise": False} if isinstance(task.source.generator, stylegan2.Generator) else {}
         gan = task.source.changed(prior=None, **changes)
         adapt_statistics(gan.generator)
         prior = {"kind": "truncated", "limit": self.limit}
@@ -151,6 +153,8 @@ class BSA(Method):
             raise UserError(f"bsa: perceptual={self.perceptual!r} is unknown: give {' or '.join(BACKBONES)}.")
         if self.limit <= 0:
             raise UserError(f"bsa: limit={self.limit} cuts everything off: give a number above 0.")
+        if not isinstance(source.generator, sngan.Generator | stylegan2.Generator):
+            raise UserError("bsa bends SNGAN's batch norms or StyleGAN2's styles, and this generator has neither.")
         if isinstance(source.generator.prior, Miner):
             raise UserError(
                 f"bsa looks for latents itself, and {source.name} has a miner before them; "
@@ -160,9 +164,9 @@ class BSA(Method):
             self.perceptual_weight = PERCEPTUAL_WEIGHTS[self.perceptual]
 
     @property
-    def generator(self) -> nn.Module:
+    def generator(self) -> Generator:
         """The generator in training, which takes latents as they are."""
-        return self.modules["generator"]
+        return cast(Generator, self.modules["generator"])
 
     @property
     def latents(self) -> nn.Parameter:
@@ -215,4 +219,4 @@ class BSA(Method):
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return the plain generator, statistics folded in, with its prior, beside the source's discriminator."""
         name = f"{self.task.source.name}+{self.name}"
-        return folded(GAN(modules["generator"], self.task.source.discriminator, self.config, name))
+        return merged(GAN(modules["generator"], self.task.source.discriminator, self.config, name))

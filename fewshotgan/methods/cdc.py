@@ -85,8 +85,6 @@ class CDC(TransferGAN):
         super().start(gan)
         if self.task.batch < 2:
             raise UserError(f"{self.name} compares the samples of a batch with each other; give a batch of at least 2.")
-        if not hasattr(gan.discriminator, "patches"):
-            raise UserError(f"{self.name} needs a discriminator that shows its patches; that of {gan.name} does not.")
         if self.patch_at is None:
             self.patch_at = min(32, gan.resolution // 2)
         sides = [int(side) for side in gan.discriminator.groups() if int(side) < gan.resolution]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from fewshotgan.adapters import SingularValues, adapters, attach, folded, layers
+from fewshotgan.adapters import SingularValues, adapters, attach, layers, merged
 from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.transfergan import TransferGAN
 
@@ -45,4 +45,4 @@ class FSGAN(TransferGAN):
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return plain networks, the singular values folded in."""
-        return folded(super().result(modules))
+        return merged(super().result(modules))

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.gp_resnet import Generator
 from fewshotgan.gans.prior import Miner
 from fewshotgan.losses import r1_penalty
 from fewshotgan.methods.method import Stage, Task, Terms
@@ -72,7 +73,7 @@ class LayerTransfer(TransferGAN):
 
     def check(self, source: GAN) -> None:
         """Raise one sentence for a source or an option that can't be; settle those that go by the source."""
-        if not hasattr(source.generator, "counted"):
+        if not isinstance(source.generator, Generator):
             family = source.config["family"]
             raise UserError(
                 f"{self.name} counts the groups of a GP-GAN from the image (family gp_resnet); "

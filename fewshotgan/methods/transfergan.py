@@ -10,6 +10,7 @@ StyleGAN2's losses, as "TGAN" is in the tables of CDC and AdAM: non-saturating l
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import EqualConv2d
+from fewshotgan.gans.network import Discriminator, Generator, StyleGenerator
 from fewshotgan.losses import (
     logistic_discriminator,
     logistic_generator,
@@ -65,8 +67,9 @@ class TransferGAN(Method):
         """
         if self.mixing > 1:
             raise UserError(f"{self.name}: mixing={self.mixing} is a probability: give a number from 0 to 1.")
-        for option, needed in (("path_length", "synthesise"), ("mixing", "mapping")):
-            if getattr(self, option) and not hasattr(gan.generator, needed):
+        driven, mixes = isinstance(gan.generator, StyleGenerator), gan.generator.num_ws > 0
+        for option, possible in (("path_length", driven), ("mixing", mixes)):
+            if getattr(self, option) and not possible:
                 raise UserError(
                     f"{self.name}: {option} needs a generator whose mapping network feeds all its layers; "
                     f"{gan.name} has none."
@@ -81,14 +84,14 @@ class TransferGAN(Method):
             self.learning_rate = 0.002 if equalised else 0.0005
 
     @property
-    def generator(self) -> nn.Module:
+    def generator(self) -> Generator:
         """The generator in training."""
-        return self.modules["generator"]
+        return cast(Generator, self.modules["generator"])
 
     @property
-    def discriminator(self) -> nn.Module:
+    def discriminator(self) -> Discriminator:
         """The discriminator in training."""
-        return self.modules["discriminator"]
+        return cast(Discriminator, self.modules["discriminator"])
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """One stage, discriminator first."""
@@ -149,9 +152,10 @@ class TransferGAN(Method):
 
     def path(self) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
-        w = self.generator.latents(self.task.latents(max(1, self.task.batch // 2)))
+        generator = cast(StyleGenerator, self.generator)  # `start` made sure
+        w = generator.map_to_w(self.task.latents(max(1, self.task.batch // 2)))
         w = w if w.requires_grad else w.detach().requires_grad_()  # where nothing before w trains
-        images = self.generator.synthesise(w, rng=self.task.rng)
+        images = generator.synthesise(w, rng=self.task.rng)
         noise = torch.randn(images.shape, generator=self.task.rng, device=images.device)
         lengths = path_lengths(images, w, noise)
         average = self.modules.path_average
@@ -162,7 +166,7 @@ class TransferGAN(Method):
         """Return a batch of images of the generator in training, with style mixing at its probability."""
         z, rng = self.latents(), self.task.rng
         if self.mixing and torch.rand((), generator=rng, device=z.device) < self.mixing:
-            cut = int(torch.randint(1, int(self.generator.n_latents), (), generator=rng, device=z.device))
+            cut = int(torch.randint(1, self.generator.num_ws, (), generator=rng, device=z.device))
             return self.generator(z, mix=self.latents(), mix_from=cut, rng=rng)
         return self.generator(z, rng=rng)
 

@@ -1,0 +1,220 @@
+"""The contract of networks: all that methods, metrics and the training loop may ask of a family.
+
+A family derives its networks from `Generator` (or `StyleGenerator`, where an intermediate latent w drives every layer)
+and `Discriminator`. Each option of `forward` exists in every family: one that a family lacks is either without effect
+(`noise`, `rng`) or refused in one sentence (`labels`, `mix`, `truncation`), and a property says which it has. Weights
+of layers are (out, in, ...), as methods read a filter in each row. The tests in `tests/family_kit.py` hold every
+registered family to this contract.
+"""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Generator as RandomGenerator
+from torch import Tensor, nn
+
+from fewshotgan.files import UserError
+from fewshotgan.gans.prior import PriorConfig, make_prior
+
+Groups = dict[str, list[nn.Module]]
+"""Modules by name, in the order of the forward pass; see `Network.groups`."""
+StateDict = dict[str, Tensor]
+"""Tensors by name, as `nn.Module.state_dict` returns them."""
+
+
+class Network(nn.Module, ABC):
+    """What generators and discriminators have in common.
+
+    Attributes:
+        kind: "generator" or "discriminator", for messages.
+        resolution: side of the images in pixels, a power of two of at least 8.
+        channels: 1 (grey) or 3 (colour).
+        classes: number of classes of a class-conditional network, else 0.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, resolution: int, channels: int, classes: int = 0) -> None:
+        super().__init__()
+        self.resolution, self.channels, self.classes = resolution, channels, classes
+
+    @abstractmethod
+    def groups(self) -> Groups:
+        """Return the modules by the side of the feature map that they work on, in the order of the forward pass.
+
+        The keys are all powers of two from "4" to the resolution, ascending in a generator and descending in a
+        discriminator; a mapping network comes first, as "mapping". Each parameter is in exactly one group, except the
+        prior's, which are in none. The layers at the image are in the group of the resolution, unless each resolution
+        has its own; `to_image` or `from_image` in their names tells methods apart from other convolutions.
+        """
+
+    def mean_class(self) -> StateDict:
+        """Return the weights of the same network with `classes=0` that does for every image what this one does on
+        average over its classes. A class-conditional family overrides this.
+
+        Raises:
+            UserError: if there are no classes.
+        """
+        raise UserError(f"This {self.kind} has no classes to take the mean of; use it as it is.")
+
+    def check_labels(self, labels: Tensor | None) -> None:
+        """Raise one sentence for labels where there are no classes.
+
+        Raises:
+            UserError: if the network is not class-conditional and gets labels.
+        """
+        if labels is not None and not self.classes:
+            raise UserError(f"This {self.kind} has no classes: leave out the labels.")
+
+
+class Generator(Network):
+    """Latents z to images.
+
+    Args:
+        resolution: side of the images in pixels, a power of two of at least 8.
+        channels: 1 (grey) or 3 (colour).
+        z_dim: size of the latents.
+        classes: number of classes, 0 for an unconditional generator.
+        prior: what turns standard normal numbers into latents (`gans/prior.py`).
+    """
+
+    kind = "generator"
+
+    def __init__(
+        self, resolution: int, channels: int, z_dim: int, classes: int = 0, prior: PriorConfig | None = None
+    ) -> None:
+        super().__init__(resolution, channels, classes)
+        self.z_dim = z_dim
+        self.prior = make_prior(prior, z_dim, classes)
+
+    @property
+    def num_ws(self) -> int:
+        """Number of layers that take an intermediate latent w, and with it of style mixing; 0 without a mapping
+        network.
+        """
+        return 0
+
+    @property
+    def truncates(self) -> bool:
+        """Whether `truncation` has an effect; a generator whose latents have no centre refuses it."""
+        return False
+
+    @abstractmethod
+    def forward(
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: RandomGenerator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Generate images. In evaluation mode an image depends on its own latent alone.
+
+        Args:
+            z: latents (N, z_dim), standard normal; the prior comes first.
+            labels: of a class-conditional generator: classes, int64 (N,), or a mixture of classes for each image, of
+                floating point, as the family takes it. By default the prior's, if it finds the classes itself.
+            mix: second latents (N, z_dim) for style mixing; they drive the layers from index `mix_from` on.
+            mix_from: 0..num_ws.
+            truncation: 1 for none; towards 0 for more typical and less diverse images.
+            noise: inputs of noise are "random", "const" (stored with the weights) or "none"; by default random in
+                training mode and stored in evaluation mode. Without effect where there are none.
+            rng: the source of all randomness of this call, on the device; by default PyTorch's own.
+            features: a list to which activations (N, C, H, W) are appended, from 4 pixels to the resolution; the same
+                number of them at each call.
+
+        Returns:
+            Images (N, channels, resolution, resolution), about -1..1, not clamped.
+
+        Raises:
+            UserError: if labels are missing, or for an option that the family has not.
+        """
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    def refresh(self) -> None:  # most families keep no such number
+        """Recompute what follows from the weights, such as the centre of truncation; nothing by default."""
+
+    def condition(self, z: Tensor, labels: Tensor | None) -> Tensor | None:
+        """Return the labels of latents (N, z_dim): those given, else the prior's, else None.
+
+        Raises:
+            UserError: if the generator is class-conditional and has none, or if it isn't and gets some.
+        """
+        self.check_labels(labels)
+        labels = self.prior.labels(z) if labels is None else labels
+        if self.classes and labels is None:
+            raise UserError(f"This generator is class-conditional: give it labels, 0 to {self.classes - 1}.")
+        return labels
+
+    def check_options(self, mix: Tensor | None, truncation: float) -> None:
+        """Raise one sentence for an option that this generator has not.
+
+        Raises:
+            UserError: for style mixing without a mapping network, or truncation without a centre.
+        """
+        if mix is not None and not self.num_ws:
+            raise UserError("This generator has no mapping network, so there are no styles to mix: leave out mix.")
+        if truncation != 1.0 and not self.truncates:
+            raise UserError(
+                f"This generator has no truncation, since its latents have no centre: leave out {truncation=:g}."
+            )
+
+
+class StyleGenerator(Generator):
+    """A generator whose images follow from the intermediate latent w alone, so that path lengths are defined."""
+
+    @abstractmethod
+    def map_to_w(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
+        """Map latents z (N, z_dim) to w (N, num_ws, w_dim), with the layers from `mix_from` on taken from `mix`."""
+
+    @abstractmethod
+    def synthesise(
+        self,
+        w: Tensor,
+        noise: str = "random",
+        rng: RandomGenerator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Return the images (N, channels, resolution, resolution) of w (N, num_ws, w_dim); options as `forward`."""
+
+
+class Discriminator(Network):
+    """Images to logits."""
+
+    kind = "discriminator"
+
+    @abstractmethod
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
+        """Judge images.
+
+        Args:
+            x: images (N, channels, resolution, resolution), -1..1.
+            features: a list to which activations (N, C, H, W) are appended, from the image to 4 pixels or less; the
+                same number of them at each call.
+            labels: classes, int64 (N,), of a class-conditional discriminator; without them it judges the image alone.
+
+        Returns:
+            Logits (N, 1), higher for real.
+
+        Raises:
+            UserError: if there are labels and no classes.
+        """
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    @abstractmethod
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return the features (N, C, side, side) of images, for each power of two from 4 to half the resolution."""
+
+    def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return the activations (N, C, side, side) that CDC's patch head reads (arXiv 2104.06820, section 3.3), for
+        each power of two from 4 to half the resolution; the layers behind are not computed.
+        """
+        return self.trunk(x, side, features)
