@@ -1,7 +1,9 @@
 """Images: the shipped domains with their fixed splits, and any folder or zip, cropped square and resized.
 
-Shipped domains keep few-shot subsets, training pool and held-out images apart (`splits.json` next to the zips).
-Held-out images are for evaluation and are only returned for `split="held_out"`.
+Shipped domains keep training and held-out images apart (`splits.json` beside the zips): held-out images are for
+evaluation only and come with `split="held_out"` alone. Their few-shot subsets are consecutive blocks of the published
+order of the training images: subset k of n images is `order[k * n : (k + 1) * n]`, so that the subsets of one size
+share no image and those numbered 0 are nested.
 """
 
 import difflib
@@ -25,9 +27,10 @@ from torch import Tensor
 from fewshotgan.files import UserError, data_dir
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-MOST_PIXELS = 80_000_000  # per image, checked before decoding
-MOST_BYTES = 256 * 2**20  # per file, compressed or not
-TURNS = {  # by EXIF orientation
+MOST_SUBSETS = 10  # of one size that are in use
+MOST_PIXELS = 80_000_000  # of one image before it is decoded
+MOST_BYTES = 256 * 2**20  # of one file, packed or unpacked
+TURNS = {  # by EXIF's orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -97,6 +100,7 @@ def load_images(
     source: str | Path,
     n: int | None = None,
     *,
+    subset: int = 0,
     split: str = "train",
     resolution: int | None = None,
     channels: int | None = None,
@@ -105,13 +109,15 @@ def load_images(
 
     Args:
         source: "avatars/pixel-art", "30% fashion/sneaker, 70% fashion/dress", or a path.
-        n: take the first n; for a shipped domain, the published few-shot subset (1, 5, 10, 25, 100, 1000 are nested).
+        n: the first n; of a shipped domain the published few-shot subset.
+        subset: which n images, from 0; those of one n are disjoint (`count_subsets` tells how many there are).
         split: "train", or "held_out" (shipped domains only, for evaluation).
         resolution: side in pixels to resize to; by default a shipped domain's own, otherwise 64.
         channels: 1 or 3; by default a shipped domain's own, otherwise 3.
 
     Raises:
-        UserError: if there is no such source, it has no readable image or fewer than n, or the size is impossible.
+        UserError: if there is no such source, no readable image in it, too few for this subset of n, or no image could
+            have such a size.
     """
     if channels not in (None, 1, 3) or (resolution is not None and resolution < 1):
         raise UserError(
@@ -120,19 +126,55 @@ def load_images(
         )
     if split not in ("train", "held_out"):
         raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
+    if n is None and subset:
+        raise UserError(f"subset={subset} of all images can't be; say with n how many a subset has.")
     if shares := _shares(str(source)):
-        return _convert(_blended(str(source), shares, n, split), resolution, channels)
+        return _convert(_blended(str(source), shares, n, subset, split), resolution, channels)
     if str(source) in list_domains():
-        images = _convert(_shipped(str(source), split), resolution, channels)
-    else:
-        if split == "held_out":
-            raise UserError(f"{source} is not a shipped domain and has no held-out split; use split='train'.")
-        images = _from_path(Path(source), resolution or 64, channels or 3)
+        first, last = _block(str(source), _size(str(source), split), n, subset)
+        return _convert(_shipped(str(source), split, first, last), resolution, channels)
+    if split == "held_out":
+        raise UserError(f"{source} is no shipped domain, so it has no held-out split; pass its images as they are.")
+    images = _from_path(Path(source), resolution or 64, channels or 3)
+    return _part(images, *_block(str(source), len(images), n, subset))
+
+
+def count_subsets(source: str, n: int) -> int:
+    """Return how many disjoint few-shot subsets of n images a shipped domain or a blend has: 1 to 10.
+
+    Raises:
+        UserError: if it has fewer than n images, or there is no such domain.
+    """
+    shares = _shares(source)
+    counts = _counts(source, shares, n) if shares else {source: n}
+    for domain in counts:
+        if domain not in list_domains():
+            raise UserError(f"There is no shipped domain {domain!r}; there are {', '.join(list_domains())}.")
+    rooms = [_size(domain, "train") // count for domain, count in counts.items() if count]
+    if min(rooms, default=0) < 1:
+        raise UserError(f"{source} has no subset of {n} images; choose fewer.")
+    return min(MOST_SUBSETS, *rooms)
+
+
+def _block(name: str, size: int, n: int | None, subset: int) -> tuple[int, int]:
+    """Return where a subset of n of `size` images begins and ends.
+
+    Raises:
+        UserError: if there are too few images.
+    """
     if n is None:
-        return images
-    if not 1 <= n <= len(images):
-        raise UserError(f"{source} has {len(images)} images; choose n from 1 to {len(images)}, not {n}.")
-    return replace(images, pixels=images.pixels[:n], labels=None if images.labels is None else images.labels[:n])
+        return 0, size
+    if not 1 <= n <= size:
+        raise UserError(f"{name} has {size} images, so n={n} can't be had; choose 1 to {size}.")
+    if not 0 <= subset < size // n:
+        raise UserError(f"{name} has {size} images, so it has no subset {subset} of {n}; choose 0 to {size // n - 1}.")
+    return subset * n, (subset + 1) * n
+
+
+def _part(images: Images, first: int, last: int) -> Images:
+    """Return the images from `first` to before `last`."""
+    labels = None if images.labels is None else images.labels[first:last]
+    return replace(images, pixels=images.pixels[first:last], labels=labels)
 
 
 @cache
@@ -152,27 +194,38 @@ def _splits(collection: str) -> dict[str, dict]:
     return json.loads((data_dir() / collection / "splits.json").read_text(encoding="utf-8"))
 
 
-@cache
-def _shipped(name: str, split: str) -> Images:
-    """Return a split of a shipped domain in its fixed order, few-shot subsets first."""
+def _size(name: str, split: str) -> int:
+    """Return how many images a split of a shipped domain has."""
     collection, domain = name.split("/")
+    splits = _splits(collection)
+    parts = [other for other in splits if other not in MIXTURES[name]] if name in MIXTURES else [domain]
+    return sum(splits[part][split] for part in parts)
+
+
+@cache
+def _shipped(name: str, split: str, first: int, last: int) -> Images:
+    """Return images `first` to before `last` of a split of a shipped domain, in the published order."""
     if name in MIXTURES:
-        parts = [f"{collection}/{other}" for other in _splits(collection) if other not in MIXTURES[name]]
-        sets = [_shipped(part, split).pixels for part in parts]
-        labels = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(one) for one in sets]))
-        order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
-        return Images(torch.cat(sets)[order], name, labels=labels[order])
+        return _part(_mixed(name, split), first, last)
+    collection, domain = name.split("/")
+    numbers = _splits(collection)[domain]["order"] if split == "train" else range(last)
     with zipfile.ZipFile(data_dir() / collection / f"{domain}.zip") as archive:
-        names = [entry for entry in archive.namelist() if entry.startswith(f"{split}/")]
+        names = [f"{split}/{number:05d}.webp" for number in numbers[first:last]]
         arrays = [np.array(Image.open(io.BytesIO(archive.read(entry)))) for entry in names]
     stack = np.stack(arrays)
     grey = (stack[..., :1] == stack).all() if collection == "fashion" else False  # WebP stores grey as equal channels
-    pixels = torch.from_numpy(stack[..., :1] if grey else stack).permute(0, 3, 1, 2).contiguous()
-    if split == "train":
-        first = max(_splits(collection)[domain]["few_shot"].values(), key=len)
-        rest = sorted(set(range(len(pixels))) - set(first))
-        pixels = pixels[torch.tensor(first + rest)]
-    return Images(pixels, name)
+    return Images(torch.from_numpy(stack[..., :1] if grey else stack).permute(0, 3, 1, 2).contiguous(), name)
+
+
+@cache
+def _mixed(name: str, split: str) -> Images:
+    """Return a split of a mixture, its domains shuffled once and for all, with labels."""
+    collection, _ = name.split("/")
+    parts = [f"{collection}/{other}" for other in _splits(collection) if other not in MIXTURES[name]]
+    sets = [_shipped(part, split, 0, _size(part, split)).pixels for part in parts]
+    labels = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(one) for one in sets]))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
+    return Images(torch.cat(sets)[order], name, labels=labels[order])
 
 
 def _shares(source: str) -> dict[str, int]:
@@ -181,26 +234,40 @@ def _shares(source: str) -> dict[str, int]:
     return {part[2]: int(part[1]) for part in parts if part} if all(parts) else {}
 
 
-def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Images:
-    """Return n images (by default as many as possible) of shipped domains in these proportions, labelled by domain.
+def _counts(name: str, shares: dict[str, int], n: int) -> dict[str, int]:
+    """Return how many of a blend's n images come from each domain; rounding is the last one's.
+
+    Raises:
+        UserError: if the shares are not of a hundred.
+    """
+    if sum(shares.values()) != 100:
+        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not to 100 %.")
+    counts = {domain: round(n * share / 100) for domain, share in shares.items()}
+    *_, last = counts
+    counts[last] = n - sum(count for domain, count in counts.items() if domain != last)
+    return counts
+
+
+def _blended(name: str, shares: dict[str, int], n: int | None, subset: int, split: str) -> Images:
+    """Return n images (by default as many as there are) of shipped domains in these proportions, labels telling which.
 
     Raises:
         UserError: if the shares do not sum to 100, or a domain does not exist or has too few images.
     """
-    if sum(shares.values()) != 100:
-        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not 100 %; adjust them.")
     sets = [load_images(domain, split=split) for domain in shares]
     n = n if n is not None else min(len(one) * 100 // share for one, share in zip(sets, shares.values(), strict=True))
-    counts = [round(n * share / 100) for share in shares.values()]
-    counts[-1] = n - sum(counts[:-1])
+    counts = list(_counts(name, shares, n).values())
     if len({one.pixels.shape[1:] for one in sets}) > 1:
         raise UserError(f"The parts of {name} differ in size or channels; blend domains of one collection.")
     for one, count in zip(sets, counts, strict=True):
-        if not 0 <= count <= len(one) or n < 1:
+        if not 0 <= count * (subset + 1) <= len(one) or n < 1:
+            of = f"subset {subset} of n={n}" if subset else f"of n={n}"
             raise UserError(
-                f"{name}: n={n} needs {count} images of {one.name}, which has {len(one)}; choose another n."
+                f"{name}: {of} images {count} would be of {one.name}, which has {len(one)}; choose another n."
             )
-    pixels = torch.cat([one.pixels[:count] for one, count in zip(sets, counts, strict=True)])
+    pixels = torch.cat(
+        [one.pixels[subset * count : (subset + 1) * count] for one, count in zip(sets, counts, strict=True)]
+    )
     return Images(pixels, name, labels=torch.arange(len(sets)).repeat_interleave(torch.tensor(counts)))
 
 

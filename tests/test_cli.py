@@ -156,7 +156,7 @@ THUMBS = ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x"]
         (["sample", "avatars-stylegan2", "--out", "x.png", "--n", "0"], "n=0 latents can't be drawn"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--seed", str(2**70)], "can't be; give a whole number"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--truncation", "nan"], "truncation=nan is no number"),
-        (["record", "transfergan-table2", "--jobs", "0"], "jobs=0 processes"),
+        (["record", "transfergan-table2", "--workers", "0"], "workers=0 can't compute"),
         (["pretrain", "avatars-stylegan2", "--thousands", "0"], "ask for more than that with --thousands"),
     ],
 )
@@ -179,7 +179,7 @@ def test_lists_and_claims(capsys):
         assert main(line) == 0
         assert text in capsys.readouterr().out
     assert main(["claims", "--json"]) == 0
-    assert {"paper", "claim", "verdict", "seeds"} == set(json.loads(capsys.readouterr().out)[0])
+    assert {"paper", "claim", "table", "verdict", "pairs", "p"} == set(json.loads(capsys.readouterr().out)[0])
     assert main(["tables", "adaptation-10-shot"]) == 0
     assert "published:" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fewshotgan import images as module
 from fewshotgan.files import UserError
-from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.images import Images, count_subsets, list_domains, load_images
 
 
 def picture(size=(40, 30), mode="RGB", colour=(200, 30, 60)):
@@ -241,3 +241,37 @@ def test_a_blend_has_each_domain_in_its_proportion():
         load_images("30% fashion/sneaker, 70% fashion/dress", n=2000)
     with pytest.raises(UserError, match="no folder, zip or shipped domain 'fashion/sneakers'"):
         load_images("30% fashion/sneakers, 70% fashion/dress")
+
+
+def bytes_of(images):
+    return [image.numpy().tobytes() for image in images.pixels]
+
+
+def test_the_subsets_of_one_size_share_no_image():
+    for name, n, count in (("avatars/pixel-art", 10, 10), ("avatars/lorelei", 25, 6), ("avatars/lorelei", 100, 1)):
+        assert count_subsets(name, n) == count
+        found = [image for k in range(count) for image in bytes_of(load_images(name, n, subset=k))]
+        assert len(found) == len(set(found)) == n * count
+    assert torch.equal(
+        load_images("avatars/pixel-art", 10, subset=0).pixels, load_images("avatars/pixel-art", 10).pixels
+    )
+    with pytest.raises(UserError, match="no subset 1 of 100; choose 0 to 0"):
+        load_images("avatars/lorelei", 100, subset=1)
+    with pytest.raises(UserError, match="say with n how many"):
+        load_images("avatars/lorelei", subset=1)
+    for name, n in (("fashion/sandal", 1001), ("nobody/nothing", 1)):
+        with pytest.raises(UserError):
+            count_subsets(name, n)
+
+
+def test_a_blend_and_a_folder_have_subsets_too(tmp_path):
+    name = "30% fashion/sneaker, 70% fashion/dress"
+    assert count_subsets(name, 100) == 10 and count_subsets(name, 1000) == 1
+    first, second = (bytes_of(load_images(name, 20, subset=k)) for k in (0, 1))
+    assert not set(first) & set(second)
+    assert second[:6] == bytes_of(load_images("fashion/sneaker", 6, subset=1))
+    with pytest.raises(UserError, match="subset 1 of n=1000 images 700 would be of fashion/dress"):
+        load_images(name, 1000, subset=1)
+    for i in range(4):
+        picture(colour=(i, 0, 0)).save(tmp_path / f"{i}.png")
+    assert load_images(tmp_path, 2, subset=1).pixels[:, 0, 0, 0].tolist() == [2, 3]

@@ -84,10 +84,12 @@ def test_a_large_cluster_is_drawn_from_and_single_images_drop_out():
 
 def test_evaluate_reports_it_by_its_own_name():
     images = load_images("avatars/thumbs", n=5)
-    scores = evaluate(images.tensor().repeat(2, 1, 1, 1), "avatars/thumbs", train=images, diversity=True)
-    assert scores["intra_lpips_efficientnet"] == pytest.approx(0, abs=1e-4) and "intra_lpips" not in scores
+    asked = ["intra_lpips_efficientnet"]
+    scores = evaluate(images.tensor().repeat(2, 1, 1, 1), "avatars/thumbs", metrics=asked, train=images)
+    assert scores["intra_lpips_efficientnet"] == pytest.approx(0, abs=1e-4) and set(scores) == {*asked, "protocol"}
+    assert scores["protocol"]["intra_lpips_efficientnet"]["clusters"] == (2,) * 5
     with pytest.raises(UserError, match="hand them over as train"):
-        evaluate(images.tensor(), "avatars/thumbs", diversity=True)
+        evaluate(images.tensor(), "avatars/thumbs", metrics=asked)
 
 
 def test_offline_and_bad_requests_are_one_sentence(monkeypatch):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import noise_images, tiny_gan
+from ledgers import recorded
 from matplotlib.font_manager import FontEntry, fontManager, get_font
 from PIL import Image
 
 from fewshotgan import show as show_function
 from fewshotgan.bench import ledger
 from fewshotgan.bench.pictures import domains_picture
-from fewshotgan.bench.table import cell_spec
 from fewshotgan.bench.tables import TABLES
 from fewshotgan.cli import main
 from fewshotgan.lessons.figures import curves, importance_figure, map_figure, maps_figure, show_source
@@ -142,11 +142,9 @@ def test_the_domains_are_drawn_nearest_first(tmp_path, capsys):
 def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "runs.jsonl"))
     own = TABLES["adaptation-10-shot"]
-    spec = cell_spec(own.rows["AdAM"], own.columns[2], 0)
-    ledger.append(
-        {"spec": spec, "metrics": {"fd_efficientnet": 123.0, "intra_lpips_efficientnet": 0.25}, "status": "ok"}
-    )
-    ledger.save_samples(spec, torch.full((10, 3, 64, 64), 0.5))
+    found = {"fd_efficientnet": 123.0, "intra_lpips_efficientnet": 0.25}
+    spec = recorded(own.rows["AdAM"], own.columns[2], 0, found)
+    ledger.save_samples(spec.key, torch.full((10, 3, 64, 64), 0.5))
     panel = RecordedPanel(own, (5, 10), (50, 75))
     before = bytes(panel.picture.value)
     panel.method.value, panel.target.value = "AdAM", own.columns[2].images

@@ -13,7 +13,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN
 from fewshotgan.images import MIXTURES, Images, list_domains, load_images
 from fewshotgan.metrics import features, frechet_distance, real_features
-from fewshotgan.metrics.evaluation import VERSION
+from fewshotgan.metrics.extractors import VERSION
 
 BAR = 0.25
 IMAGES = 150  # training images of each domain: as many as the smallest has, since the distance depends on the number
@@ -78,7 +78,7 @@ def quality(gan: GAN, source: str) -> dict[str, Any]:
 
     Returns:
         {"fd_efficientnet": to held-out real images, "closest": the nearest other domain, "closest_distance": held-out
-        images of the source to its, "ratio", "bar": 0.25, "meets_bar", "protocol": the evaluation's version}; a good
+        images of the source to its, "ratio", "bar": 0.25, "meets_bar", "protocol": the version of the features}; a good
         source is four times nearer to its domain than that is.
     """
     real = real_features(load_images(source, split="held_out"), "efficientnet")

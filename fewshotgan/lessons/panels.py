@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fewshotgan.bench import ledger
 from fewshotgan.bench.papers import cell_text
-from fewshotgan.bench.record import SHOWN
-from fewshotgan.bench.table import SEEDS, Column, OwnTable, Row, cell_spec
+from fewshotgan.bench.results import samples
+from fewshotgan.bench.runner import SHOWN
+from fewshotgan.bench.table import Column, OwnTable, Row
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.gans.gan import slerp
 from fewshotgan.images import load_images
@@ -127,7 +127,7 @@ def recorded_picture(
     """Return what the ledger kept of a cell: the source's samples, the few images, the adapted samples of the same
     latents, and scores.
     """
-    kept = ledger.samples(cell_spec(row, column, SEEDS[0]))
+    kept = samples(row, column)
     scores = ", ".join(f"{metric} {cell_text(row, column, metric)}" for metric in metrics)
     rows = {
         "source GAN": load_gan(column.gan).sample(SHOWN, seed=1),

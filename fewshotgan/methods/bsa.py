@@ -147,6 +147,11 @@ class BSA(Method):
         latents = Latents(len(task.images), gan.z_dim).to(gan.device)
         self.modules = nn.ModuleDict({"generator": gan.generator, "latents": latents})
 
+    def settle(self, source: GAN) -> None:
+        """Settle the weight of the perceptual term."""
+        if self.perceptual_weight is None:
+            self.perceptual_weight = PERCEPTUAL_WEIGHTS[self.perceptual]
+
     def check(self, source: GAN) -> None:
         """Raise one sentence for a source or an option that can't be."""
         if self.perceptual not in BACKBONES:
@@ -160,8 +165,7 @@ class BSA(Method):
                 f"bsa looks for latents itself, and {source.name} has a miner before them; "
                 "hand over the GAN that was mined."
             )
-        if self.perceptual_weight is None:
-            self.perceptual_weight = PERCEPTUAL_WEIGHTS[self.perceptual]
+        self.settle(source)
 
     @property
     def generator(self) -> Generator:

@@ -80,13 +80,17 @@ class CDC(TransferGAN):
     anchor_std: float = 0.1
     patch_at: int | None = None
 
+    def settle(self, source: GAN) -> None:
+        """Settle which features the patch head reads."""
+        super().settle(source)
+        if self.patch_at is None:
+            self.patch_at = min(32, source.resolution // 2)
+
     def start(self, gan: GAN) -> None:
         """Draw the anchors, one for each training image, and make the patch head."""
         super().start(gan)
         if self.task.batch < 2:
             raise UserError(f"{self.name} compares the samples of a batch with each other; give a batch of at least 2.")
-        if self.patch_at is None:
-            self.patch_at = min(32, gan.resolution // 2)
         sides = [int(side) for side in gan.discriminator.groups() if int(side) < gan.resolution]
         if self.patch_at not in sides:
             choice = ", ".join(map(str, sides))

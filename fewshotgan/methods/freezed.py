@@ -33,11 +33,11 @@ class FreezeD(TransferGAN):
 
     frozen_down_to: int | None = None
 
-    def start(self, gan: GAN) -> None:
+    def settle(self, source: GAN) -> None:
         """Settle which blocks are fixed."""
-        super().start(gan)
+        super().settle(source)
         if self.frozen_down_to is None:
-            self.frozen_down_to = min(32, gan.resolution)
+            self.frozen_down_to = min(32, source.resolution)
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What trains of D: the groups at resolutions below `frozen_down_to`."""

@@ -71,8 +71,14 @@ class LayerTransfer(TransferGAN):
         self.check(task.source)
         self.start(self.target(task.source))
 
+    def settle(self, source: GAN) -> None:
+        """Settle the general part, the size of the latents and the weight of R1."""
+        self.z_dim = source.z_dim if self.z_dim is None else self.z_dim
+        self.general = self.general or f"G{min(4, (source.resolution // HEAD_AT).bit_length())}D2"
+        self.r1_gamma = 20 * (source.resolution / 128) ** 2 if self.r1_gamma is None else self.r1_gamma
+
     def check(self, source: GAN) -> None:
-        """Raise one sentence for a source or an option that can't be; settle those that go by the source."""
+        """Raise one sentence for a source or an option that can't be."""
         if not isinstance(source.generator, Generator):
             family = source.config["family"]
             raise UserError(
@@ -89,11 +95,9 @@ class LayerTransfer(TransferGAN):
                 raise UserError(
                     f"{self.name}: {option}={getattr(self, option)!r} is unknown: give {' or '.join(known)}."
                 )
-        self.z_dim = source.z_dim if self.z_dim is None else self.z_dim
+        self.settle(source)
         if self.z_dim < 1:
             raise UserError(f"{self.name}: z_dim={self.z_dim} is no size of latents: give at least 1.")
-        self.general = self.general or f"G{min(4, (source.resolution // HEAD_AT).bit_length())}D2"
-        self.r1_gamma = 20 * (source.resolution / 128) ** 2 if self.r1_gamma is None else self.r1_gamma
         self.counts = self.parse(source)
 
     def parse(self, source: GAN) -> dict[str, int]:

@@ -197,6 +197,9 @@ class Method(ABC):
         """Return the options in force, for the record."""
         return dataclasses.asdict(self)
 
+    def settle(self, source: GAN) -> None:  # noqa: B027 - few methods have such options
+        """Give the options that depend on the source, None until then, their values."""
+
     @abstractmethod
     def build(self, task: Task) -> None:
         """Make the networks in `self.modules` from the task's source, which stays untouched."""

@@ -54,6 +54,14 @@ class TransferGAN(Method):
     path_length_every: int = 4
     mixing: float = 0.0
 
+    def settle(self, source: GAN) -> None:
+        """Settle the rate and the weight of R1."""
+        if self.r1_gamma is None:
+            self.r1_gamma = 10 * (source.resolution / 256) ** 2
+        if self.learning_rate is None:
+            equalised = any(isinstance(module, EqualConv2d) for module in source.discriminator.modules())
+            self.learning_rate = 0.002 if equalised else 0.0005
+
     def build(self, task: Task) -> None:
         """Copy both networks of the source."""
         self.task = task
@@ -77,11 +85,7 @@ class TransferGAN(Method):
         self.config = gan.config
         self.modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
         self.modules.register_buffer("path_average", torch.zeros((), device=gan.device))
-        if self.r1_gamma is None:
-            self.r1_gamma = 10 * (gan.resolution / 256) ** 2
-        if self.learning_rate is None:
-            equalised = any(isinstance(module, EqualConv2d) for module in gan.discriminator.modules())
-            self.learning_rate = 0.002 if equalised else 0.0005
+        self.settle(gan)
 
     @property
     def generator(self) -> Generator:
