@@ -1,9 +1,9 @@
 """Images: the shipped domains with their fixed splits, and any folder or zip, cropped square and resized.
 
-Shipped domains keep training and held-out images apart (`splits.json` beside the zips): held-out images are for
-evaluation only and come with `split="held_out"` alone. Their few-shot subsets are consecutive blocks of the published
-order of the training images: subset k of n images is `order[k * n : (k + 1) * n]`, so that the subsets of one size
-share no image and those numbered 0 are nested.
+Shipped domains keep training and held-out images apart (`splits.json` next to the zips). Held-out images are for
+evaluation and are only returned for `split="held_out"`. Few-shot subsets are consecutive blocks of the published order
+of the training images: subset k of n images is `order[k * n : (k + 1) * n]`, so subsets of one size are disjoint, and
+subsets 0 of all sizes are nested.
 """
 
 import difflib
@@ -27,10 +27,10 @@ from torch import Tensor
 from fewshotgan.files import UserError, data_dir
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-MOST_SUBSETS = 10  # of one size that are in use
-MOST_PIXELS = 80_000_000  # of one image before it is decoded
-MOST_BYTES = 256 * 2**20  # of one file, packed or unpacked
-TURNS = {  # by EXIF's orientation
+MOST_SUBSETS = 10  # per size
+MOST_PIXELS = 80_000_000  # per image, checked before decoding
+MOST_BYTES = 256 * 2**20  # per file, compressed or not
+TURNS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -109,32 +109,32 @@ def load_images(
 
     Args:
         source: "avatars/pixel-art", "30% fashion/sneaker, 70% fashion/dress", or a path.
-        n: the first n; of a shipped domain the published few-shot subset.
-        subset: which n images, from 0; those of one n are disjoint (`count_subsets` tells how many there are).
+        n: take n images; for a shipped domain, a published few-shot subset.
+        subset: which n images, counted from 0; subsets of one size are disjoint (see `count_subsets`).
         split: "train", or "held_out" (shipped domains only, for evaluation).
         resolution: side in pixels to resize to; by default a shipped domain's own, otherwise 64.
         channels: 1 or 3; by default a shipped domain's own, otherwise 3.
 
     Raises:
-        UserError: if there is no such source, no readable image in it, too few for this subset of n, or no image could
-            have such a size.
+        UserError: if there is no such source, it has no readable image or too few for this subset, or the size is
+            impossible.
     """
     if channels not in (None, 1, 3) or (resolution is not None and resolution < 1):
         raise UserError(
-            f"resolution={resolution}, channels={channels} is impossible; use a side of at least 1 "
-            "pixel, and 1 or 3 channels."
+            f"resolution={resolution}, channels={channels} is impossible; use a side of at least 1 pixel, and 1 or 3 "
+            "channels."
         )
     if split not in ("train", "held_out"):
         raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
     if n is None and subset:
-        raise UserError(f"subset={subset} of all images can't be; say with n how many a subset has.")
+        raise UserError(f"subset={subset} needs a size; pass n as well.")
     if shares := _shares(str(source)):
         return _convert(_blended(str(source), shares, n, subset, split), resolution, channels)
     if str(source) in list_domains():
         first, last = _block(str(source), _size(str(source), split), n, subset)
         return _convert(_shipped(str(source), split, first, last), resolution, channels)
     if split == "held_out":
-        raise UserError(f"{source} is no shipped domain, so it has no held-out split; pass its images as they are.")
+        raise UserError(f"{source} is not a shipped domain and has no held-out split; use split='train'.")
     images = _from_path(Path(source), resolution or 64, channels or 3)
     return _part(images, *_block(str(source), len(images), n, subset))
 
@@ -152,7 +152,7 @@ def count_subsets(source: str, n: int) -> int:
             raise UserError(f"There is no shipped domain {domain!r}; there are {', '.join(list_domains())}.")
     rooms = [_size(domain, "train") // count for domain, count in counts.items() if count]
     if min(rooms, default=0) < 1:
-        raise UserError(f"{source} has no subset of {n} images; choose fewer.")
+        raise UserError(f"{source} has too few images for a subset of {n}; choose a smaller n.")
     return min(MOST_SUBSETS, *rooms)
 
 
@@ -165,9 +165,9 @@ def _block(name: str, size: int, n: int | None, subset: int) -> tuple[int, int]:
     if n is None:
         return 0, size
     if not 1 <= n <= size:
-        raise UserError(f"{name} has {size} images, so n={n} can't be had; choose 1 to {size}.")
+        raise UserError(f"{name} has {size} images, not {n}; choose n from 1 to {size}.")
     if not 0 <= subset < size // n:
-        raise UserError(f"{name} has {size} images, so it has no subset {subset} of {n}; choose 0 to {size // n - 1}.")
+        raise UserError(f"{name} has {size} images and no subset {subset} of {n}; choose subset 0 to {size // n - 1}.")
     return subset * n, (subset + 1) * n
 
 
@@ -235,13 +235,13 @@ def _shares(source: str) -> dict[str, int]:
 
 
 def _counts(name: str, shares: dict[str, int], n: int) -> dict[str, int]:
-    """Return how many of a blend's n images come from each domain; rounding is the last one's.
+    """Return how many of a blend's n images come from each domain; the last one absorbs rounding.
 
     Raises:
-        UserError: if the shares are not of a hundred.
+        UserError: if the shares do not sum to 100.
     """
     if sum(shares.values()) != 100:
-        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not to 100 %.")
+        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not 100 %; adjust them.")
     counts = {domain: round(n * share / 100) for domain, share in shares.items()}
     *_, last = counts
     counts[last] = n - sum(count for domain, count in counts.items() if domain != last)
@@ -249,7 +249,7 @@ def _counts(name: str, shares: dict[str, int], n: int) -> dict[str, int]:
 
 
 def _blended(name: str, shares: dict[str, int], n: int | None, subset: int, split: str) -> Images:
-    """Return n images (by default as many as there are) of shipped domains in these proportions, labels telling which.
+    """Return n images (by default as many as possible) of shipped domains in these proportions, labelled by domain.
 
     Raises:
         UserError: if the shares do not sum to 100, or a domain does not exist or has too few images.
@@ -261,9 +261,9 @@ def _blended(name: str, shares: dict[str, int], n: int | None, subset: int, spli
         raise UserError(f"The parts of {name} differ in size or channels; blend domains of one collection.")
     for one, count in zip(sets, counts, strict=True):
         if not 0 <= count * (subset + 1) <= len(one) or n < 1:
-            of = f"subset {subset} of n={n}" if subset else f"of n={n}"
+            part = f"subset {subset} of n={n}" if subset else f"n={n}"
             raise UserError(
-                f"{name}: {of} images {count} would be of {one.name}, which has {len(one)}; choose another n."
+                f"{name}: {part} needs {count} images of {one.name}, which has {len(one)}; choose a smaller n."
             )
     pixels = torch.cat(
         [one.pixels[subset * count : (subset + 1) * count] for one, count in zip(sets, counts, strict=True)]
@@ -326,9 +326,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
     elif path.is_file() and path.suffix.lower() in SUFFIXES:
         yield path.name, _content(path)
     elif path.is_file():
-        raise UserError(
-            f"{path} is not an image, a zip or a folder; use a folder of JPEG, PNG or WebP images."
-        )
+        raise UserError(f"{path} is not an image, a zip or a folder; use a folder of JPEG, PNG or WebP images.")
     else:
         close = difflib.get_close_matches(str(path), list_domains(), n=2, cutoff=0.5)
         hint = f" did you mean {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."

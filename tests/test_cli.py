@@ -43,7 +43,7 @@ def arguments(ground, *more):
 def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
     assert main(arguments(ground, "--method", "freezed", "--option", "frozen_down_to=8")) == 0
     said = capsys.readouterr().out
-    assert "12 of them centre-cropped" in said and "left out: broken.png (no image)" in said
+    assert "12 of them centre-cropped" in said and "left out: broken.png (not an image)" in said
     out = ground / "out"
     assert {p.name for p in out.iterdir()} == {
         "checkpoint.pt", "interpolation.gif", "metrics.json", "photos-freezed.safetensors", "result.png", "samples.png",
@@ -85,7 +85,7 @@ def test_a_class_conditional_gan_is_mined_beside_another(ground):
 def test_what_it_wrote_is_not_trained_on(ground, capsys):
     line = arguments(ground)
     line[line.index("--out") + 1] = str(ground / "photos" / "out")
-    assert main(line) == 2 and "lies inside --images" in capsys.readouterr().err
+    assert main(line) == 2 and "is inside --images" in capsys.readouterr().err
     assert not (ground / "photos" / "out").exists()
 
 
@@ -125,12 +125,15 @@ THUMBS = ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x"]
     [
         (["adapt", "--images", "nowhere", "--out", "x"], "There is no folder"),
         (["adapt", "--gan", "nothing", "--images", "nowhere", "--out", "x"], "There is no GAN"),
-        (["sample", "avatars-stylegan", "--out", "x.png"], "perhaps avatars-stylegan2"),
+        (["sample", "avatars-stylegan", "--out", "x.png"], "did you mean avatars-stylegan2"),
         (["record", "table-9"], "no table 'table-9'"),
         (["tables", "table-9"], "no table 'table-9'"),
         (["pretrain", "cats"], "no recipe 'cats'"),
         (["proximity", "cats"], "no shipped domain"),
-        (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--option", "lr"], "no NAME=VALUE"),
+        (
+            ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--option", "lr"],
+            "not of the form NAME=VALUE",
+        ),
         (["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x", "--method", "magic"], "no method 'magic'"),
         ([*THUMBS, "--option", "iterations=3"], "has no option 'iterations'"),
         ([*THUMBS, "--option", "learning_rate=abc"], "learning_rate='abc' must be a finite number"),
@@ -221,7 +224,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(ground):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=WAIT)
     os.close(terminal)
-    assert process.returncode == 130 and "the same command goes on" in said
+    assert process.returncode == 130 and "the same command resumes" in said
     assert load_gan(ground / "out" / "photos-freezed.safetensors").sample(1).isfinite().all()
     stopped = torch.load(ground / "out" / "checkpoint.pt", weights_only=True)["iteration"]
     assert 0 < stopped < 100000

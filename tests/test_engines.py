@@ -1,4 +1,4 @@
-"""On every engine: a worker killed in mid-run loses nothing finished and doubles nothing, and none outlives its parent."""
+"""On every engine, a worker killed in mid-run loses nothing finished, doubles nothing, and outlives no parent."""
 
 import os
 import signal

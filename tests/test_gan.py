@@ -130,7 +130,7 @@ def test_bad_files_are_refused(tmp_path, capsys):
         )
         with pytest.raises(UserError, match=r"builds no GAN|does not fit"):
             load_gan(path)
-    with pytest.raises(UserError, match="perhaps avatars-stylegan2"):
+    with pytest.raises(UserError, match="did you mean avatars-stylegan2"):
         load_gan("avatar-stylegan2")
     other = tiny_gan(top=8)
     other.config = gan.config

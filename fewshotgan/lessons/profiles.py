@@ -1,4 +1,4 @@
-"""How large a run is: one frozen object, chosen once, so that no notebook holds an `if`."""
+"""Sizes of live runs: one frozen object, chosen once, so that no notebook needs an `if`."""
 
 import os
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from fewshotgan.session import BATCH, ITERATIONS
 
 @dataclass(frozen=True)
 class Profile:
-    """Sizes of a lesson's live runs.
+    """Sizes of the live runs of a lesson.
 
     Attributes:
-        name: smoke (that everything runs), laptop (two cores, minutes), gpu, paper (published scale).
-        iterations: of an adaptation.
+        name: smoke (tests), laptop (two cores, minutes), gpu, or paper (published scale).
+        iterations: of one adaptation.
         batch: images per step.
-        n_generated: images that an evaluation generates.
+        n_generated: images generated for an evaluation.
     """
 
     name: str
@@ -39,12 +39,12 @@ def load(name: str = "auto") -> Profile:
     """Return a profile; "auto" is `$FEWSHOTGAN_PROFILE`, else smoke under CI, gpu with CUDA, laptop otherwise.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if there is no such profile.
     """
     if name == "auto":
         name = os.environ.get("FEWSHOTGAN_PROFILE") or _guess()
     if name not in PROFILES:
-        raise UserError(f"There is no profile {name!r}; there are {', '.join(PROFILES)}.")
+        raise UserError(f"There is no profile {name!r}; choose from {', '.join(PROFILES)}.")
     return PROFILES[name]
 
 
