@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 
 export OMP_NUM_THREADS ?= 2
+TEST = CI=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export FEWSHOTGAN_CACHE ?= $(CURDIR)/build/cache
 export NO_MKDOCS_2_WARNING = 1
 
@@ -37,8 +38,8 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 test: lint
-	CI=1 $(BIN)/python -m pytest tests
-	CI=1 FEWSHOTGAN_PROFILE=smoke $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 \
+	$(TEST) tests
+	FEWSHOTGAN_PROFILE=smoke $(TEST) --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 \
 		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
 
 lab: $(STAMP)

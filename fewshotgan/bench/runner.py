@@ -162,7 +162,7 @@ def _train(job: Job, images: Images) -> _Trained:
         return _Trained(collapse.run.gan, str(collapse))
     if not run.finished:
         raise KeyboardInterrupt
-    gan = run.gan.halve()  # what is measured is what is kept, so that measuring again gives the same numbers
+    gan = run.gan.to_half()  # what is measured is what is kept, so that measuring again gives the same numbers
     gan.card = {"summary": " ".join(str(job).split())}
     return _Trained(gan, file=_file(gan))
 

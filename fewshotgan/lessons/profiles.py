@@ -27,7 +27,7 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", 12, 4, 32),
+        Profile("smoke", 6, 4, 32),
         Profile("laptop", ITERATIONS, BATCH, 500),
         Profile("gpu", 2000, 16, 1000),
         Profile("paper", 5000, 16, 5000),
