@@ -9,36 +9,21 @@ subsets 0 of all sizes are nested.
 import difflib
 import io
 import json
-import lzma
 import re
-import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from fewshotgan.decoding import decode, image_files, stack_pixels, to_square, why_not
 from fewshotgan.files import UserError, data_dir
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 MOST_SUBSETS = 10  # per size
-MOST_PIXELS = 80_000_000  # per image, checked before decoding
-MOST_BYTES = 256 * 2**20  # per file, compressed or not
-TURNS = {  # by EXIF orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 MIXTURES = {  # every domain of the collection except these, which serve as targets
     "avatars/source": ("toon-head", "miniavs", "pixel-art", "thumbs"),
     "fashion/source": ("sandal", "bag"),
@@ -152,7 +137,7 @@ def count_subsets(source: str, n: int) -> int:
             raise UserError(f"There is no shipped domain {domain!r}; there are {', '.join(list_domains())}.")
     rooms = [_size(domain, "train") // count for domain, count in counts.items() if count]
     if min(rooms, default=0) < 1:
-        raise UserError(f"{source} has too few images for a subset of {n}; choose a smaller n.")
+        raise UserError(f"{source} has too few images for a subset of {n}; choose another n.")
     return min(MOST_SUBSETS, *rooms)
 
 
@@ -263,7 +248,7 @@ def _blended(name: str, shares: dict[str, int], n: int | None, subset: int, spli
         if not 0 <= count * (subset + 1) <= len(one) or n < 1:
             part = f"subset {subset} of n={n}" if subset else f"n={n}"
             raise UserError(
-                f"{name}: {part} needs {count} images of {one.name}, which has {len(one)}; choose a smaller n."
+                f"{name}: {part} needs {count} images of {one.name}, which has {len(one)}; choose another n."
             )
     pixels = torch.cat(
         [one.pixels[subset * count : (subset + 1) * count] for one, count in zip(sets, counts, strict=True)]
@@ -277,22 +262,27 @@ def _convert(images: Images, resolution: int | None, channels: int | None) -> Im
     if (resolution, channels) == (images.resolution, images.channels):
         return images
     pictures = [Image.fromarray(p.permute(1, 2, 0).numpy().squeeze()) for p in images.pixels]
-    arrays = [_square(picture, resolution, channels) for picture in pictures]
-    return replace(images, pixels=_stack(arrays), note=f"resized to {resolution} pixels (Lanczos), {channels} channels")
+    arrays = [to_square(picture, resolution, channels) for picture in pictures]
+    return replace(
+        images, pixels=stack_pixels(arrays), note=f"resized to {resolution} pixels (Lanczos), {channels} channels"
+    )
 
 
 def _from_path(path: Path, resolution: int, channels: int) -> Images:
     """Read every readable image; the note names the others."""
+    if not path.exists():
+        close = difflib.get_close_matches(str(path), list_domains(), n=2, cutoff=0.5)
+        hint = f" did you mean {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."
+        raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
     arrays, left_out, cropped = [], [], 0
-    for name, data in _files(path):
+    for name, data in image_files(path):
         try:
-            picture = _open(data)
-        # each format raises its own kinds of errors for a broken file
-        except Exception as error:
-            left_out.append(f"{name} ({_reason(error)})")
+            picture = decode(data)
+        except Exception as error:  # each format raises its own kinds of errors for a broken file
+            left_out.append(f"{name} ({why_not(error)})")
             continue
         cropped += picture.width != picture.height
-        arrays.append(_square(picture, resolution, channels))
+        arrays.append(to_square(picture, resolution, channels))
     if not arrays:
         found = (
             f"none of its {len(left_out)} image files is readable: {', '.join(left_out[:5])}"
@@ -306,107 +296,4 @@ def _from_path(path: Path, resolution: int, channels: int) -> Images:
         note += f"; left out: {', '.join(left_out[:10])}" + (
             f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
         )
-    return Images(_stack(arrays), str(path), note + ".")
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
-    """Yield (name, content or the reason there is none) for each image file of a folder or zip, sorted by name."""
-    if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if _is_image(p.relative_to(path))):
-            yield str(file.relative_to(path)), _content(file)
-    elif path.is_file() and zipfile.is_zipfile(path):
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"The zip {path} is damaged ({error}); recreate it, or pass the folder itself.") from error
-        with archive:
-            for info in sorted(archive.infolist(), key=lambda entry: entry.filename):
-                if _is_image(Path(info.filename)) and not info.is_dir():
-                    yield info.filename, "the file is too big" if info.file_size > MOST_BYTES else _read(archive, info)
-    elif path.is_file() and path.suffix.lower() in SUFFIXES:
-        yield path.name, _content(path)
-    elif path.is_file():
-        raise UserError(f"{path} is not an image, a zip or a folder; use a folder of JPEG, PNG or WebP images.")
-    else:
-        close = difflib.get_close_matches(str(path), list_domains(), n=2, cutoff=0.5)
-        hint = f" did you mean {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."
-        raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
-
-
-def _content(file: Path) -> bytes | str:
-    """Return a file's bytes, or why it cannot be read; a pipe is not opened, as reading one may never end."""
-    try:
-        if not file.is_file():
-            return "not a regular file"
-        return "the file is too big" if file.stat().st_size > MOST_BYTES else file.read_bytes()
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
-    """Return a member's bytes, or why it cannot be read."""
-    if info.flag_bits & 1:
-        return "password-protected"
-    try:
-        return archive.read(info)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError) as error:
-        return f"the zip is damaged at this file: {error}"
-
-
-def _is_image(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
-
-
-def _open(data: bytes | str) -> Image.Image:
-    """Return an upright picture in mode L or RGB, alpha composited on white; a ValueError says why it cannot."""
-    if isinstance(data, str):
-        raise ValueError(data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        picture = Image.open(io.BytesIO(data))
-    if picture.width * picture.height > MOST_PIXELS:
-        raise ValueError(f"{picture.width}x{picture.height} pixels are too many to decode")
-    picture.load()
-    return _plain(_upright(picture))
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Return the picture rotated as its EXIF says, or as it is if the EXIF is unreadable."""
-    try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:
-        return picture
-    return picture if turn is None else picture.transpose(turn)
-
-
-def _plain(picture: Image.Image) -> Image.Image:
-    """Return the picture in mode L or RGB: 16 bits scaled to 8, palettes resolved, alpha composited on white."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        top = 65535 if picture.mode.startswith("I") else max(1.0, float(np.max(values)))
-        return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
-    if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return picture if picture.mode == "L" else picture.convert("RGB")
-
-
-def _square(picture: Image.Image, resolution: int, channels: int) -> np.ndarray:
-    """Return the centre square, resized, uint8 (resolution, resolution, channels)."""
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.size != (resolution, resolution):
-        picture = ImageOps.fit(picture, (resolution, resolution), Image.Resampling.LANCZOS)
-    return np.asarray(picture).reshape(resolution, resolution, channels)
-
-
-def _stack(arrays: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
-
-
-def _reason(error: Exception) -> str:
-    """Return in a few words why a file cannot be decoded."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
-    return str(error).split("\n")[0] or "broken"
+    return Images(stack_pixels(arrays), str(path), note + ".")

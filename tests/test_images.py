@@ -100,7 +100,7 @@ def test_bombs_are_not_decoded(tmp_path, monkeypatch):
     picture().save(tmp_path / "a.png")
     picture((200, 200)).save(tmp_path / "bomb.png")
     monkeypatch.setattr(module, "MOST_PIXELS", 10_000)
-    assert "bomb.png (200x200 pixels are too many)" in load_images(tmp_path).note
+    assert "bomb.png (200x200 pixels are too many to decode)" in load_images(tmp_path).note
     with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../outside.png", (tmp_path / "a.png").read_bytes())
         archive.writestr("a.png", (tmp_path / "a.png").read_bytes())
@@ -255,7 +255,7 @@ def test_the_subsets_of_one_size_share_no_image():
     assert torch.equal(
         load_images("avatars/pixel-art", 10, subset=0).pixels, load_images("avatars/pixel-art", 10).pixels
     )
-    with pytest.raises(UserError, match="no subset 1 of 100; choose 0 to 0"):
+    with pytest.raises(UserError, match="no subset 1 of 100; choose subset 0 to 0"):
         load_images("avatars/lorelei", 100, subset=1)
     with pytest.raises(UserError, match="say with n how many"):
         load_images("avatars/lorelei", subset=1)

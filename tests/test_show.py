@@ -173,8 +173,8 @@ def test_the_reconstruction_panel_walks_between_two_training_images():
 
 
 def test_the_source_shown_is_the_code_that_runs(capsys):
-    show_source(tiny_gan)
-    assert capsys.readouterr().out.startswith("def tiny_gan(")
+    show_source(noise_images)
+    assert capsys.readouterr().out.startswith("def noise_images(")
 
 
 def test_the_panel_redraws(run):
