@@ -6,7 +6,7 @@ import torch
 from golden import fill
 from helpers import FAMILIES, assert_met, noise_images, tensors, tiny_gan
 
-from fewshotgan.adapters import adapter_of, layers
+from fewshotgan.adapters import KernelModulation, adapter_of, layers
 from fewshotgan.files import UserError
 from fewshotgan.fisher import discriminator_fisher, fisher, generator_fisher
 from fewshotgan.gans import load_gan, official
@@ -209,7 +209,7 @@ def test_a_bent_weight_is_computed_once_for_all_that_a_player_looks_at():
             calls[name] += 1
 
         (_, bent), *_ = [found for found in layers(network) if "blocks.8.conv1" in found[0]]
-        adapter_of(bent, "weight").register_forward_hook(count)
+        adapter_of(bent, "weight", KernelModulation).register_forward_hook(count)
     for player, expected in zip(
         stage.players, ({"generator": 1, "discriminator": 2}, {"generator": 2, "discriminator": 3}), strict=True
     ):
