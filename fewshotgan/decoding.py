@@ -118,6 +118,7 @@ def to_square(picture: Image.Image, resolution: int, channels: int) -> np.ndarra
 
 
 def stack_pixels(arrays: list[np.ndarray]) -> Tensor:
+    """Return uint8 (N, channels, resolution, resolution) of N arrays (resolution, resolution, channels)."""
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 
 

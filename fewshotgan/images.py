@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -175,7 +176,7 @@ def list_domains() -> dict[str, str]:
 
 
 @cache
-def _splits(collection: str) -> dict[str, dict]:
+def _splits(collection: str) -> dict[str, dict[str, Any]]:
     return json.loads((data_dir() / collection / "splits.json").read_text(encoding="utf-8"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from ledgers import TINY, entry, made_up, recorded
+from ledgers import TINY, entry, made_up, raise_versions, recorded
 
 from fewshotgan import load_gan
 from fewshotgan.bench import ledger, runner
@@ -18,7 +18,6 @@ from fewshotgan.bench.runner import SHOWN, Job, execute
 from fewshotgan.bench.table import BUDGET, CONTROLS, NOT_ADAPTED, SEEDS, Row, cell_metrics, cell_spec
 from fewshotgan.bench.tables import TABLES
 from fewshotgan.files import UserError, cache_dir
-from fewshotgan.metrics import evaluation
 from fewshotgan.session import adapt
 
 TEN = "adaptation-10-shot"
@@ -50,7 +49,7 @@ def test_one_seed_of_every_cell_comes_first_and_shared_cells_once():
     assert [spec.seed for spec in found] == sorted(spec.seed for spec in found)
     assert {spec.seed for spec in found} == set(SEEDS) and len({spec.key for spec in found}) == len(found)
     shared = {job.spec.key for job in table_jobs(TEN)} & {spec.key for spec in found}
-    assert len(shared) == 3 * len(SEEDS)  # scratch, fine-tuned and untouched, ten images of the close target
+    assert len(shared) == 4 * len(SEEDS)  # scratch, fine-tuned and both controls, ten images of the close target
 
 
 def test_every_method_has_the_same_budget_and_data():
@@ -103,7 +102,7 @@ def test_a_terminal_sees_how_far_a_table_is_and_a_log_the_runs_alone(monkeypatch
     record(TEN, missing=False, seeds=(0, 1), work=made_up, say=lambda line: None)
     shown = sys.stderr.getvalue()
     assert f"{2 * CELLS} of {2 * CELLS} runs" in shown
-    assert "none avatars/toon-head n=10 seed 0; 01:36 left for one worker" in shown
+    assert "scratch avatars/toon-head n=10 seed 0; 01:44 left for one worker" in shown
 
 
 def test_one_slow_run_does_not_keep_later_ones_from_their_minutes():
@@ -176,13 +175,13 @@ def test_training_is_recorded_once_and_measured_again(own_ledger, own_cache, mon
     def no_training(*arguments, **options):
         raise AssertionError("this run was trained before")
 
-    monkeypatch.setattr(evaluation, "VERSION", evaluation.VERSION + 1)
+    raise_versions(monkeypatch)
     monkeypatch.setattr(runner, "adapt", no_training)
     assert list(runs(row, column)) == [0] and scores(row, column) == {}
     assert record("tiny", seeds=(0, 1), rescore=True, say=str) == 3  # nothing of seed 1, which was never run
     assert lines(own_ledger)[0] == 3 and scores(row, column) == first
 
-    monkeypatch.setattr(evaluation, "VERSION", evaluation.VERSION + 1)
+    raise_versions(monkeypatch)
     monkeypatch.setattr(runner, "adapt", adapt)
     ledger.kept_path(key).write_bytes(b"damaged")
     assert record("tiny", seeds=(0,), rescore=True, say=str) == 3

@@ -127,8 +127,9 @@ def provenance(own: OwnTable) -> str:
     """Return which runs a picture of a table is made of, in a line; it changes when one is added or run anew."""
     cells = [(row, column) for row in own.rows.values() for column in own.columns]
     dates = [entry.date for cell in cells for entry in shown_runs(*cell).values()]
+    mark = f" ({OLD})" if any(is_old(*cell) for cell in cells) else ""
     last = f", the last of {max(dates)[:16].replace('T', ' ')} UTC" if dates else ""
-    return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}"
+    return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}{mark}"
 
 
 def _head(label: str, row: Row) -> str:

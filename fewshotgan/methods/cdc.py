@@ -91,11 +91,6 @@ class CDC(TransferGAN):
         super().start(gan)
         if self.task.batch < 2:
             raise UserError(f"{self.name} compares the samples of a batch with each other; give a batch of at least 2.")
-<<<<<<< HEAD
-=======
-        if self.patch_at is None:
-            self.patch_at = min(32, gan.resolution // 2)
->>>>>>> networks
         sides = [int(side) for side in gan.discriminator.groups() if int(side) < gan.resolution]
         if self.patch_at not in sides:
             choice = ", ".join(map(str, sides))

@@ -78,11 +78,7 @@ class LayerTransfer(TransferGAN):
         self.r1_gamma = 20 * (source.resolution / 128) ** 2 if self.r1_gamma is None else self.r1_gamma
 
     def check(self, source: GAN) -> None:
-<<<<<<< HEAD
         """Raise one sentence for a source or an option that can't be."""
-=======
-        """Raise one sentence for a source or an option that can't be; settle those that go by the source."""
->>>>>>> networks
         if not isinstance(source.generator, Generator):
             family = source.config["family"]
             raise UserError(

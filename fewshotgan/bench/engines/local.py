@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 from joblib.externals.loky import get_reusable_executor
 
@@ -39,7 +40,7 @@ class Local:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def _pool(self):  # noqa: ANN202 - loky has no types
+    def _pool(self) -> Any:  # loky has no types
         return get_reusable_executor(self.workers, initializer=end_with, initargs=(os.getpid(),))
 
     def submit(self, work: Work, job: Job) -> "Future[Result]":

@@ -17,7 +17,7 @@ class Ray:
     def __init__(self, workers: int) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level="warning", **own)
+        ray.init(log_to_driver=False, logging_level="error", **own)
 
     def submit(self, work: Work, job: Job) -> "Future[Result]":
         """Begin the job as soon as a worker is free."""
