@@ -12,9 +12,7 @@ from PIL import Image
 
 from fewshotgan import show as show_function
 from fewshotgan.bench import ledger
-from fewshotgan.bench.pictures import domains_picture
 from fewshotgan.bench.tables import TABLES
-from fewshotgan.cli import main
 from fewshotgan.lessons.figures import curves, importance_figure, map_figure, maps_figure, show_source
 from fewshotgan.lessons.panels import (
     AdaptationPanel,
@@ -131,12 +129,6 @@ def test_importance_and_map_figures():
     assert [len(points.get_offsets()) for points in scatter.axes[0].collections] == [4, 3]
     both = maps_figure({"a": {"x": np.zeros((4, 2))}, "b": {"y": np.ones((3, 2))}}, ("angle", "radius"))
     assert [(axes.get_title(), axes.get_xlabel()) for axes in both.axes] == [("a", "angle"), ("b", "angle")]
-
-
-def test_the_domains_are_drawn_nearest_first(tmp_path, capsys):
-    assert main(["proximity", "--picture", str(tmp_path / "domains.png")]) == 0
-    assert Image.open(tmp_path / "domains.png").size == domains_picture().size
-    assert "toon-head" in capsys.readouterr().out
 
 
 def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
