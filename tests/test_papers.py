@@ -82,10 +82,10 @@ def verdict(statement):
 
 
 def test_every_published_table_has_its_form():
-    assert {paper["source"][:3] for paper in papers.papers().values()} == {"000", "001", "002", "003", "004"}
+    assert len(papers.papers()) >= 5
     for key, paper in papers.papers().items():
         assert {"title", "authors", "venue", "arxiv", "source", "protocol"} <= paper.keys(), key
-        assert re.fullmatch(r"00\d_[0-9a-f]{16}\.txt", paper["source"])
+        assert re.fullmatch(r"\d{3}_[0-9a-f]{16}\.txt|https://\S+", paper["source"]), key
         for table in paper["table"]:
             assert {"id", "caption", "metrics", "better", "columns", "rows"} <= table.keys(), (key, table["id"])
             for row, cells in table["rows"].items():

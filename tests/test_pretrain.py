@@ -67,7 +67,7 @@ def test_a_start_counts_and_is_part_of_the_run(recipe, tmp_path):
     with pytest.raises(UserError, match="was not made by pretraining"):
         pretrain.pretrain("tiny", tmp_path / "other", start=tiny_gan(), thousands=2, **options)
     pretrain.pretrain("tiny", tmp_path / "second", thousands=2, minutes=0.0, **options)
-    with pytest.raises(UserError, match="another run"):  # one that began with fresh weights
+    with pytest.raises(UserError, match="a different run"):  # one that began with fresh weights
         pretrain.pretrain("tiny", tmp_path / "second", start=start, thousands=2, **options)
     more = pretrain.pretrain("tiny", tmp_path / "third", start=start, thousands=2, **options)
     assert more.gan.card["images_seen"] == 2000 and more.gan.card["started_from"]["images_seen"] == 1000

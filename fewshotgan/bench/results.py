@@ -25,7 +25,8 @@ def scores(row: Row, column: Column, metric: str = "fd_efficientnet", *, old: bo
     """Return the recorded values of a cell by seed; failed runs have none.
 
     Args:
-        row, column: the cell.
+        row: of the cell.
+        column: of the cell.
         metric: whose values.
         old: whether old runs stand in for a cell that has no new one: for display, never for a claim.
     """

@@ -1,4 +1,4 @@
-"""`fewshotgan methods`: the methods, or the options of one."""
+"""`fewshotgan methods`: list the methods, or the options of one."""
 
 import argparse
 import dataclasses
@@ -10,21 +10,21 @@ from fewshotgan.methods import create_method, list_methods
 
 
 def add(commands: Commands) -> None:
-    """Add the verb to the command."""
+    """Add the subcommand."""
     new = commands.add_parser("methods", help="list the methods, or the options of one", description=run.__doc__)
-    new.add_argument("name", nargs="?", help="a method; without one, the list")
+    new.add_argument("name", nargs="?", help="a method; omit it for the list")
     new.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """List the methods, or one and its options with their defaults."""
+    """List the methods, or describe one with its options and their defaults."""
     if options.name is None:
         print_lines(list_methods())
         return
     method = create_method(options.name)
     print(
-        f"{options.name}: {method.summary} ({method.paper})\n\n{inspect.getdoc(type(method))}\n\noptions, "
-        "as --option NAME=VALUE:"
+        f"{options.name}: {method.summary} ({method.paper})\n\n{inspect.getdoc(type(method))}\n\n"
+        "options (--option NAME=VALUE):"
     )
     print(
         "\n".join(

@@ -60,7 +60,7 @@ def create_method(name: str, /, **options: object) -> Method:
     """
     if name not in METHODS:
         close = difflib.get_close_matches(name, METHODS, n=1) or list(METHODS)
-        raise UserError(f"There is no method {name!r}; perhaps {' or '.join(close)}?")
+        raise UserError(f"There is no method {name!r}; did you mean {' or '.join(close)}?")
     hints = typing.get_type_hints(METHODS[name])
     known = {field.name: hints[field.name] for field in dataclasses.fields(METHODS[name])}
     for option, value in options.items():
