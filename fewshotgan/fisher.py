@@ -33,14 +33,15 @@ def fisher(
 
     def gradient(parameters: Parameters, *sample: Tensor) -> Parameters:
         value, pull = vjp(lambda at: loss(at, *sample), parameters)  # type: ignore[misc]  # two, without has_aux
-        return pull(torch.ones_like(value), retain_graph=False)[0]
+        gradients: Parameters = pull(torch.ones_like(value), retain_graph=False)[0]
+        return gradients
 
     gradients = vmap(gradient, in_dims=(None, *[0] * len(samples)), randomness="error")
     chunk = chunk or max(8, min(CHUNK, NUMBERS // sum(value.numel() for value in parameters.values())))
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
     # nobody asks for a second derivative: `torch.func.grad` would keep its graph, which takes a sixth more time
     with torch.no_grad():
-        for parts in zip(*(sample.split(chunk) for sample in samples), strict=True):
+        for parts in zip(*(torch.split(sample, chunk) for sample in samples), strict=True):
             for name, value in gradients(parameters, *parts).items():
                 for each in value:  # faster than to square all and sum them: what is added to stays in the cache
                     total[name].addcmul_(each, each)
@@ -90,7 +91,7 @@ def both_fisher(
     real = images[torch.arange(len(z), device=images.device) % len(images)].float() / 127.5 - 1
     with evaluating(generator, discriminator):
         with torch.no_grad():
-            fake = torch.cat([generator(part, noise="const") for part in z.split(CHUNK)])
+            fake = torch.cat([generator(part, noise="const") for part in torch.split(z, CHUNK)])
         return {
             "generator": generator_fisher(generator, discriminator, names["generator"], z),
             "discriminator": discriminator_fisher(discriminator, names["discriminator"], real, fake),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import Method
+from fewshotgan.methods.method import Training
 
 Row = dict[str, Any]
 Viewer = Callable[[int, Tensor], None]
@@ -26,7 +26,7 @@ class Run:
         iterations: steps taken, resumed sessions included.
         seconds: wall time of training, resumed sessions included.
         finished: False if a time limit or Ctrl-C stopped it.
-        method: the method, with what it computed on the way (such as AdAM's filter importance).
+        training: what trained, with what it computed on the way (such as AdAM's filter importance).
     """
 
     gan: GAN
@@ -36,7 +36,7 @@ class Run:
     iterations: int = 0
     seconds: float = 0.0
     finished: bool = True
-    method: Method | None = None
+    training: Training | None = None
 
 
 class CollapseError(UserError):

@@ -2,6 +2,7 @@
 notebook.
 """
 
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ ITERATIONS, BATCH = 500, 8  # unless asked for others: the budget of most tables
 def adapt(
     gan: GAN | Sequence[GAN],
     images: Images,
-    method: str = "freezed",
+    method: str | Method = "freezed",
     *,
     iterations: int = ITERATIONS,
     batch: int = BATCH,
@@ -40,10 +41,10 @@ def adapt(
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
 
     Args:
-        gan: the pretrained source (of its classes the mean, if the method doesn't mine them), or several of one image
-            size to be mined.
+        gan: the pretrained source (a class-conditional one is reduced to its mean class unless the method mines
+            classes), or several of one image size to be mined.
         images: the few images, of the GAN's resolution and channels.
-        method: a name of `fewshotgan.list_methods()`.
+        method: a name of `fewshotgan.list_methods()`, or a method made with its options, of the package or your own.
         iterations: steps of each player, over all stages.
         batch: images per step.
         seed: of everything random; the same seed gives the same samples on the same device.
@@ -55,7 +56,7 @@ def adapt(
         progress: show a progress bar.
         viewer: called with (iteration, images) at each snapshot; by default, beside the progress bar of a notebook, a
             live grid.
-        options: of the method.
+        options: of a method that is given by name.
 
     Returns:
         The `Run`.
@@ -65,23 +66,37 @@ def adapt(
         CollapseError: if a loss is not finite or the samples collapse; its `run` holds the last good state.
     """
     check_kinds(gan, images)
-    trained = create_method(method, **options)
+    chosen = choose_method(method, options)
     gan = gan if isinstance(gan, GAN) else combine(gan)
-    check(gan, images, trained, iterations, batch, seed)
-    place = choose_device(device)
+    check(gan, images, chosen, iterations, batch, seed)
     spec = {
-        "gan": gan.name, "images": images.name, "n": len(images), "method": method, "iterations": iterations,
+        "gan": gan.name, "images": images.name, "n": len(images), "method": chosen.name, "iterations": iterations,
         "batch": batch, "seed": seed, "augment": augment, "digests": digests(gan, images),
     }  # fmt: skip
-    source = gan if trained.conditional else gan.unconditional()
-    task = make_task(source, images.pixels, batch, seed, augment, place)
-    trained.build(task)
-    spec["options"] = trained.options()
+    source = gan if chosen.conditional else gan.unconditional()
+    training = chosen.build(make_task(source, images.pixels, batch, seed, augment, choose_device(device)))
+    spec["options"] = training.method.options()
     if out:
         check_folder(out)
     viewer = viewer or (LiveGrid() if progress else None)
-    loop = Loop(trained, task, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
+    loop = Loop(training, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
     return loop.run(Path(out) / "checkpoint.pt" if out else None, minutes, progress)
+
+
+def choose_method(method: object, options: dict[str, object]) -> Method:
+    """Return the method of a name and its options, or the method itself.
+
+    Raises:
+        UserError: if it is neither, or if a method that has its options already gets more.
+    """
+    if isinstance(method, str):
+        return create_method(method, **options)
+    if not isinstance(method, Method):
+        raise UserError(f"adapt takes a method's name or a method, such as TransferGAN(), not {reprlib.repr(method)}.")
+    if options:
+        given = ", ".join(f"{name}=..." for name in options)
+        raise UserError(f"Give options to the method itself: {type(method).__name__}({given}).")
+    return method
 
 
 def check_kinds(gan: object, images: object) -> None:
@@ -104,9 +119,9 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
             f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, "
             f"channels={gan.channels})."
         )
-    if gan.config["family"] == MIXTURE and not method.several:
+    if gan.config["family"] == MIXTURE and not method.multi_source:
         raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
-    if method.judges and not gan.complete:
+    if method.needs_discriminator and not gan.complete:
         raise UserError(
             f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks."
         )

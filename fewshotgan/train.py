@@ -6,13 +6,10 @@ finite or the samples collapse. It knows no method by name.
 """
 
 import copy
-import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +25,8 @@ from fewshotgan.device import layout
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.graphs import Replay
-from fewshotgan.methods.method import Method, Player, Stage, Task
+from fewshotgan.interrupt import deferred_interrupt
+from fewshotgan.methods.method import Batch, Player, Stage, Task, Terms, Training
 from fewshotgan.run import CollapseError, Row, Run, Viewer
 
 SNAPSHOT_SAMPLES = 16
@@ -71,20 +69,21 @@ class Loop:
 
     def __init__(
         self,
-        method: Method,
-        task: Task,
-        spec: dict,
+        training: Training,
+        spec: dict[str, Any],
         iterations: int,
         snapshot_every: int,
         viewer: Viewer | None,
         graphs: bool = False,
     ) -> None:
-        self.method, self.task, self.spec, self.viewer = method, task, spec, viewer
+        self.training, self.method, self.task = training, training.method, training.task
+        self.modules, self.spec, self.viewer = training.modules, spec, viewer
         self.iterations, self.snapshot_every = iterations, snapshot_every
-        self.averages = nn.ModuleDict()
+        self.ema = nn.ModuleDict()
         self.graphs = graphs
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.steps: dict[str, Callable[[], dict[str, Tensor]]] = {}
+        self.steps: dict[str, Callable[[], Terms]] = {}
+        self.batch = Batch(0)
         self.stage_index = self.stage_iteration = self.iteration = 0
         self.stage_ends: list[dict[str, Tensor]] = []  # an empty one stands for modules that no resumption needs
         self.seconds, self.started = 0.0, time.monotonic()
@@ -130,7 +129,7 @@ class Loop:
 
     def finite(self) -> bool:
         """Return whether all weights are finite."""
-        return all(bool(parameter.isfinite().all()) for parameter in self.method.modules.parameters())
+        return all(bool(parameter.isfinite().all()) for parameter in self.modules.parameters())
 
     def save(self, checkpoint: Path | None) -> None:
         """Write a checkpoint, if there is a place for it; a full disk costs the checkpoint, not the run.
@@ -148,11 +147,11 @@ class Loop:
 
     def train(self, resumed: dict[str, Any] | None, bar: tqdm) -> Iterator[None]:
         """Step through all stages, yielding after each iteration, when the state may be saved."""
-        for index, stage in enumerate(self.method.stages(self.iterations)):
+        for index, stage in enumerate(self.training.stages(self.iterations)):
             if resumed and index < resumed["stage_index"]:
                 self.stage_ends.append(resumed["stage_ends"][index])
                 if self.stage_ends[index]:
-                    self.method.modules.load_state_dict(self.stage_ends[index])
+                    self.modules.load_state_dict(self.stage_ends[index])
                 continue
             self.begin(stage, index)
             if resumed:
@@ -169,14 +168,14 @@ class Loop:
             while self.stage_iteration < stage.iterations:
                 self.step(stage, bar)
                 yield
-            self.stage_ends.append(clone(self.method.modules))
+            self.stage_ends.append(clone(self.modules))
 
     def begin(self, stage: Stage, index: int) -> None:
         """Prepare optimisers and averages; moments of parameters that trained before are carried over."""
         self.stage_index, self.stage_iteration = index, 0
-        if self.method.last_stage_counts:
+        if self.method.memoryless:
             self.stage_ends = [{} for _ in self.stage_ends[1:]] + self.stage_ends[-1:]
-        self.method.modules.train()
+        self.modules.train()
         before, self.optimisers = self.optimisers, {}
         for player in stage.players:
             self.optimisers[player.name] = optimiser = make_optimiser(player)
@@ -184,19 +183,18 @@ class Loop:
             if player.name in before and not stage.restart:
                 old = before[player.name].state
                 optimiser.state.update({p: old[p] for p in player.parameters if p in old})
-        fresh = {name: copy.deepcopy(self.method.modules[name]).eval() for name in self.method.averaged}
+        fresh = {name: copy.deepcopy(self.modules[name]).eval() for name in self.method.ema}
         for name, module in fresh.items():
             module.requires_grad_(False)
-            if name in self.averages and not stage.restart:
-                module.load_state_dict(self.averages[name].state_dict(), strict=False)
-        self.averages = nn.ModuleDict(fresh)
+            if name in self.ema and not stage.restart:
+                module.load_state_dict(self.ema[name].state_dict(), strict=False)
+        self.ema = nn.ModuleDict(fresh)
 
     def step(self, stage: Stage, bar: tqdm) -> None:
         """One iteration: each player moves, averages follow, and now and then we look."""
-        self.method.modules.train()  # a look at the samples leaves networks in evaluation mode
-        if stage.before:
-            stage.before(self.stage_iteration)
-        terms = {}
+        self.modules.train()  # a look at the samples leaves networks in evaluation mode
+        self.open(stage)
+        terms: Terms = {}
         for player in stage.players:
             terms.update(self.move(player))
         self.iteration += 1
@@ -208,32 +206,44 @@ class Loop:
             self.snapshot()
         bar.update()
 
-    def move(self, player: Player) -> dict[str, Tensor]:
-        """One optimiser step on the player's terms, and one on each penalty that is due."""
+    def open(self, stage: Stage) -> None:
+        """Make the iteration's batch; graphs find what `before` draws in the tensors of the stage's first batch."""
+        batch = Batch(self.stage_iteration)
+        if stage.before:
+            stage.before(batch)
+        if self.graphs and self.stage_iteration and batch.keys() <= self.batch.keys():
+            for name, tensor in batch.items():
+                self.batch[name].copy_(tensor)
+            self.batch.iteration = batch.iteration
+        else:
+            self.batch = batch
+
+    def move(self, player: Player) -> Terms:
+        """One optimiser step on the player's terms, and one on each penalty that is due, by the run's iterations."""
         terms = dict(self.steps[player.name]())
         for index, penalty in enumerate(player.penalties):
-            if self.stage_iteration % penalty.every == 0:
+            if self.iteration % penalty.every == 0:
                 terms.update(self.steps[f"{player.name}/{index}"]())
         return {f"{player.name}/{name}": value.detach() for name, value in terms.items()}
 
     def prepare(self, player: Player) -> None:
         """Make the player's steps, on its terms and on each of its penalties; CUDA graphs if so wished."""
-        moves = {player.name: (player.terms, 1)}
+        moves: dict[str, tuple[Callable[[Batch], Terms], int]] = {player.name: (player.terms, 1)}
         moves |= {f"{player.name}/{i}": (penalty.terms, penalty.every) for i, penalty in enumerate(player.penalties)}
         for name, (terms, weight) in moves.items():
             step = partial(self.minimise, player, terms, weight)
             self.steps[name] = Replay(step, self.task.rng) if self.graphs else step
 
-    def minimise(self, player: Player, evaluate: Callable[[], dict[str, Tensor]], weight: float) -> dict[str, Tensor]:
+    def minimise(self, player: Player, evaluate: Callable[[Batch], Terms], weight: float) -> Terms:
         """Step down the sum of the terms."""
-        self.method.modules.requires_grad_(False)  # no gradient is computed that nobody uses
+        self.modules.requires_grad_(False)  # no gradient is computed that nobody uses
         for parameter in player.parameters:
             parameter.requires_grad_(True)
         optimiser = self.optimisers[player.name]
         with parametrize.cached():  # an adapted weight that serves twice is computed once
-            terms = evaluate()
+            terms = evaluate(self.batch)
         optimiser.zero_grad(set_to_none=True)
-        (sum(terms.values()) * weight).backward()
+        torch.autograd.backward(sum_terms(terms) * weight)
         optimiser.step()
         if player.after_step:
             player.after_step()
@@ -245,8 +255,8 @@ class Loop:
         seen = self.iteration * self.task.batch
         half_life = min(seen * EMA_RAMPUP, EMA_IMAGES_PER_BATCH * self.task.batch)
         keep = 0.5 ** (self.task.batch / half_life)
-        for name, module in self.averages.items():
-            live = self.method.modules[name]
+        for name, module in self.ema.items():
+            live = self.modules[name]
             torch._foreach_lerp_(list(module.parameters()), list(live.parameters()), 1 - keep)
             for buffer, source in zip(module.buffers(), live.buffers(), strict=True):
                 # statistics of averaged weights are closer to the averaged than to the last ones
@@ -274,8 +284,8 @@ class Loop:
         if not torch.isfinite(images).all():
             self.collapse("the samples are not finite")
         spread = float(images.std(dim=0).mean())
-        # may be: of one image, or on the way from the mean of all
-        alike = len(self.task.images) == 1 or not self.method.judges
+        # identical samples are legitimate for one image, or early in a reconstruction
+        alike = len(self.task.images) == 1 or not self.method.needs_discriminator
         if not alike and spread < 0.02 * self.best_spread and self.best_spread > 0.05:
             self.collapse("all samples have become the same image")
         self.best_spread = max(self.best_spread, spread)
@@ -286,15 +296,15 @@ class Loop:
 
     def keep(self) -> None:
         """Remember the state as good."""
-        self.good = self.iteration, clone(self.method.modules), clone(self.averages)
+        self.good = self.iteration, clone(self.modules), clone(self.ema)
 
     def collapse(self, reason: str) -> None:
         """Go back to the last good state and raise."""
         kept = 0
         if self.good is not None:
             kept, modules, averages = self.good
-            self.method.modules.load_state_dict(modules)
-            self.averages.load_state_dict(averages)
+            self.modules.load_state_dict(modules)
+            self.ema.load_state_dict(averages)
         raise CollapseError(
             f"{self.method.name} stopped at iteration {self.iteration}: {reason}; "
             f"the state of iteration {kept} is kept "
@@ -304,14 +314,16 @@ class Loop:
 
     def gan(self) -> GAN:
         """Return the GAN of the averaged weights, sharing them."""
-        return self.method.result(nn.ModuleDict({**self.method.modules, **self.averages}))
+        return self.training.result(nn.ModuleDict({**self.modules, **self.ema}))
 
     def outcome(self, finished: bool) -> Run:
         """Return the run so far, with a GAN of its own."""
         gan = self.gan().copy().to("cpu").refresh()
         gan.generator.requires_grad_(False)
         gan.discriminator.requires_grad_(False)
-        return Run(gan, self.spec, self.history, self.snapshots, self.iteration, self.elapsed(), finished, self.method)
+        return Run(
+            gan, self.spec, self.history, self.snapshots, self.iteration, self.elapsed(), finished, self.training
+        )
 
     def elapsed(self) -> float:
         """Seconds of training, earlier tries included."""
@@ -323,8 +335,8 @@ class Loop:
         """Return all that a resumption needs: tensors and plain values only."""
         return {
             "spec": self.spec, "stage_index": self.stage_index, "stage_iteration": self.stage_iteration,
-            "iteration": self.iteration, "modules": self.method.modules.state_dict(),
-            "averages": self.averages.state_dict(), "stage_ends": self.stage_ends[: self.stage_index],
+            "iteration": self.iteration, "modules": self.modules.state_dict(),
+            "ema": self.ema.state_dict(), "stage_ends": self.stage_ends[: self.stage_index],
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "device": self.task.rng.device.type, "rng": self.task.rng.get_state(), "seconds": self.elapsed(),
             "augment": self.task.augment.state_dict(),
@@ -334,11 +346,11 @@ class Loop:
     def restore(self, state: dict[str, Any], stage: Stage) -> None:
         """Take up a saved state at its stage."""
         self.stage_iteration, self.iteration = state["stage_iteration"], state["iteration"]
-        self.method.modules.load_state_dict(state["modules"])
-        self.averages.load_state_dict(state["averages"])
+        self.modules.load_state_dict(state["modules"])
+        self.ema.load_state_dict(state["ema"])
         for player in stage.players:
             self.optimisers[player.name].load_state_dict(state["optimisers"][player.name])
-        device = state.get("device", self.task.rng.device.type)  # older checkpoints don't say
+        device = state["device"]
         if device == self.task.rng.device.type:
             self.task.rng.set_state(state["rng"].cpu())
         else:  # whose generators have states of another form
@@ -353,25 +365,12 @@ class Loop:
         self.keep()
 
 
-@contextmanager
-def deferred_interrupt() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets, so that it ends no iteration halfway; the second one interrupts at
-    once.
-    """
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def first(_signal: int, _frame: object) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
+def sum_terms(terms: Terms) -> Tensor:
+    """Return the sum of terms, a scalar."""
+    first, *others = terms.values()
+    for term in others:
+        first = first + term
+    return first
 
 
 def clone(module: nn.Module) -> dict[str, Tensor]:

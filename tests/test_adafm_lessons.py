@@ -74,9 +74,9 @@ def test_the_general_part_is_drawn_with_what_the_ledger_holds(own_ledger):
 
 def test_modulations_are_those_that_train_and_the_dial_is_a_straight_line(bent):
     gan, run = bent
-    found = run.method.modulations()
+    found = run.training.modulations()
     assert list(found) == [f"32.{block}.conv{i}" for block in range(2) for i in range(2)]
-    layer = run.method.generator.blocks.get_submodule("32.0.conv0")
+    layer = run.training.generator.blocks.get_submodule("32.0.conv0")
     gamma, beta = found["32.0.conv0"]
     source = gan.generator.blocks.get_submodule("32.0.conv0").weight
     assert torch.allclose(layer.weight, gamma[..., None, None] * source + beta[..., None, None])

@@ -154,17 +154,15 @@ def test_choice_of_filters_meets_the_golden():
 
 
 def trained(family="stylegan2", **options):
-    """A method after some steps of hybrid training with an optimiser that has momentum."""
-    gan, images = FAMILIES[family](), noise_images()
-    method = AdAM(samples=6, **options)
-    task = make_task(gan, images.pixels, 4, 0, None, torch.device("cpu"))
-    method.build(task)
-    loop = Loop(method, task, {}, 16, 100, None)
+    """AdAM after some steps of hybrid training with an optimiser that has momentum."""
+    task = make_task(FAMILIES[family](), noise_images().pixels, 4, 0, None, torch.device("cpu"))
+    training = AdAM(samples=6, **options).build(task)
+    loop = Loop(training, {}, 16, 100, None)
     for player in ("generator_player", "discriminator_player"):
-        make = getattr(method, player)
-        setattr(method, player, lambda make=make: momentum(make()))
+        make = getattr(training, player)
+        setattr(training, player, lambda make=make: momentum(make()))
     loop.run(None, None, progress=False)
-    return method
+    return training
 
 
 def momentum(player):
@@ -174,36 +172,34 @@ def momentum(player):
 
 @pytest.mark.parametrize(("family", "choices"), [("stylegan2", 3), ("progan", 2)])
 def test_important_filters_and_the_modulation_of_the_others_are_bit_identical_with_momentum(family, choices):
-    method = trained(family, quantile=50.0)
-    assert len(method.chosen) == choices  # a ProGAN has no styles
-    parameters = dict(method.modules.named_parameters())
+    training = trained(family, quantile=50.0)
+    assert len(training.chosen) == choices  # a ProGAN has no styles
+    parameters = dict(training.modules.named_parameters())
     moved = 0
-    for family, members in method.chosen.items():
+    for family, members in training.chosen.items():
         network = "discriminator" if family == "discriminator" else "generator"
         assert (
             members and any(rows.any() for rows in members.values()) and any((~rows).any() for rows in members.values())
         )
         for layer, rows in members.items():
             name = f"{network}.{layer}.parametrizations.weight"
-            kernel, before = parameters[f"{name}.original"], method.source[f"{name}.original"]
+            kernel, before = parameters[f"{name}.original"], training.source[f"{name}.original"]
             assert torch.equal(kernel[rows], before[rows]), layer
             assert not parameters[f"{name}.0.v"][~rows].any(), layer
             moved += int((kernel != before).flatten(1).any(dim=1).sum())
     assert moved > 0
     if family == "stylegan2":
-        assert torch.equal(parameters["generator.const"], method.source["generator.const"])
+        assert torch.equal(parameters["generator.const"], training.source["generator.const"])
 
 
 def test_a_bent_weight_is_computed_once_for_all_that_a_player_looks_at():
     """D judges real and generated images in one move, and pays R1 in another; G's move needs each once."""
-    method = AdAM()
-    task = make_task(tiny_gan(), noise_images().pixels, 4, 0, None, torch.device("cpu"))
-    method.build(task)
-    loop = Loop(method, task, {}, 10, 10, None)
-    stage = next(method.stages(10))
+    training = AdAM().build(make_task(tiny_gan(), noise_images().pixels, 4, 0, None, torch.device("cpu")))
+    loop = Loop(training, {}, 10, 10, None)
+    stage = next(training.stages(10))
     loop.begin(stage, 0)
     calls = {"generator": 0, "discriminator": 0}
-    for name, network in method.modules.items():
+    for name, network in training.modules.items():
 
         def count(_module, _inputs, _output, name=name):
             calls[name] += 1
@@ -219,8 +215,8 @@ def test_a_bent_weight_is_computed_once_for_all_that_a_player_looks_at():
 
 @pytest.mark.parametrize(("quantile", "all_important"), [(0, False), (100, False)])
 def test_extreme_quantiles(quantile, all_important):
-    method = trained(quantile=quantile)
-    shares = [rows.float().mean() for members in method.chosen.values() for rows in members.values()]
+    training = trained(quantile=quantile)
+    shares = [rows.float().mean() for members in training.chosen.values() for rows in members.values()]
     share = float(torch.stack(shares).mean())
     assert share > 0.8 if quantile == 0 else share == 0
 

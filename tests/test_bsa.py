@@ -30,8 +30,7 @@ NETWORKS = {"stylegan2": tiny_gan, "sngan": tiny_sngan, "wgan_resnet": tiny_wgan
 
 
 def built(method, gan):
-    method.build(make_task(gan, noise_images().pixels, 4, 0, None, torch.device("cpu")))
-    return method
+    return method.build(make_task(gan, noise_images().pixels, 4, 0, None, torch.device("cpu")))
 
 
 def released(params):
@@ -110,25 +109,25 @@ def test_a_channel_scale_multiplies_the_rows_of_its_channel():
 @pytest.mark.parametrize("family", NETWORKS)
 def test_it_starts_as_the_source_in_the_middle_of_the_latents(family):
     gan = NETWORKS[family]()
-    method = built(BSA(), gan)
-    assert not method.latents.any() and method.latents.shape == (10, 8)
-    assert statistics_penalty(method.generator) == 0
+    training = built(BSA(), gan)
+    assert not training.latents.any() and training.latents.shape == (10, 8)
+    assert statistics_penalty(training.generator) == 0
     plain = gan.changed(**({"normalise": False} if family == "stylegan2" else {})).generator
     with torch.no_grad():
         z = gan.latents(3)
-        assert torch.allclose(method.generator.eval()(z, noise="const"), plain(z, noise="const"), atol=1e-5)
-    assert method.reconstruct().shape == (10, 3, 16, 16)
+        assert torch.allclose(training.generator.eval()(z, noise="const"), plain(z, noise="const"), atol=1e-5)
+    assert training.reconstruct().shape == (10, 3, 16, 16)
 
 
 @pytest.mark.parametrize("family", NETWORKS)
 def test_scales_shifts_and_latents_train_and_nothing_else(family):
     gan = NETWORKS[family]()
     run = adapt(gan, noise_images(), "bsa", **QUICK)
-    trained = {id(p) for p in [*adapters(run.method.generator), run.method.latents]}
-    for name, parameter in run.method.modules.named_parameters():
+    trained = {id(p) for p in [*adapters(run.training.generator), run.training.latents]}
+    for name, parameter in run.training.modules.named_parameters():
         assert (parameter.grad is not None) == (id(parameter) in trained), name
-    assert len(adapters(run.method.generator)) == len({id(p) for p in adapters(run.method.generator)})
-    assert run.method.latents.any(dim=1).all()
+    assert len(adapters(run.training.generator)) == len({id(p) for p in adapters(run.training.generator)})
+    assert run.training.latents.any(dim=1).all()
     assert all(
         torch.equal(value, run.gan.discriminator.state_dict()[key])
         for key, value in gan.discriminator.state_dict().items()
@@ -153,7 +152,7 @@ def test_it_learns_to_reconstruct_and_the_rate_falls():
         tiny_gan(), plain, "bsa", iterations=100, batch=4, progress=False, perceptual_weight=0.0, latent_weight=0.0
     )
     assert run.history[-1]["statistics/l1"] < 0.5 * run.history[0]["statistics/l1"]
-    brightness = run.method.reconstruct().mean(dim=(1, 2, 3))
+    brightness = run.training.reconstruct().mean(dim=(1, 2, 3))
     assert (brightness.diff() > 0.1).all()
     assert "statistics/perceptual" not in run.history[-1]
     rates = [stage.players[0].learning_rate for stage in built(BSA(), tiny_gan()).stages(100)]
@@ -192,7 +191,7 @@ def test_a_stopped_run_goes_on_to_the_bit(tmp_path):
     adapt(tiny_sngan(), noise_images(), "bsa", out=tmp_path, minutes=0.0, **QUICK)
     goes_on = adapt(tiny_sngan(), noise_images(), "bsa", out=tmp_path, **QUICK)
     assert torch.equal(goes_on.gan.sample(4), straight.gan.sample(4))
-    assert torch.equal(goes_on.method.latents, straight.method.latents)
+    assert torch.equal(goes_on.training.latents, straight.training.latents)
 
 
 def test_perceptual_features_are_those_of_the_metrics_and_have_a_gradient():
@@ -233,7 +232,7 @@ def test_vgg_features_are_the_ten_maps_after_its_relus_and_train_bsa(monkeypatch
     maps[-1].sum().backward()
     assert images.grad.any()
     run = adapt(tiny_sngan(), noise_images(), "bsa", perceptual="vgg", iterations=4, batch=2, progress=False)
-    assert run.method.perceptual_weight == 0.001 and run.history[-1]["statistics/perceptual"] > 0
+    assert run.training.perceptual_weight == 0.001 and run.history[-1]["statistics/perceptual"] > 0
 
 
 def test_vgg_that_cannot_be_fetched_is_one_sentence(monkeypatch):
@@ -250,8 +249,8 @@ def test_bad_input_is_one_sentence():
     for gan, n, options, text in (
         (tiny_gan(), 1, {}, "bsa needs at least 2 images"),
         (tiny_progan(), 10, {}, "this generator has neither"),
-        (tiny_gan(), 10, {"perceptual": "alexnet"}, "give efficientnet or vgg"),
-        (tiny_gan(), 10, {"limit": 0.0}, "limit=0.0 cuts everything off"),
+        (tiny_gan(), 10, {"perceptual": "alexnet"}, "must be efficientnet or vgg"),
+        (tiny_gan(), 10, {"limit": 0.0}, "limit=0.0 must be a finite number above 0"),
     ):
         with pytest.raises(UserError, match=text):
             adapt(gan, noise_images(n), "bsa", **QUICK, **options)

@@ -9,7 +9,7 @@ from helpers import noise_images, tiny_gan, tiny_gp_resnet
 from fewshotgan import load_gan
 from fewshotgan.adapters import adapters, is_adapted
 from fewshotgan.files import UserError
-from fewshotgan.methods import METHODS
+from fewshotgan.methods import METHODS, Batch
 from fewshotgan.methods.adafm import AdaFM, SmallHead, feature_scale
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.run import CollapseError
@@ -20,15 +20,13 @@ QUICK = {"iterations": 10, "batch": 4, "progress": False}
 
 
 def built(method, gan=None):
-    """A method with its networks, ready for its first iteration."""
-    task = make_task(gan or tiny_gp_resnet(), noise_images().pixels, 4, 0, None, torch.device("cpu"))
-    method.build(task)
-    return method
+    """A method at work, ready for its first iteration."""
+    return method.build(make_task(gan or tiny_gp_resnet(), noise_images().pixels, 4, 0, None, torch.device("cpu")))
 
 
-def looped(method):
+def looped(training):
     """A method's loop at the beginning of its first stage, with that stage."""
-    loop, stage = Loop(method, method.task, {}, 12, 100, None), next(method.stages(12))
+    loop, stage = Loop(training, {}, 12, 100, None), next(training.stages(12))
     loop.begin(stage, 0)
     return loop, stage
 
@@ -57,13 +55,13 @@ def test_both_parts_start_from_the_source_or_fresh_and_the_fully_connected_layer
     gan = tiny_gp_resnet(seed=5)
     fresh = tiny_gp_resnet(seed=0)  # the seed of the task
     for general_from, specific_from in itertools.product(("source", "fresh"), repeat=2):
-        method = built(LayerTransfer(general="G2D2", general_from=general_from, specific_from=specific_from), gan)
+        training = built(LayerTransfer(general="G2D2", general_from=general_from, specific_from=specific_from), gan)
         for network in ("generator", "discriminator"):
-            for i, (name, modules) in enumerate(getattr(method, network).counted().items()):
+            for i, (name, modules) in enumerate(getattr(training, network).counted().items()):
                 start = {"source": gan, "fresh": fresh}[general_from if i < 2 else specific_from]
                 assert all(map(torch.equal, values(modules), values(getattr(start, network).counted()[name])))
-        assert torch.equal(method.generator.dense.weight, fresh.generator.dense.weight)
-        assert torch.equal(method.discriminator.out.weight, fresh.discriminator.out.weight)
+        assert torch.equal(training.generator.dense.weight, fresh.generator.dense.weight)
+        assert torch.equal(training.discriminator.out.weight, fresh.discriminator.out.weight)
 
 
 def test_the_random_frozen_control_freezes_its_random_part():
@@ -76,13 +74,13 @@ def test_the_random_frozen_control_freezes_its_random_part():
 @pytest.mark.parametrize("made", [LayerTransfer, SmallHead])
 def test_from_scratch_everything_trains_and_nothing_is_the_sources(made):
     gan = tiny_gp_resnet(seed=5)
-    method = built(made(general="G2D2", general_from="scratch", specific_from="fresh"), gan)
+    training = built(made(general="G2D2", general_from="scratch", specific_from="fresh"), gan)
     for network in ("generator", "discriminator"):
-        assert len(method.specific(network)) == len(list(method.modules[network].parameters()))
+        assert len(training.specific(network)) == len(list(training.modules[network].parameters()))
         theirs = [
             p for modules in getattr(gan, network).counted().values() for module in modules for p in module.parameters()
         ]
-        assert not any(torch.equal(p, q) for p in method.specific(network) for q in theirs if p.shape == q.shape)
+        assert not any(torch.equal(p, q) for p in training.specific(network) for q in theirs if p.shape == q.shape)
 
 
 def test_gphead_is_layer_transfer_at_its_defaults():
@@ -93,23 +91,22 @@ def test_gphead_is_layer_transfer_at_its_defaults():
 @pytest.mark.parametrize(("resolution", "general"), [(8, "G1D2"), (16, "G2D2"), (32, "G3D2"), (64, "G4D2")])
 @pytest.mark.parametrize("method", [LayerTransfer, SmallHead])
 def test_the_default_is_the_papers_choice_or_leaves_eight_pixels(resolution, general, method):
-    made = method()
     task = make_task(
         tiny_gp_resnet(resolution=resolution), noise_images(2, resolution).pixels, 2, 0, None, torch.device("cpu")
     )
-    made.build(task)
-    assert made.general == general
-    assert made.r1_gamma == pytest.approx(20 * (resolution / 128) ** 2)
+    training = method().build(task)
+    assert training.method.general == general
+    assert training.method.r1_gamma == pytest.approx(20 * (resolution / 128) ** 2)
     with torch.no_grad():
-        assert made.generate().shape == (2, 3, resolution, resolution)
+        assert training.generate(Batch(0)).shape == (2, 3, resolution, resolution)
 
 
 @pytest.mark.parametrize("made", [LayerTransfer, SmallHead, AdaFM])
 def test_frozen_layers_cost_no_gradient(made):
-    method = built(made(general="G2D2"))
-    loop, stage = looped(method)
+    training = built(made(general="G2D2"))
+    loop, stage = looped(training)
     graph: dict[str, list[bool]] = {}
-    for name, modules in method.discriminator.counted().items():
+    for name, modules in training.discriminator.counted().items():
         modules[0].register_forward_hook(
             lambda _m, _i, y, name=name: graph.setdefault(name, []).append(y.requires_grad)
         )
@@ -118,23 +115,25 @@ def test_frozen_layers_cost_no_gradient(made):
     general = [
         p
         for network in ("generator", "discriminator")
-        for module in method.general_part(network)
+        for module in training.general[network]
         for p in module.parameters()
     ]
-    assert all(p.grad is None for p in [*general, *method.discriminator.parameters()])
-    assert all(p.grad is not None for p in method.specific("generator"))
+    assert all(p.grad is None for p in [*general, *training.discriminator.parameters()])
+    assert all(p.grad is not None for p in training.specific("generator"))
     graph.clear()
-    loop.stage_iteration = 1  # without the penalty, whose gradient goes through all layers to the image
+    loop.iteration = 1  # without the penalty, whose gradient goes through all layers to the image
     loop.move(discriminator)
     assert all(not any(graph[name]) for name in ("D1", "D2")) and all(all(graph[name]) for name in ("D3", "D4"))
-    assert all(p.grad is None for p in general) and all(p.grad is not None for p in method.specific("discriminator"))
+    assert all(p.grad is None for p in general) and all(p.grad is not None for p in training.specific("discriminator"))
 
 
 def test_a_general_part_down_to_the_latents_leaves_one_layer_each():
-    method = built(LayerTransfer(general="G4D4"))
-    assert [p.shape for p in method.generator_parameters()] == [p.shape for p in method.generator.dense.parameters()]
-    assert [p.shape for p in method.discriminator_parameters()] == [
-        p.shape for p in method.discriminator.out.parameters()
+    training = built(LayerTransfer(general="G4D4"))
+    assert [p.shape for p in training.generator_parameters()] == [
+        p.shape for p in training.generator.dense.parameters()
+    ]
+    assert [p.shape for p in training.discriminator_parameters()] == [
+        p.shape for p in training.discriminator.out.parameters()
     ]
 
 
@@ -142,27 +141,29 @@ def test_a_general_part_down_to_the_latents_leaves_one_layer_each():
 
 
 def test_the_discriminator_sees_the_images_that_moved_the_generator():
-    method = built(LayerTransfer(general="G2D2"))
-    loop, stage = looped(method)
+    training = built(LayerTransfer(general="G2D2"))
+    loop, stage = looped(training)
     assert [player.name for player in stage.players] == ["generator", "discriminator"]
     loop.move(stage.players[0])
-    assert torch.equal(method.fakes(), method.fake) and not method.fake.requires_grad
+    fake = loop.batch["fake"]
+    assert training.fakes(loop.batch) is fake and not fake.requires_grad
     seen = []
-    method.discriminator.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
-    method.discriminator_terms()
-    assert any(torch.equal(x, method.fake) for x in seen)
+    training.discriminator.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
+    training.discriminator_terms(loop.batch)
+    assert any(torch.equal(x, fake) for x in seen)
 
 
 def test_the_penalty_of_both_is_that_of_real_and_of_generated_images():
-    method = built(LayerTransfer(general="G2D2", penalised="both", r1_gamma=2.0))
-    method.generate()
-    x = (method.task.images[:1].repeat(4, 1, 1, 1).float() / 127.5 - 1).requires_grad_()
-    method.real = lambda: x.detach()
-    terms = method.r1()
-    for name, images in (("r1", x), ("r1_fake", method.fake.clone().requires_grad_())):
-        (gradient,) = torch.autograd.grad(method.discriminator(images).sum(), images)
+    training = built(LayerTransfer(general="G2D2", penalised="both", r1_gamma=2.0))
+    batch = Batch(0)
+    training.generate(batch)
+    x = (training.task.images[:1].repeat(4, 1, 1, 1).float() / 127.5 - 1).requires_grad_()
+    training.real = lambda _batch: x.detach()
+    terms = training.r1(batch)
+    for name, images in (("r1", x), ("r1_fake", batch["fake"].clone().requires_grad_())):
+        (gradient,) = torch.autograd.grad(training.discriminator(images).sum(), images)
         assert terms[name].item() == pytest.approx(gradient.square().sum(dim=(1, 2, 3)).mean().item(), rel=1e-4)
-    assert built(LayerTransfer()).r1().keys() == {"r1"}
+    assert built(LayerTransfer()).r1(Batch(0)).keys() == {"r1"}
 
 
 def test_the_setting_of_25_images_runs(tmp_path):
@@ -195,34 +196,34 @@ def test_the_head_starts_at_the_scale_of_the_sources_features():
     outputs.clear()
     gan.generator.blocks["16"].register_forward_hook(lambda _m, _i, y: outputs.append(y))
     assert feature_scale(gan, 1) == pytest.approx(float(outputs[-1].std(dim=(2, 3)).mean()), rel=1e-4)
-    method = built(SmallHead(general="G2D2"), gan)
-    assert method.options()["scale"] == pytest.approx(scale)
-    assert torch.allclose(method.generator.head.match.scale, torch.tensor(scale), rtol=0.01)
+    training = built(SmallHead(general="G2D2"), gan)
+    assert training.method.options()["scale"] == pytest.approx(scale)
+    assert torch.allclose(training.generator.head.match.scale, torch.tensor(scale), rtol=0.01)
     assert built(SmallHead(general="G2D2", scale=1000.0), gan).generator.head.match.scale.mean() > 900
 
 
 def test_modulations_bend_the_convolutions_of_the_general_blocks_alone_and_are_the_identity():
     gan = tiny_gp_resnet()
-    method, plain = built(AdaFM(general="G2D2"), gan), built(SmallHead(general="G2D2"), gan)
+    training, plain = built(AdaFM(general="G2D2"), gan), built(SmallHead(general="G2D2"), gan)
     bent = {
         name
-        for name, module in method.generator.named_modules()
+        for name, module in training.generator.named_modules()
         if hasattr(module, "weight") and is_adapted(module, "weight")
     }
     assert bent == {f"blocks.16.{i}.conv{j}" for i in range(2) for j in range(2)}
-    assert sum(p.numel() for p in adapters(method.generator)) == 2 * sum(
+    assert sum(p.numel() for p in adapters(training.generator)) == 2 * sum(
         layer.weight[..., 0, 0].numel() for name, layer in plain.generator.named_modules() if name in bent
     )
     z = gan.latents(2)
     with torch.no_grad():
-        assert torch.equal(method.generator.eval()(z), plain.generator.eval()(z))
+        assert torch.equal(training.generator.eval()(z), plain.generator.eval()(z))
 
 
 def test_modulations_wait_for_their_share_of_the_iterations():
-    method = built(AdaFM(general="G2D2", waiting=0.5))
+    training = built(AdaFM(general="G2D2", waiting=0.5))
     spans = []
-    for stage in method.stages(10):
-        bending = {id(p) for p in adapters(method.generator)} <= {id(p) for p in stage.players[0].parameters}
+    for stage in training.stages(10):
+        bending = {id(p) for p in adapters(training.generator)} <= {id(p) for p in stage.players[0].parameters}
         spans.append((stage.name, stage.iterations, bending, stage.restart))
     assert spans == [("head", 5, False, False), ("modulation", 5, True, False)]
     assert [stage.name for stage in built(AdaFM(general="G2D2", waiting=0.0)).stages(1)] == ["modulation"]
@@ -233,7 +234,7 @@ def test_modulations_wait_for_their_share_of_the_iterations():
 def test_general_weights_stay_while_modulations_move_and_fold_away():
     gan = tiny_gp_resnet()
     run = adapt(gan, noise_images(), "adafm", general="G2D2", **QUICK)
-    live, group = run.method.generator, gan.generator.blocks["16"]
+    live, group = run.training.generator, gan.generator.blocks["16"]
     for ours, theirs in zip(live.blocks["16"], group, strict=True):
         for layer in ("conv0", "conv1"):
             kept = getattr(ours, layer).parametrizations.weight
@@ -266,10 +267,10 @@ def test_the_result_is_saved_and_resumes_to_the_bit(method, tmp_path):
     ({"general": "4D2"}, "write it as G4D2"),
     ({"general": "G5D2"}, "general=G5D2 has groups that tiny has not: it has G0 to G4 and D0 to D4"),
     ({"general": "G2D9"}, "it has G0 to G4 and D0 to D4"),
-    ({"general_from": "luck"}, "give source or fresh or scratch"),
-    ({"specific_from": "luck"}, "give source or fresh"),
-    ({"penalised": "fake"}, "give real or both"),
-    ({"z_dim": 0}, "no size of latents"),
+    ({"general_from": "luck"}, "must be source or fresh or scratch"),
+    ({"specific_from": "luck"}, "must be source or fresh"),
+    ({"penalised": "fake"}, "must be real or both"),
+    ({"z_dim": 0}, "z_dim=0 must be a whole number of at least 1"),
     ({"path_length": 2.0}, "path_length needs a generator"),
 ])  # fmt: skip
 @pytest.mark.parametrize("method", ["layer_transfer", "adafm"])
@@ -282,7 +283,7 @@ def test_impossible_options_are_one_sentence(method, options, text):
 @pytest.mark.parametrize(("options", "text"), [
     ({"general": "G0D2"}, "can be G1 to G2, not G0"),
     ({"general": "G3D2"}, "can be G1 to G2, not G3"),
-    ({"waiting": 1.0}, "give a number from 0 to below 1"),
+    ({"waiting": 1.0}, "must be a finite number of at least 0 and below 1"),
     ({"general_from": "scratch"}, "bends filters that stay as they are"),
 ])  # fmt: skip
 def test_a_head_that_has_no_room_is_refused(options, text):

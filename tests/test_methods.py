@@ -1,12 +1,16 @@
 """What each method says it does, on tiny networks, through the one loop."""
 
+from dataclasses import FrozenInstanceError, dataclass
+from typing import Literal
+
 import pytest
 import torch
 from helpers import FAMILIES, noise_images, tiny_gan, tiny_progan
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.methods import METHODS, list_methods
+from fewshotgan.methods import METHODS, TransferGAN, create_method, list_methods, option, options_of
+from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
 
@@ -110,3 +114,69 @@ def test_bad_options_are_one_sentence():
             adapt(gan, images, method, **{**QUICK, **options})
     with pytest.raises(UserError, match="resolution=16"):
         adapt(gan, noise_images(resolution=32), "scratch", **QUICK)
+
+
+# --- options and instances -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mine(TransferGAN):
+    """A method of one's own, that nobody registered."""
+
+    flag: bool = option(False, "whether")
+    kind: Literal["one", "two"] | None = option(None, "which of two")
+    shift: float = option(-1.0, "how far", low=-2, high=2)
+    word: str = "any"
+
+
+@pytest.mark.parametrize(("name", "good", "bad", "text"), [
+    ("flag", [True, False], [1, "yes", None], "must be true or false"),
+    ("kind", ["one", "two", None], ["three", 1, True], "must be one or two or none"),
+    ("shift", [-2, -0.5, 2.0], [-2.1, 3, float("nan"), True, "x", None], "must be a finite number from -2 to 2"),
+    ("word", ["x"], [1, None], "must be a word"),
+    ("r1_every", [1, 5], [0, 1.0, True], "must be a whole number of at least 1"),
+    ("learning_rate", [1e-4, None], [0, -1.0, float("inf")], "must be a finite number above 0 or none"),
+])  # fmt: skip
+def test_the_kind_and_the_range_of_an_option_are_those_of_its_field(name, good, bad, text):
+    for value in good:
+        assert getattr(Mine(**{name: value}), name) == value
+    for value in bad:
+        with pytest.raises(UserError, match=f"mine: {name}=.* {text}") as error:
+            Mine(**{name: value})
+        assert len(str(error.value)) <= 240
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_option_says_what_it_means(method):
+    assert all(found.doc and found.accepts(found.default) for found in options_of(METHODS[method]).values())
+
+
+def test_a_whole_number_is_recorded_as_the_number_that_it_stands_for():
+    assert repr(create_method("transfergan", r1_gamma=2).options()["r1_gamma"]) == "2.0"
+
+
+def test_a_method_is_handed_over_made_and_of_ones_own():
+    gan, images = tiny_gan(), noise_images()
+    named = adapt(gan, images, "freezed", frozen_down_to=8, **QUICK)
+    made = adapt(gan, images, FreezeD(frozen_down_to=8), **QUICK)
+    assert made.spec == named.spec and torch.equal(made.gan.sample(2), named.gan.sample(2))
+    mine = adapt(gan, images, Mine(flag=True), **QUICK)
+    assert mine.spec["method"] == "mine" and mine.spec["options"]["flag"] is True and mine.gan.name == "tiny+mine"
+    for method, options, text in (
+        (Mine, {}, "such as TransferGAN.., not <class"),
+        (Mine(), {"r1_gamma": 1.0, "shift": 2.0}, r"to the method itself: Mine.r1_gamma=..., shift=....\."),
+    ):
+        with pytest.raises(UserError, match=text):
+            adapt(gan, images, method, **QUICK, **options)
+
+
+def test_a_method_never_changes_and_serves_many_runs():
+    method = TransferGAN()
+    small, large = tiny_gan(), tiny_gan(resolution=64)
+    found = [adapt(gan, noise_images(resolution=gan.resolution), method, **QUICK) for gan in (small, large, small)]
+    gammas = [run.spec["options"]["r1_gamma"] for run in found]
+    assert gammas == [10 * (side / 256) ** 2 for side in (16, 64, 16)]
+    assert torch.equal(found[0].gan.sample(2), found[2].gan.sample(2))
+    assert method.r1_gamma is None and method == TransferGAN() and method.settle(large).r1_gamma == gammas[1]
+    with pytest.raises(FrozenInstanceError):
+        method.r1_gamma = 1.0

@@ -13,6 +13,7 @@ from fewshotgan.gans import GAN
 from fewshotgan.gans.gan import combine
 from fewshotgan.gans.prior import Miner, Truncated, make_prior
 from fewshotgan.images import Images
+from fewshotgan.methods.method import Batch
 from fewshotgan.methods.minegan import MineGAN, Mining
 from fewshotgan.session import adapt
 from fewshotgan.train import Loop, make_task
@@ -21,9 +22,7 @@ QUICK = {"iterations": 8, "batch": 4, "progress": False}
 
 
 def built(method, gan):
-    task = make_task(gan, noise_images().pixels, 4, 0, None, torch.device("cpu"))
-    method.build(task)
-    return method
+    return method.build(make_task(gan, noise_images().pixels, 4, 0, None, torch.device("cpu")))
 
 
 def test_the_miner_meets_the_golden():
@@ -65,9 +64,9 @@ def test_mining_leaves_the_generator_to_the_bit_and_computes_no_gradient_for_it(
     for key, value in gan.generator.state_dict().items():
         if key != "w_mean":  # the centre of truncation follows the miner
             assert torch.equal(value, after[key]), key
-    for key, parameter in run.method.generator.named_parameters():
+    for key, parameter in run.training.generator.named_parameters():
         assert (parameter.grad is None) != key.startswith("prior."), key
-    assert not torch.equal(run.method.generator.prior.latent[0].weight, Miner(8).latent[0].weight)
+    assert not torch.equal(run.training.generator.prior.latent[0].weight, Miner(8).latent[0].weight)
 
 
 def test_fine_tuning_follows_and_moves_everything_the_statistics_of_the_norms_included():
@@ -84,16 +83,16 @@ def test_gradients_of_the_miner_are_cleared_each_step():
     """
     found = {}
     for steps in (1, 2):
-        method = built(Mining(learning_rate=0.0), tiny_gan(noise=False))
-        loop = Loop(method, method.task, {}, 10, 10, None)
-        (stage,) = method.stages(10)
+        training = built(Mining(learning_rate=1e-30), tiny_gan(noise=False))
+        loop = Loop(training, {}, 10, 10, None)
+        (stage,) = training.stages(10)
         loop.begin(stage, 0)
         miner = stage.players[1]
         for _ in range(steps):
-            method.task.rng.manual_seed(1)
-            stage.before(0)
+            training.task.rng.manual_seed(1)
+            loop.open(stage)
             loop.move(miner)
-        found[steps] = method.generator.prior.latent[0].weight.grad.clone()
+        found[steps] = training.generator.prior.latent[0].weight.grad.clone()
     assert found[1].any() and torch.equal(found[1], found[2])
 
 
@@ -139,21 +138,21 @@ def test_a_mixture_uses_each_generator_with_its_probability_and_never_blends():
 
 
 def test_only_the_highest_scoring_generator_gets_a_gradient():
-    method = built(MineGAN(), combine([tiny_gan(seed=1), tiny_gan(seed=2)]))
-    favourite, logit = method.generator.parts[1], torch.nn.Linear(1, 1)
+    training = built(MineGAN(), combine([tiny_gan(seed=1), tiny_gan(seed=2)]))
+    favourite, logit = training.generator.parts[1], torch.nn.Linear(1, 1)
 
-    def judge(x):
+    def judge(x, _batch):
         return logit(x.mean(dim=(1, 2, 3))[:, None] * 0) + x.mean(dim=(1, 2, 3))[:, None]
 
-    method.judge = judge
+    training.judge = judge
     favourite.blocks["16"].to_image.bias.data += 3
-    method.fixed = False
-    method.modules.requires_grad_(True)
-    method.generator_terms()["logistic"].backward()
-    method.discriminator_terms()
-    assert (method.winners == 1).all()
+    training.modules.requires_grad_(True)
+    batch = Batch(0)
+    training.generator_terms(batch)["logistic"].backward()
+    training.discriminator_terms(batch)
+    assert (batch["winners"] == 1).all()
     assert favourite.prior.latent[0].weight.grad is not None and favourite.const.grad.any()
-    other = method.generator.parts[0]
+    other = training.generator.parts[0]
     assert all(p.grad is None or not p.grad.any() for p in other.parameters())
 
 
@@ -237,9 +236,9 @@ def test_bad_input_is_one_sentence():
         ([gan, combine([gan, gan])], "minegan", {}, "a mixture of GANs already"),
         ([gan, gan], "freezed", {}, "freezed adapts one GAN at a time"),
         (alone, "minegan", {}, "minegan needs a discriminator, and tiny came without one"),
-        (gan, "minegan", {"miner": "lazy"}, "miner='lazy' is unknown: give trained or random"),
-        (gan, "minegan", {"selector": "none"}, "selector='none' is unknown: give learned or uniform"),
-        (gan, "minegan", {"mining": 1.0}, "mining=1.0 is a share"),
+        (gan, "minegan", {"miner": "lazy"}, "miner='lazy' must be trained or random"),
+        (gan, "minegan", {"selector": "none"}, "selector='none' must be learned or uniform"),
+        (gan, "minegan", {"mining": 1.0}, "mining=1.0 must be a finite number above 0 and below 1"),
         (gan, "minegan", {"iterations": 1}, "at least 2 iterations"),
     ):
         with pytest.raises(UserError, match=text):

@@ -1,6 +1,7 @@
 """EWC, CDC, DCL, RICK, FSGAN: their equations on small tensors, their goldens, and what they must not touch."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from fewshotgan.gans.stylegan2 import Discriminator
 from fewshotgan.methods.cdc import CDC, distance_consistency, relations
 from fewshotgan.methods.dcl import DCL, contrast
 from fewshotgan.methods.ewc import EWC, ewc_penalty
+from fewshotgan.methods.fsgan import adapted_layers
+from fewshotgan.methods.method import Batch, Penalty
 from fewshotgan.methods.rick import RICK, pruned_key
 from fewshotgan.session import adapt
 from fewshotgan.train import Loop, make_task
@@ -24,10 +27,8 @@ QUICK = {"iterations": 8, "batch": 4, "progress": False}
 
 
 def built(method, gan=None, batch=4):
-    """A method with its networks, ready for its first iteration."""
-    task = make_task(gan or tiny_gan(), noise_images().pixels, batch, 0, None, torch.device("cpu"))
-    method.build(task)
-    return method
+    """A method at work, ready for its first iteration."""
+    return method.build(make_task(gan or tiny_gan(), noise_images().pixels, batch, 0, None, torch.device("cpu")))
 
 
 # --- EWC -----------------------------------------------------------------------------------------------------------
@@ -45,20 +46,20 @@ def test_ewc_penalty_meets_the_golden():
 
 
 def test_ewc_is_exactly_zero_at_the_start_with_its_gradient_and_holds_the_weights():
-    method = built(EWC(samples=5))
-    assert all((value >= 0).all() for value in method.fisher.values())
-    assert sum(float(value.sum()) for value in method.fisher.values()) > 0
-    parameters = dict(method.generator.named_parameters())
+    training = built(EWC(samples=5))
+    assert all((value >= 0).all() for value in training.fisher.values())
+    assert sum(float(value.sum()) for value in training.fisher.values()) > 0
+    parameters = dict(training.generator.named_parameters())
     for parameter in parameters.values():
         parameter.requires_grad_(True)
-    penalty = ewc_penalty(parameters, method.anchor, method.fisher)
+    penalty = ewc_penalty(parameters, training.anchor, training.fisher)
     penalty.backward()
     assert penalty.item() == 0
     assert all(parameter.grad is None or not parameter.grad.any() for parameter in parameters.values())
 
     def moved(weight):
         run = adapt(tiny_gan(), noise_images(), "ewc", weight=weight, samples=5, **QUICK)
-        return float(ewc_penalty(dict(run.gan.generator.named_parameters()), method.anchor, method.fisher))
+        return float(ewc_penalty(dict(run.gan.generator.named_parameters()), training.anchor, training.fisher))
 
     assert moved(1e6) < 0.5 * moved(0.0)
 
@@ -101,40 +102,39 @@ def test_patch_discriminator_meets_the_golden():
 
 @pytest.mark.parametrize("noise", [True, False])
 def test_cdc_term_is_zero_while_the_target_is_the_source(noise):
-    method = built(CDC(), tiny_gan(noise=noise))
-    assert abs(method.consistency().item()) < 1e-7
-    for parameter in method.generator.blocks.parameters():
+    training = built(CDC(), tiny_gan(noise=noise))
+    assert abs(training.consistency().item()) < 1e-7
+    for parameter in training.generator.blocks.parameters():
         parameter.data += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.5
-    assert method.consistency().item() > 1e-6
+    assert training.consistency().item() > 1e-6
 
 
 def test_cdc_draws_around_anchors_every_fourth_iteration_and_judges_patches_otherwise():
-    method = built(CDC(anchor_every=4, anchor_std=0.01))
-    assert method.modules.anchors.shape == (10, 8)
-    evaluated = method.task.source.latents(100, seed=method.task.seed)
-    assert torch.cdist(method.modules.anchors, evaluated).min() > 0  # no image is measured that was an anchor
+    training = built(CDC(anchor_every=4, anchor_std=0.01))
+    assert training.modules.anchors.shape == (10, 8)
+    evaluated = training.task.source.latents(100, seed=training.task.seed)
+    assert torch.cdist(training.modules.anchors, evaluated).min() > 0  # no image is measured that was an anchor
     shapes = []
     for iteration in range(8):
-        method.choose_realism(iteration)
-        z = method.latents()
-        near = torch.cdist(z, method.modules.anchors).min(dim=1).values.max()
+        z = training.latents(Batch(iteration))
+        near = torch.cdist(z, training.modules.anchors).min(dim=1).values.max()
         assert (near < 0.2) == (iteration % 4 == 0)
-        shapes.append(tuple(method.judge(method.generator(z)).shape))
+        shapes.append(tuple(training.judge(training.generator(z), Batch(iteration)).shape))
     assert shapes[0] == shapes[4] == (4, 1)
     assert set(shapes) == {(4, 1), (4, 1, 8, 8)}
 
 
 def test_the_patch_head_receives_r1_and_trains():
-    method = built(CDC())
-    method.modules.requires_grad_(True)
-    terms = method.r1()
+    training = built(CDC())
+    training.modules.requires_grad_(True)
+    terms = training.r1(Batch(0))
     assert terms.keys() == {"r1", "r1_patch"}
-    (gradient,) = torch.autograd.grad(terms["r1_patch"], [method.modules["patch_head"].weight])
+    (gradient,) = torch.autograd.grad(terms["r1_patch"], [training.modules["patch_head"].weight])
     assert gradient.any()
-    loop = Loop(method, method.task, {}, 8, 100, None)
-    before = method.modules["patch_head"].weight.detach().clone()
+    loop = Loop(training, {}, 8, 100, None)
+    before = training.modules["patch_head"].weight.detach().clone()
     loop.run(None, None, progress=False)
-    assert not torch.equal(before, method.modules["patch_head"].weight)
+    assert not torch.equal(before, training.modules["patch_head"].weight)
 
 
 # --- DCL -----------------------------------------------------------------------------------------------------------
@@ -156,13 +156,13 @@ def test_contrast_is_infonce():
 
 
 def test_dcl_has_both_terms_and_no_gradient_reaches_the_source():
-    method = built(DCL())
-    method.modules.requires_grad_(True)
-    for terms in (method.generator_terms(), method.discriminator_terms()):
+    training = built(DCL())
+    training.modules.requires_grad_(True)
+    for terms in (training.generator_terms(Batch(0)), training.discriminator_terms(Batch(0))):
         assert terms.keys() == {"logistic", "contrast"}
         sum(terms.values()).backward()
-    assert all(parameter.grad is None for parameter in method.task.source.generator.parameters())
-    assert method.generator.blocks["8"].conv0.conv.weight.grad.any()
+    assert all(parameter.grad is None for parameter in training.task.source.generator.parameters())
+    assert training.generator.blocks["8"].conv0.conv.weight.grad.any()
 
 
 @pytest.mark.parametrize("method", ["cdc", "dcl"])
@@ -185,22 +185,22 @@ def momentum(player):
 
 
 def test_rick_freezes_and_prunes_to_the_bit_with_momentum():
-    method = built(RICK(quantile=50, prune=10, every=4, samples=4, warmup=0.25))
-    make = method.generator_player
-    method.generator_player = lambda: momentum(make())
-    for name, layer in method.filters().items():
-        method.rows(name, layer)[-1].data.add_(0.01)  # a bias of zero would look pruned
-    before = {name: value.clone() for name, value in method.modules.state_dict().items()}
-    loop = Loop(method, method.task, {}, 8, 100, None)  # two of warm-up, then two spans
+    training = built(RICK(quantile=50, prune=10, every=4, samples=4, warmup=0.25))
+    make = training.generator_player
+    training.generator_player = lambda: momentum(make())
+    for name, layer in training.filters().items():
+        training.rows(name, layer)[-1].data.add_(0.01)  # a bias of zero would look pruned
+    before = {name: value.clone() for name, value in training.modules.state_dict().items()}
+    loop = Loop(training, {}, 8, 100, None)  # two of warm-up, then two spans
     frozen = moved = pruned = 0
     for _ in loop.train(None, tqdm(disable=True)):
         if loop.iteration == 2:
-            now = method.modules.state_dict()
+            now = training.modules.state_dict()
             still = [name for name in before if name.startswith("generator")]
             assert all(torch.equal(before[name], now[name]) for name in still)
         if loop.iteration in (6, 8):
-            names = {id(parameter): name for name, parameter in method.modules.named_parameters()}
-            for weight, rows, values in [entry for kept in method.kept.values() for entry in kept]:
+            names = {id(parameter): name for name, parameter in training.modules.named_parameters()}
+            for weight, rows, values in [entry for kept in training.kept.values() for entry in kept]:
                 assert torch.equal(weight[rows], values)
                 frozen += len(rows)
                 free = torch.ones(len(weight), dtype=torch.bool).index_fill(0, rows, False)
@@ -208,14 +208,14 @@ def test_rick_freezes_and_prunes_to_the_bit_with_momentum():
                 pruned += int((weight == 0).reshape(len(weight), -1).all(dim=1).sum())
     assert frozen and moved and pruned
     gan, gone = loop.outcome(finished=True).gan, 0
-    for name in method.filters():
+    for name in training.filters():
         network, layer = name.split(".", 1)
-        rows = method.modules.get_buffer(pruned_key(name))
-        for parameter in method.rows(name, getattr(gan, network).get_submodule(layer)):
+        rows = training.modules.get_buffer(pruned_key(name))
+        for parameter in training.rows(name, getattr(gan, network).get_submodule(layer)):
             assert not parameter[rows].any()  # in the moving average too
             gone += int(rows.sum())
     assert gone
-    assert not any(name.startswith("generator.blocks.4.") for name in method.filters())
+    assert not any(name.startswith("generator.blocks.4.") for name in training.filters())
 
 
 def test_rick_resumes_to_the_bit(tmp_path):
@@ -235,14 +235,40 @@ def test_rick_refuses_impossible_shares():
         adapt(tiny_gan(), noise_images(), "rick", quantile=1.0, prune=5.0, **QUICK)
 
 
-def test_fsgan_trains_singular_values_alone():
+def test_fsgan_adapts_the_layers_that_the_released_code_adapts():
+    gan = tiny_gan()
+    styled = {f"blocks.{side}.conv{i}.conv" for side in (8, 16) for i in (0, 1)} | {"blocks.4.conv1.conv"}
+    assert adapted_layers(gan.generator).keys() == styled | {"mapping.layers.0", "mapping.layers.1"}
+    convolutions = {f"blocks.{side}.conv{i}" for side in (8, 16) for i in (0, 1)} | {"conv"}
+    assert adapted_layers(gan.discriminator).keys() == convolutions | {"hidden", "out"}
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_fsgan_trains_singular_values_alone(network):
     gan = tiny_gan()
     run = adapt(gan, noise_images(), "fsgan", **QUICK)
-    for name, before in gan.generator.state_dict().items():
-        after = run.gan.generator.state_dict()[name]
-        kernel = before.dim() == 4
-        assert name == "w_mean" or torch.equal(before, after) != kernel, name
-        if kernel:  # the singular vectors are those of the source: U^T W' V is diagonal
-            u, _, vh = torch.linalg.svd(before.flatten(1), full_matrices=False)
+    assert run.spec["options"]["learning_rate"] == 0.002
+    adapted = {f"{name}.weight" for name in adapted_layers(getattr(gan, network))}
+    trained = getattr(run.gan, network).state_dict()
+    for name, before in getattr(gan, network).state_dict().items():
+        after = trained[name]
+        assert name == "w_mean" or torch.equal(before, after) != (name in adapted), name
+        if name in adapted:  # the singular vectors are those of the source: U^T W' V is diagonal
+            u, values, vh = torch.linalg.svd(before.flatten(1), full_matrices=False)
             inner = u.T @ after.flatten(1) @ vh.T
-            assert torch.allclose(inner, torch.diag(torch.diagonal(inner)), atol=1e-4)
+            assert torch.allclose(inner, torch.diag(torch.diagonal(inner)), atol=1e-5 * float(values[0])), name
+
+
+def test_rick_pays_r1_in_one_of_sixteen_iterations_of_the_run():
+    training, paid = built(RICK(samples=1), batch=2), []
+    player = training.discriminator_player
+
+    def counted():
+        return replace(
+            player(), penalties=[Penalty(16, lambda batch: paid.append(loop.iteration) or training.r1(batch))]
+        )
+
+    training.discriminator_player = counted
+    loop = Loop(training, {}, 200, 1000, None)
+    loop.run(None, None, progress=False)
+    assert paid == list(range(0, 200, 16)) and len(paid) == 13

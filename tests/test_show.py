@@ -150,15 +150,15 @@ def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
 
 
 def test_the_reconstruction_panel_walks_between_two_training_images():
-    method = adapt(
+    training = adapt(
         tiny_gan(), noise_images(), "bsa", iterations=20, batch=4, progress=False, perceptual_weight=0.0
-    ).method
-    panel = ReconstructionPanel(method)
+    ).training
+    panel = ReconstructionPanel(training)
     assert (panel.first.max, panel.second.max) == (9, 9)
     before = bytes(panel.picture.value)
     panel.second.value, panel.walk.value = 4, 1.0
     assert bytes(panel.picture.value) != before
-    arrived = np.asarray(between_picture(method, 0, 4, 1.0))[28:124]
+    arrived = np.asarray(between_picture(training, 0, 4, 1.0))[28:124]
     # five images of 96 pixels: the one on the way, and where it leads
     middle, end = (arrived[:, 98 * i : 98 * i + 96] for i in (2, 3))
     assert np.array_equal(middle, end) and middle.std() > 0

@@ -136,16 +136,16 @@ class Pretraining:
         task = make_task(
             source, images.pixels, self.recipe.batch, self.seed, self.recipe.augment, self.device, images.labels
         )
-        method.build(task)
+        training = method.build(task)
         digests = {"images": digest([images.pixels])} | ({"start": digest(self.start.weights())} if self.start else {})
         spec = {"recipe": self.recipe.name, "config": phase.config, "batch": self.recipe.batch, "seed": self.seed}
         spec |= {
-            "options": method.options(),
+            "options": training.method.options(),
             "digests": digests,
         }  # the budget is no part of it, so that it may be extended
         every = max(1, min(LONGEST, iterations), iterations // SNAPSHOTS)
         graphs = self.device.type == "cuda"
-        loop = Loop(method, task, spec, iterations, every, None, graphs=graphs)
+        loop = Loop(training, spec, iterations, every, None, graphs=graphs)
         curve = Curve(self.out / "curve.json", images, self.earlier, self.measured)
         loop.viewer = lambda iteration, samples: self.look(loop, curve, iteration, samples)
         run = loop.run(self.checkpoint(phase), minutes, progress)

@@ -155,6 +155,4 @@ _source = cache(load_source)
 @cache
 def _options(method: str, given: tuple[tuple[str, Any], ...], gan: str) -> dict[str, Any]:
     """Return all options of a method with the values that they have for this source."""
-    trained = create_method(method, **dict(given))
-    trained.settle(_source(gan))
-    return trained.options()
+    return create_method(method, **dict(given)).settle(_source(gan)).options()

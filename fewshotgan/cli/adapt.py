@@ -58,9 +58,7 @@ def run(options: argparse.Namespace) -> int | None:
         raise UserError(
             f"--out {options.out} is inside --images {place}, and would be trained on next time; choose another folder."
         )
-    create_method(
-        options.method, **named
-    )  # reject unknown method options, even if `adapt` has a parameter of that name
+    method = create_method(options.method, **named)
     loaded = [load_gan(name) for name in options.gan or ["avatars-stylegan2"]]
     gan = combine(loaded)
     # sampled for the pictures, without labels
@@ -71,7 +69,7 @@ def run(options: argparse.Namespace) -> int | None:
     arguments = {key: getattr(options, key) for key in ("iterations", "batch", "seed", "minutes", "device", "out")}
     augment = None if options.augment == "none" else options.augment
     try:
-        run = adapt(gan, images, options.method, augment=augment, **arguments, **named)
+        run = adapt(gan, images, method, augment=augment, **arguments)
     except CollapseError as collapse:
         _write(collapse.run, source, images, options, str(collapse))
         raise

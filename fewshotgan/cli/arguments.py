@@ -2,9 +2,10 @@
 
 import argparse
 import math
+from typing import TypeAlias
 
 EXIT_STOPPED = 130  # by --minutes or Ctrl-C
-Commands = argparse._SubParsersAction
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def minutes(text: str) -> float:

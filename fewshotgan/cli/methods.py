@@ -1,12 +1,13 @@
 """`fewshotgan methods`: list the methods, or the options of one."""
 
 import argparse
-import dataclasses
 import inspect
 import json
+import textwrap
 
 from fewshotgan.cli.arguments import Commands, print_lines
-from fewshotgan.methods import create_method, list_methods
+from fewshotgan.methods import create_method, list_methods, options_of
+from fewshotgan.methods.options import Option
 
 
 def add(commands: Commands) -> None:
@@ -22,13 +23,13 @@ def run(options: argparse.Namespace) -> None:
         print_lines(list_methods())
         return
     method = create_method(options.name)
-    print(
-        f"{options.name}: {method.summary} ({method.paper})\n\n{inspect.getdoc(type(method))}\n\n"
-        "options (--option NAME=VALUE):"
-    )
-    print(
-        "\n".join(
-            f"  {field.name} (default: {json.dumps(getattr(method, field.name))})"
-            for field in dataclasses.fields(method)
-        )
-    )
+    print(f"{options.name}: {method.summary} ({method.paper})\n\n{inspect.getdoc(type(method))}\n")
+    print("options, as --option NAME=VALUE:")
+    for option in options_of(type(method)).values():
+        print(describe(option))
+
+
+def describe(option: Option) -> str:
+    """Return an option's default and range on one line, and what it means below."""
+    line = f"  {option.name} (default: {json.dumps(option.default)}): {option.values()}"
+    return "\n".join([line, *textwrap.wrap(option.doc, 110, initial_indent="      ", subsequent_indent="      ")])

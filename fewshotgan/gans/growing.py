@@ -4,7 +4,7 @@ Differs: ProGAN fades a new block in; here the new block's projection to the ima
 what the smaller GAN drew, and D's new blocks begin fresh. What trains, and what ships, is a plain StyleGAN2.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -36,8 +36,9 @@ def grow(gan: GAN, config: dict[str, Any], seed: int = 0) -> GAN:
                 sizes = f"{tuple(value.shape)}, not {tuple(tensors[key].shape)}"
                 raise UserError(f"{gan.name} can't grow: {key} is {sizes}; keep the widths that both have.")
         new.load_state_dict(tensors | kept)
-    for side in grown.generator.blocks.keys() - gan.generator.blocks.keys():
-        projection = grown.generator.blocks[side].to_image
+    larger, smaller = (cast(Generator, each.generator).blocks for each in (grown, gan))
+    for side in larger.keys() - smaller.keys():
+        projection = larger[side].to_image
         projection.conv.weight.zero_()
         projection.bias.zero_()
     return grown

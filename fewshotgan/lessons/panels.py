@@ -17,8 +17,9 @@ from fewshotgan.gans import GAN, load_gan
 from fewshotgan.gans.gan import slerp
 from fewshotgan.images import load_images
 from fewshotgan.lessons.figures import groups_picture
-from fewshotgan.methods import BSA, AdAM
 from fewshotgan.methods.adafm import dialled
+from fewshotgan.methods.adam import AdAM
+from fewshotgan.methods.bsa import BSATraining
 from fewshotgan.pictures import columns, grid, stack
 from fewshotgan.run import Run
 
@@ -76,33 +77,35 @@ class AdaptationPanel(widgets.VBox):
         return f"moment {self.moment.value}: iteration {iteration}; seed {self.seed.value}; walk {self.walk.value:.2f}"
 
 
-def between_picture(method: BSA, first: int = 0, second: int = 1, walk: float = 0.5, steps: int = 7) -> Image.Image:
+def between_picture(
+    training: BSATraining, first: int = 0, second: int = 1, walk: float = 0.5, steps: int = 7
+) -> Image.Image:
     """Return two training images, their reconstructions, and the interpolation between their latents.
 
     Args:
-        method: BSA, after an adaptation (`run.method`).
+        training: BSA, after an adaptation (`run.training`).
         first: index of a training image.
         second: index of another.
         walk: position between the first and the second, 0..1.
         steps: images along the whole interpolation.
     """
-    real = method.task.pick(torch.tensor([first, second])).cpu()
-    a, b = method.latents.detach()[[first, second]]
-    between = method.reconstruct(torch.lerp(a, b, walk)[None])
+    real = training.task.pick(torch.tensor([first, second])).cpu()
+    a, b = training.latents.detach()[[first, second]]
+    between = training.reconstruct(torch.lerp(a, b, walk)[None])
     shares = torch.linspace(0, 1, steps)[:, None].to(a)
-    rows = torch.cat([real[:1], method.reconstruct(a[None]), between, method.reconstruct(b[None]), real[1:]])
+    rows = torch.cat([real[:1], training.reconstruct(a[None]), between, training.reconstruct(b[None]), real[1:]])
     title = f"image {first} | its latent | {walk:.2f} of the way | latent of {second} | image {second}"
     return stack(
-        {title: grid(rows, len(rows)), "the whole way": grid(method.reconstruct(torch.lerp(a, b, shares)), steps)}
+        {title: grid(rows, len(rows)), "the whole way": grid(training.reconstruct(torch.lerp(a, b, shares)), steps)}
     )
 
 
 class ReconstructionPanel(widgets.VBox):
     """Sliders for two training images of BSA and the interpolation between their latents."""
 
-    def __init__(self, method: BSA) -> None:
-        self.method = method
-        last = len(method.latents) - 1
+    def __init__(self, training: BSATraining) -> None:
+        self.training = training
+        last = len(training.latents) - 1
         self.first = widgets.IntSlider(value=0, min=0, max=last, description="from image")
         self.second = widgets.IntSlider(value=1, min=0, max=last, description="to image")
         self.walk = widgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.05, description="walk")
@@ -115,7 +118,7 @@ class ReconstructionPanel(widgets.VBox):
 
     def redraw(self, _change: object = None) -> None:
         """Redraw the picture from the sliders."""
-        self.picture.value = _png(between_picture(self.method, self.first.value, self.second.value, self.walk.value))
+        self.picture.value = _png(between_picture(self.training, self.first.value, self.second.value, self.walk.value))
 
 
 def recorded_picture(

@@ -13,22 +13,23 @@ their styles, in D the convolutions of its residual blocks; one quantile for eac
 the image projections and the mapping network (or miner) of G and the projection from the image of D are always
 modulated, G's constant is always kept, and D's last layers are always fine-tuned.
 
-Differs: masked filters are restored after every step, instead of zeroing their gradients, which holds only for Adam
-with beta1 = 0. In the layout "official" the modulation of a convolution is laid out as the released code does it (see
-`KernelModulation`); of its other quirks, a style layer scaled by its outputs instead of its inputs is left out, since
-the modulation would then not be the identity at the start. Importance is measured at the trained weights, not at their
-moving average. Probing takes a quarter of the iterations, so that all methods have one budget (the paper: 500 beside
-1,500).
+Differs: path-length regularisation and style mixing are off by default, where the released code has `path_length=2` and
+`mixing=0.9`. Masked filters are restored after every step, instead of zeroing their gradients, which holds only for
+Adam with beta1 = 0. In the layout "official" the modulation of a convolution is laid out as the released code does it
+(see `KernelModulation`); of its other quirks, a style layer scaled by its outputs instead of its inputs is left out,
+since the modulation would then not be the identity at the start. Importance is measured at the trained weights, not at
+their moving average. Probing takes a quarter of the iterations, so that all methods have one budget (the paper: 500
+beside 1,500).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from fewshotgan.adapters import (
-    LAYOUTS,
     KernelModulation,
     Shift,
     adapter_of,
@@ -43,10 +44,10 @@ from fewshotgan.adapters import (
 from fewshotgan.files import UserError
 from fewshotgan.fisher import Parameters, both_fisher
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import KeptRows, Stage
-from fewshotgan.methods.transfergan import TransferGAN
+from fewshotgan.methods.method import KeptRows, Stage, Task
+from fewshotgan.methods.options import option
+from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
-IMPORTANCE = ("fisher", "random", "reversed")
 Filters = dict[str, Tensor]
 """By name of the layer, a number or a truth value for each filter, (out,)."""
 
@@ -80,63 +81,64 @@ def modulate(network: nn.Module, layout: str, rng: torch.Generator, but: Sequenc
                 attach(module, name, KernelModulation(parameter, layout, rng=rng) if kernel else Shift(parameter))
 
 
-@dataclass
+@dataclass(frozen=True)
 class AdAM(TransferGAN):
-    """Importance probing, then hybrid training.
-
-    Args:
-        quantile: percent of the filters that are fine-tuned, the others are modulated (50 for close and 75 for distant
-            targets in the released code).
-        probing: share of the iterations that probing takes.
-        samples: from which the Fisher information is estimated.
-        layout: of the modulation, "paper" or "official".
-        importance: "fisher", or a control: "random" or "reversed".
-    """
+    """Importance probing, then hybrid training."""
 
     name = "adam"
     paper = "Zhao et al., NeurIPS 2022, arXiv 2210.16559"
     summary = "probe which filters matter for the target; modulate those, fine-tune the others"
 
-    quantile: float = 50.0
-    probing: float = 0.25
-    samples: int = 64
-    layout: str = "paper"
-    importance: str = "fisher"
+    quantile: float = option(
+        50.0,
+        "percent of the filters that are fine-tuned, the others are modulated (50 for close and 75 for distant targets "
+        "in the released code)",
+        low=0,
+        high=100,
+    )
+    probing: float = option(0.25, "share of the iterations that probing takes", above=0, below=1)
+    samples: int = option(64, "samples from which the Fisher information is estimated", low=1)
+    layout: Literal["paper", "official"] = option("paper", "layout of the modulation")
+    importance: Literal["fisher", "random", "reversed"] = option(
+        "fisher", "importance of a filter; random and reversed are controls"
+    )
 
-    def start(self, gan: GAN) -> None:
-        """Put a modulation before every kernel but those of D's last layers, and remember the source."""
-        self.check()
+    def build(self, task: Task) -> "AdAMTraining":
+        """Train from a copy of the source."""
+        return AdAMTraining(self.settle(task.source), task, task.source.copy())
+
+
+class AdAMTraining(TransferGANTraining):
+    """AdAM at work: a modulation stands before every kernel but those of D's last layers.
+
+    Attributes:
+        source: the state of `modules` at the start.
+        scores: importance of the filters in the choice, by family, known after probing.
+        chosen: which of them are important, likewise.
+    """
+
+    method: AdAM
+
+    def __init__(self, method: AdAM, task: Task, gan: GAN) -> None:
         self.head = [parameter for module in gan.discriminator.groups()["4"] for parameter in module.parameters()]
-        rng = torch.Generator().manual_seed(self.task.seed)
-        modulate(gan.generator, self.layout, rng)
-        modulate(gan.discriminator, self.layout, rng, self.head)
-        super().start(gan)
+        rng = torch.Generator().manual_seed(task.seed)
+        modulate(gan.generator, method.layout, rng)
+        modulate(gan.discriminator, method.layout, rng, self.head)
+        super().__init__(method, task, gan)
         self.source = {name: value.clone() for name, value in self.modules.state_dict().items()}
         self.kept = {"generator": KeptRows(), "discriminator": KeptRows()}
         self.tuned: dict[str, list[nn.Parameter]] = {"generator": [], "discriminator": []}
-
-    def check(self) -> None:
-        """Raise one sentence for an option that can't be."""
-        for possible, text in (
-            (0 <= self.quantile <= 100, f"quantile={self.quantile} is a percentage: give 0 to 100"),
-            (
-                0 < self.probing < 1,
-                f"probing={self.probing} is a share of the iterations: give a number between 0 and 1",
-            ),
-            (self.layout in LAYOUTS, f"layout={self.layout!r} is unknown: give {' or '.join(LAYOUTS)}"),
-            (self.importance in IMPORTANCE, f"importance={self.importance!r} is unknown: give {', '.join(IMPORTANCE)}"),
-            (self.samples >= 1, f"samples={self.samples} is too few: give at least 1"),
-        ):
-            if not possible:
-                raise UserError(f"{self.name}: {text}.")
+        self.scores: dict[str, Filters] = {}
+        self.chosen: dict[str, Filters] = {}
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """Probing, the choice, and hybrid training from the source."""
         if iterations < 2:
-            raise UserError(f"{self.name} trains in two stages: give at least 2 iterations.")
-        probe = min(max(1, round(iterations * self.probing)), iterations - 1)
+            raise UserError(f"{self.method.name} trains in two stages: give at least 2 iterations.")
+        probe = min(max(1, round(iterations * self.method.probing)), iterations - 1)
         yield Stage("probing", probe, [self.discriminator_player(), self.generator_player()])
-        self.chosen = self.choose()
+        self.scores = self.importance()
+        self.chosen = {family: important(scores, self.method.quantile) for family, scores in self.scores.items()}
         self.modules.load_state_dict(self.source)
         self.divide(self.chosen)
         players = [self.discriminator_player(), self.generator_player()]
@@ -172,28 +174,24 @@ class AdAM(TransferGAN):
                 found["discriminator"][name] = layer
         return {family: members for family, members in found.items() if members}
 
-    def choose(self) -> dict[str, Filters]:
-        """Return which filters are important, by family; their importance is kept as `scores`."""
-        fisher, families = self.information(), self.families()
+    def importance(self) -> dict[str, Filters]:
+        """Return the importance of the filters in the choice, by family."""
+        fisher, kind = self.information(), self.method.importance
         rng = torch.Generator().manual_seed(self.task.seed)
-        chosen: dict[str, Filters] = {}
-        self.scores: dict[str, Filters] = {}
-        for family, members in families.items():
+        found: dict[str, Filters] = {}
+        for family, members in self.families().items():
             network = "discriminator" if family == "discriminator" else "generator"
             scores = {name: filter_importance(fisher[network], name) for name in members}
-            if self.importance == "random":
+            if kind == "random":
                 scores = {name: torch.rand(len(value), generator=rng).to(value) for name, value in scores.items()}
-            if self.importance == "reversed":
-                scores = {name: -value for name, value in scores.items()}
-            self.scores[family] = scores
-            chosen[family] = important(scores, self.quantile)
-        return chosen
+            found[family] = {name: -value for name, value in scores.items()} if kind == "reversed" else scores
+        return found
 
     def information(self) -> dict[str, Parameters]:
         """Return the Fisher information of both networks' modulations, from latents of the run's seed and repeated
         images.
         """
-        z = self.task.source.latents(self.samples, seed=self.task.seed).to(self.task.images.device)
+        z = self.task.source.latents(self.method.samples, seed=self.task.seed).to(self.task.images.device)
         bent = {id(parameter) for network in self.modules.values() for parameter in adapters(network)}
         names = {
             key: [name for name, parameter in network.named_parameters() if id(parameter) in bent]
@@ -225,5 +223,5 @@ class AdAM(TransferGAN):
                     self.kept[network].keep(rows, ~stay)
 
     def result(self, modules: nn.ModuleDict) -> GAN:
-        """Return plain networks, modulations folded in."""
+        """Return plain networks, modulations merged."""
         return merged(super().result(modules))

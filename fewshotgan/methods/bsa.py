@@ -25,9 +25,9 @@ the noise inputs are the stored ones.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import cast
+from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +40,9 @@ from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.network import Generator
 from fewshotgan.gans.prior import Miner
 from fewshotgan.gans.stylegan2 import ModulatedConv2d, StyledConv
-from fewshotgan.methods.method import Method, Player, Stage, Task, Terms
-from fewshotgan.metrics.perceptual import BACKBONES, feature_maps
+from fewshotgan.methods.method import Batch, Method, Player, Stage, Task, Terms, Training, settled
+from fewshotgan.methods.options import option
+from fewshotgan.metrics.perceptual import feature_maps
 
 PERCEPTUAL_WEIGHTS = {"efficientnet": 0.02, "vgg": 0.001}
 # the rate falls by this after 3,000, 6,000 and 9,000 of 10,000 iterations
@@ -73,10 +74,9 @@ def adapt_statistics(generator: nn.Module) -> None:
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]
     if norms:
-        for layer, channels in [
-            (generator.dense, generator.dense.out_features // 16),
-            *((n, n.num_features) for n in norms[:-1]),
-        ]:
+        dense = cast(nn.Linear, generator.dense)
+        first: tuple[nn.Module, int] = dense, dense.out_features // 16
+        for layer, channels in [first, *((norm, norm.num_features) for norm in norms[:-1])]:
             scale = ChannelScale(channels)
             attach(layer, "weight", scale)
             attach(layer, "bias", ChannelShift(scale))
@@ -103,61 +103,34 @@ class Latents(nn.Module):
         self.values = nn.Parameter(torch.zeros(n, z_dim))
 
 
-@dataclass
+@dataclass(frozen=True)
 class BSA(Method):
-    """Statistics and latents, by reconstruction.
-
-    Args:
-        learning_rate: of scales, shifts and latents; it falls in four spans.
-        perceptual: network of the perceptual term, "efficientnet" or "vgg" (fetched once).
-        perceptual_weight: 0.02 with efficientnet and 0.001 with vgg by default, 0 for none.
-        latent_weight: of the distance between latents and normal numbers.
-        statistics_weight: of the squared deviations of scales and shifts.
-        noise: standard deviation of what is added to the latents.
-        limit: at which normal numbers are cut to sample the result.
-    """
+    """Statistics and latents, by reconstruction."""
 
     name = "bsa"
     paper = "Noguchi and Harada, ICCV 2019, arXiv 1904.01774"
     summary = "train scale and shift of each channel and a latent for each image, by reconstruction; no discriminator"
     least_images = 2
-    judges = False
+    needs_discriminator = False
 
-    learning_rate: float = 0.03
-    perceptual: str = "efficientnet"
-    perceptual_weight: float | None = None
-    latent_weight: float = 0.1
-    statistics_weight: float = 0.02
-    noise: float = 0.01
-    limit: float = 0.3
+    learning_rate: float = option(0.03, "rate of scales, shifts and latents; it falls in four spans", above=0)
+    perceptual: Literal["efficientnet", "vgg"] = option(
+        "efficientnet", "network of the perceptual term; vgg is fetched once"
+    )
+    perceptual_weight: float | None = option(
+        None, "weight of the perceptual term, 0 for none; by default 0.02 with efficientnet and 0.001 with vgg", low=0
+    )
+    latent_weight: float = option(0.1, "weight of the distance between latents and normal numbers", low=0)
+    statistics_weight: float = option(0.02, "weight of the squared deviations of scales and shifts", low=0)
+    noise: float = option(0.01, "standard deviation of what is added to the latents", low=0)
+    limit: float = option(0.3, "at which normal numbers are cut to sample the result", above=0)
 
-    def build(self, task: Task) -> None:
-        """Adapt a copy of the generator; latents are zero.
+    def settle(self, source: GAN) -> Self:
+        """Settle the weight of the perceptual term.
 
         Raises:
-            UserError: for a source or options that don't fit.
+            UserError: for a source that has no statistics to bend, or a miner.
         """
-        self.check(task.source)
-        self.task = task
-        changes = {"normalise": False} if isinstance(task.source.generator, stylegan2.Generator) else {}
-        gan = task.source.changed(prior=None, **changes)
-        adapt_statistics(gan.generator)
-        prior = {"kind": "truncated", "limit": self.limit}
-        self.config = {**gan.config, "generator": {**gan.config["generator"], "prior": prior}}
-        latents = Latents(len(task.images), gan.z_dim).to(gan.device)
-        self.modules = nn.ModuleDict({"generator": gan.generator, "latents": latents})
-
-    def settle(self, source: GAN) -> None:
-        """Settle the weight of the perceptual term."""
-        if self.perceptual_weight is None:
-            self.perceptual_weight = PERCEPTUAL_WEIGHTS[self.perceptual]
-
-    def check(self, source: GAN) -> None:
-        """Raise one sentence for a source or an option that can't be."""
-        if self.perceptual not in BACKBONES:
-            raise UserError(f"bsa: perceptual={self.perceptual!r} is unknown: give {' or '.join(BACKBONES)}.")
-        if self.limit <= 0:
-            raise UserError(f"bsa: limit={self.limit} cuts everything off: give a number above 0.")
         if not isinstance(source.generator, sngan.Generator | stylegan2.Generator):
             raise UserError("bsa bends SNGAN's batch norms or StyleGAN2's styles, and this generator has neither.")
         if isinstance(source.generator.prior, Miner):
@@ -165,7 +138,35 @@ class BSA(Method):
                 f"bsa looks for latents itself, and {source.name} has a miner before them; "
                 "hand over the GAN that was mined."
             )
-        self.settle(source)
+        weight = PERCEPTUAL_WEIGHTS[self.perceptual] if self.perceptual_weight is None else self.perceptual_weight
+        return replace(self, perceptual_weight=weight)
+
+    def build(self, task: Task) -> "BSATraining":
+        """Adapt a copy of the generator; latents are zero."""
+        method = self.settle(task.source)
+        changes = {"normalise": False} if isinstance(task.source.generator, stylegan2.Generator) else {}
+        gan = task.source.changed(prior=None, **changes)
+        adapt_statistics(gan.generator)
+        return BSATraining(method, task, gan)
+
+
+class BSATraining(Training):
+    """BSA at work.
+
+    Args:
+        method: with its options settled.
+        task: what it works on.
+        gan: has the generator with its adapters.
+    """
+
+    method: BSA
+
+    def __init__(self, method: BSA, task: Task, gan: GAN) -> None:
+        latents = Latents(len(task.images), gan.z_dim).to(gan.device)
+        super().__init__(method, task, nn.ModuleDict({"generator": gan.generator, "latents": latents}))
+        prior = {"kind": "truncated", "limit": method.limit}
+        self.config: dict[str, Any] = {**gan.config, "generator": {**gan.config["generator"], "prior": prior}}
+        self.perceptual_weight = settled(method.perceptual_weight)
 
     @property
     def generator(self) -> Generator:
@@ -182,33 +183,34 @@ class BSA(Method):
         parameters = [*adapters(self.generator), self.latents]
         for k, (first, last) in enumerate(pairwise(round(iterations * share) for share in SPANS)):
             if last > first:
-                player = Player("statistics", parameters, self.terms, self.learning_rate * DECAY**k, betas=(0.9, 0.999))
-                yield Stage(
-                    "reconstruction", last - first, [player], before=lambda _iteration: hold_statistics(self.generator)
-                )
+                rate = self.method.learning_rate * DECAY**k
+                player = Player("statistics", parameters, self.terms, rate, betas=(0.9, 0.999))
+                yield Stage("reconstruction", last - first, [player], before=self.begin)
 
-    def terms(self) -> Terms:
+    def begin(self, _batch: Batch) -> None:
+        """Keep the running statistics."""
+        hold_statistics(self.generator)
+
+    def terms(self, batch: Batch) -> Terms:
         """Reconstruction of a batch, and what keeps latents and statistics in place."""
         which = self.task.draw()
         real, z = self.task.pick(which), self.latents[which]
         noise, normal = self.task.latents(len(z)), self.task.latents(NORMALS * len(z))
-        images = self.generator(z + self.noise * noise, noise="const")
+        images = self.generator(z + self.method.noise * noise, noise="const")
         terms = {
             "l1": (images - real).abs().mean(),
-            "latent": self.latent_weight * latent_distance(z, normal),
-            "statistics": self.statistics_weight * statistics_penalty(self.generator),
+            "latent": self.method.latent_weight * latent_distance(z, normal),
+            "statistics": self.method.statistics_weight * statistics_penalty(self.generator),
         }
-        return (
-            {**terms, "perceptual": self.perceptual_weight * self.distance(images, real)}
-            if self.perceptual_weight
-            else terms
-        )
+        if self.perceptual_weight:
+            terms["perceptual"] = self.perceptual_weight * self.distance(images, real)
+        return terms
 
     def distance(self, images: Tensor, real: Tensor) -> Tensor:
         """Return the sum over feature maps of the mean absolute difference, a scalar."""
         with torch.no_grad():
-            wanted = feature_maps(real, self.perceptual)
-        found = feature_maps(images, self.perceptual)
+            wanted = feature_maps(real, self.method.perceptual)
+        found = feature_maps(images, self.method.perceptual)
         return torch.stack([(a - b).abs().mean() for a, b in zip(found, wanted, strict=True)]).sum()
 
     @torch.no_grad()
@@ -218,9 +220,9 @@ class BSA(Method):
         """
         hold_statistics(self.generator)
         latents = self.latents if latents is None else latents
-        return torch.cat([self.generator(z, noise="const") for z in latents.split(32)]).clamp(-1, 1).cpu()
+        return torch.cat([self.generator(z, noise="const") for z in torch.split(latents, 32)]).clamp(-1, 1).cpu()
 
     def result(self, modules: nn.ModuleDict) -> GAN:
-        """Return the plain generator, statistics folded in, with its prior, beside the source's discriminator."""
-        name = f"{self.task.source.name}+{self.name}"
-        return merged(GAN(modules["generator"], self.task.source.discriminator, self.config, name))
+        """Return the plain generator, statistics merged, with its prior, beside the source's discriminator."""
+        name = f"{self.task.source.name}+{self.method.name}"
+        return merged(GAN(cast(Generator, modules["generator"]), self.task.source.discriminator, self.config, name))

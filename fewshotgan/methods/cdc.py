@@ -7,14 +7,15 @@ Paper: Ojha et al., "Few-shot Image Generation via Cross-domain Correspondence" 
 - relaxed realism (equation 5): the image-level discriminator judges only images from around a few fixed anchor latents,
   one for each training image; all others are judged patch by patch.
 
-Differs: in the released code R1 is due only where the image-level discriminator moves, so the patch head never receives
-it; here it does. The patch head reads the 32-pixel map, as theirs at 256 pixels, or the half of smaller images. Source
-and target see the same noise inputs in the consistency term, which is therefore exactly zero at the start; not so for a
+Differs: path-length regularisation and style mixing are off by default, where the released code has `path_length=2` and
+`mixing=0.9`. There, R1 is due only where the image-level discriminator moves, so the patch head never receives it; here
+it does. The patch head reads the 32-pixel map, as theirs at 256 pixels, or the half of smaller images. Source and
+target see the same noise inputs in the consistency term, which is therefore exactly zero at the start; not so for a
 generator with batch norm, which trains on the statistics of its batch while the source keeps to its running ones.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +25,9 @@ from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.losses import r1_penalty
-from fewshotgan.methods.method import Stage, Terms
-from fewshotgan.methods.transfergan import TransferGAN
+from fewshotgan.methods.method import Batch, Task, Terms, settled
+from fewshotgan.methods.options import option
+from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 ANCHORS = 2**20  # added to the run's seed: of latents that an evaluation with that seed does not draw
 
@@ -60,88 +62,105 @@ def distance_consistency(source: list[Tensor], target: list[Tensor], layer: Tens
     return F.kl_div(relations(target, layer).log_softmax(dim=1), wanted, reduction="sum") / wanted.numel()
 
 
-@dataclass
+@dataclass(frozen=True)
 class CDC(TransferGAN):
-    """TransferGAN with distance consistency and a patch discriminator.
-
-    Args:
-        weight: of the distance consistency, with its mean over elements.
-        anchor_every: every so many iterations latents come from the anchors, and the image-level discriminator judges.
-        anchor_std: standard deviation of the latents around an anchor.
-        patch_at: side of D's feature map that the patch head reads.
-    """
+    """TransferGAN with distance consistency and a patch discriminator."""
 
     name = "cdc"
     paper = "Ojha et al., CVPR 2021, arXiv 2104.06820"
     summary = "fine-tune all, keeping the distances between the source's samples; patches judged away from anchors"
 
-    weight: float = 1000.0
-    anchor_every: int = 4
-    anchor_std: float = 0.1
-    patch_at: int | None = None
+    weight: float = option(1000.0, "weight of the distance consistency, with its mean over elements", low=0)
+    anchor_every: int = option(
+        4,
+        "in one of so many iterations latents come from the anchors, and the image-level discriminator judges",
+        low=1,
+    )
+    anchor_std: float = option(0.1, "standard deviation of the latents around an anchor", low=0)
+    patch_at: int | None = option(
+        None,
+        "side of D's feature map that the patch head reads; by default 32, or half the resolution of smaller images",
+        low=4,
+    )
 
-    def settle(self, source: GAN) -> None:
-        """Settle which features the patch head reads."""
-        super().settle(source)
-        if self.patch_at is None:
-            self.patch_at = min(32, source.resolution // 2)
+    def settle(self, source: GAN) -> Self:
+        """Settle which map the patch head reads.
 
-    def start(self, gan: GAN) -> None:
-        """Draw the anchors, one for each training image, and make the patch head."""
-        super().start(gan)
-        if self.task.batch < 2:
-            raise UserError(f"{self.name} compares the samples of a batch with each other; give a batch of at least 2.")
-        sides = [int(side) for side in gan.discriminator.groups() if int(side) < gan.resolution]
-        if self.patch_at not in sides:
+        Raises:
+            UserError: if D has no such map.
+        """
+        side = min(32, source.resolution // 2) if self.patch_at is None else self.patch_at
+        sides = [int(key) for key in source.discriminator.groups() if int(key) < source.resolution]
+        if side not in sides:
             choice = ", ".join(map(str, sides))
+            raise UserError(f"patch_at={side} is no feature map of this discriminator; choose one of {choice}.")
+        return replace(super().settle(source), patch_at=side)
+
+    def build(self, task: Task) -> "CDCTraining":
+        """Train from a copy of the source."""
+        return CDCTraining(self.settle(task.source), task, task.source.copy())
+
+
+class CDCTraining(TransferGANTraining):
+    """CDC at work: the anchors, one for each training image, and the patch head lie in `modules`.
+
+    Raises:
+        UserError: for a batch of one.
+    """
+
+    method: CDC
+
+    def __init__(self, method: CDC, task: Task, gan: GAN) -> None:
+        if task.batch < 2:
             raise UserError(
-                f"patch_at={self.patch_at} is no feature map of this discriminator; choose one of {choice}."
+                f"{method.name} compares the samples of a batch with each other; give a batch of at least 2."
             )
+        super().__init__(method, task, gan)
+        self.patch_at = settled(method.patch_at)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(self.task.seed)
+            torch.manual_seed(task.seed)
             blank = torch.zeros(1, gan.channels, gan.resolution, gan.resolution, device=gan.device)
             width = gan.discriminator.patches(blank, self.patch_at).shape[1]
-            head = EqualConv2d(width, 1, 3).to(gan.device)
-        self.modules["patch_head"] = head
-        self.modules.register_buffer(
-            "anchors", gan.latents(len(self.task.images), seed=ANCHORS + self.task.seed).to(gan.device)
-        )
-        self.anchored = True
+            self.modules["patch_head"] = EqualConv2d(width, 1, 3).to(gan.device)
+        anchors = gan.latents(len(task.images), seed=ANCHORS + task.seed).to(gan.device)
+        self.modules.register_buffer("anchors", anchors)
 
-    def stages(self, iterations: int) -> Iterator[Stage]:
-        """One stage; every fourth iteration belongs to the anchors."""
-        players = [self.discriminator_player(), self.generator_player()]
-        yield Stage("adaptation", iterations, players, before=self.choose_realism)
-
-    def choose_realism(self, iteration: int) -> None:
-        """Decide whether this iteration is the anchors'."""
-        self.anchored = iteration % self.anchor_every == 0
+    def anchored(self, batch: Batch) -> bool:
+        """Return whether the iteration is the anchors'."""
+        return batch.iteration % self.method.anchor_every == 0
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What trains of D: everything, and the patch head."""
         return [*self.discriminator.parameters(), *self.modules["patch_head"].parameters()]
 
-    def latents(self) -> Tensor:
-        """Return latents around the anchors, or anywhere (equation 5)."""
+    def latents(self, batch: Batch) -> Tensor:
+        """Return latents z (batch, z_dim) around the anchors, or anywhere (equation 5)."""
         z = self.task.latents()
-        if not self.anchored:
+        if not self.anchored(batch):
             return z
         anchors = self.modules.get_buffer("anchors")
         chosen = torch.randint(len(anchors), (len(z),), generator=self.task.rng, device=z.device)
-        return anchors[chosen] + self.anchor_std * z
+        return anchors[chosen] + self.method.anchor_std * z
 
-    def judge(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+    def judge(self, x: Tensor, batch: Batch, features: list[Tensor] | None = None) -> Tensor:
         """Return logits (N, 1) of images around the anchors, (N, 1, side, side) of the patches of others."""
-        if self.anchored:
-            return self.discriminator(x, features)
-        return self.modules["patch_head"](self.discriminator.patches(x, self.patch_at, features))
+        return self.judge_images(x, features) if self.anchored(batch) else self.judge_patches(x, features)
 
-    def generator_terms(self) -> Terms:
+    def judge_images(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """Return logits (N, 1) of images (N, C, H, W)."""
+        return self.discriminator(x, features)
+
+    def judge_patches(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """Return logits (N, 1, side, side) of the patches of images (N, C, H, W)."""
+        head = cast(EqualConv2d, self.modules["patch_head"])
+        return head(self.discriminator.patches(x, self.patch_at, features))
+
+    def generator_terms(self, batch: Batch) -> Terms:
         """Add the distance consistency to the adversarial loss."""
-        return {**super().generator_terms(), "distance": self.weight * self.consistency()}
+        return {**super().generator_terms(batch), "distance": self.method.weight * self.consistency()}
 
     def consistency(self) -> Tensor:
-        """Return the distance consistency of a fresh batch; the 4-pixel layer is left out, as in the released code."""
+        """Return the distance consistency of fresh latents; the 4-pixel layer is left out, as in the released code."""
         z = self.task.latents()
         source, target = self.features_of(z)
         layer = torch.randint(1, len(source), (len(z),), generator=self.task.rng, device=z.device)
@@ -156,11 +175,10 @@ class CDC(TransferGAN):
         self.generator(z, noise="const", features=target)
         return source, target
 
-    def r1(self) -> Terms:
+    def r1(self, batch: Batch) -> Terms:
         """R1 of the image-level logits and of the patches' (see the module's docstring)."""
-        terms, before = {}, self.anchored
-        for name, self.anchored in (("r1", True), ("r1_patch", False)):
-            real = self.task.augmented(self.task.real()).detach().requires_grad_()
-            terms[name] = r1_penalty(self.judge(real).flatten(1).mean(dim=1), real) * (self.r1_gamma / 2)
-        self.anchored = before
+        terms = {}
+        for name, judge in (("r1", self.judge_images), ("r1_patch", self.judge_patches)):
+            real = self.task.augmented(self.real(batch)).detach().requires_grad_()
+            terms[name] = r1_penalty(judge(real).flatten(1).mean(dim=1), real) * (self.r1_gamma / 2)
         return terms

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import Stage
-from fewshotgan.methods.transfergan import TransferGAN
+from fewshotgan.methods.method import Batch, Stage, Task
+from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
-@dataclass
+@dataclass(frozen=True)
 class Conditional(TransferGAN):
     """TransferGAN's losses of images with labels; options as there."""
 
@@ -27,34 +27,50 @@ class Conditional(TransferGAN):
     paper = "Mescheder et al., ICML 2018, arXiv 1801.04406"
     summary = "train G and D of a class-conditional source"
 
-    def start(self, gan: GAN) -> None:
-        """Check that there is a label of the GAN's for each image."""
-        labels = self.task.labels
-        if labels is None or int(labels.max()) >= gan.classes:
+    def build(self, task: Task) -> "ConditionalTraining":
+        """Train from a copy of the source.
+
+        Raises:
+            UserError: unless there is a label of the source's for each image.
+        """
+        labels, source = task.labels, task.source
+        if labels is None or int(labels.max()) >= source.classes:
             found = "none" if labels is None else f"{int(labels.max()) + 1} classes"
             raise UserError(
-                f"{gan.name} is trained on images with labels of {gan.classes} classes; these images have {found}."
+                f"{source.name} is trained on images with labels of {source.classes} classes; these images have "
+                f"{found}."
             )
-        self.every_label = labels
-        super().start(gan)
+        return ConditionalTraining(self.settle(source), task, source.copy(), labels)
+
+
+class ConditionalTraining(TransferGANTraining):
+    """Conditional at work; arguments as of `TransferGANTraining`, and
+
+    Args:
+        labels: of the images, (N,).
+    """
+
+    def __init__(self, method: Conditional, task: Task, gan: GAN, labels: Tensor) -> None:
+        super().__init__(method, task, gan)
+        self.labels = labels
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """One stage, with one batch of real images and labels for each iteration."""
         yield Stage("training", iterations, [self.discriminator_player(), self.generator_player()], before=self.begin)
 
-    def begin(self, _iteration: int) -> None:
+    def begin(self, batch: Batch) -> None:
         """Draw the iteration's images and labels."""
-        self.numbers = self.task.draw()
-        self.labels = self.every_label[self.numbers]
+        batch["numbers"] = self.task.draw()
+        batch["labels"] = self.labels[batch["numbers"]]
 
-    def real(self) -> Tensor:
+    def real(self, batch: Batch) -> Tensor:
         """Return the iteration's real images (batch, C, H, W)."""
-        return self.task.pick(self.numbers)
+        return self.task.pick(batch["numbers"])
 
-    def generate(self) -> Tensor:
+    def generate(self, batch: Batch) -> Tensor:
         """Return images (batch, C, H, W) of the iteration's labels."""
-        return self.generator(self.latents(), labels=self.labels, rng=self.task.rng)
+        return self.generator(self.latents(batch), labels=batch["labels"], rng=self.task.rng)
 
-    def judge(self, x: Tensor) -> Tensor:
+    def judge(self, x: Tensor, batch: Batch) -> Tensor:
         """Return logits (N, 1) of images as of the iteration's labels."""
-        return self.discriminator(x, labels=self.labels)
+        return self.discriminator(x, labels=batch["labels"])

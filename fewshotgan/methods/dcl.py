@@ -19,6 +19,7 @@ its own. Where the generator has noise inputs, the source's are fixed and the ad
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -26,9 +27,9 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.losses import logistic_discriminator, logistic_generator
-from fewshotgan.methods.cdc import CDC
-from fewshotgan.methods.method import Terms
+from fewshotgan.methods.cdc import CDC, CDCTraining
+from fewshotgan.methods.method import Batch, Task, Terms
+from fewshotgan.methods.options import option
 
 
 def contrast(anchor: Tensor, positive: Tensor, negatives: Tensor | None = None, temperature: float = 0.07) -> Tensor:
@@ -49,71 +50,74 @@ def contrast(anchor: Tensor, positive: Tensor, negatives: Tensor | None = None, 
     return F.cross_entropy(logits, torch.zeros(len(a), dtype=torch.long, device=a.device))
 
 
-@dataclass
+@dataclass(frozen=True)
 class DCL(CDC):
-    """CDC's adversarial terms with dual contrastive learning in place of the distance consistency.
-
-    Args:
-        weight: of the generator's contrast.
-        discriminator_weight: of the discriminator's.
-        temperature: of both.
-    """
+    """CDC's adversarial terms with dual contrastive learning in place of the distance consistency."""
 
     name = "dcl"
     paper = "Zhao et al., CVPR 2022, arXiv 2205.03805"
     summary = "fine-tune all, with G and D contrasted against the source; patches judged away from anchors"
 
-    weight: float = 2.0
-    discriminator_weight: float = 0.5
-    temperature: float = 0.07
+    weight: float = option(2.0, "weight of the generator's contrast", low=0)
+    discriminator_weight: float = option(0.5, "weight of the discriminator's contrast", low=0)
+    temperature: float = option(0.07, "divides the similarities of both contrasts", above=0)
 
-    def start(self, gan: GAN) -> None:
-        """Refuse what contrasts can't be computed with, and begin as CDC does.
+    def settle(self, source: GAN) -> Self:
+        """Settle what CDC does.
 
         Raises:
-            UserError: if styles are to be mixed, or the temperature is 0.
+            UserError: if styles are to be mixed.
         """
         if self.mixing:
             raise UserError(
                 f"{self.name} contrasts the samples of one and the same latents, so styles can't be mixed; "
                 "leave out mixing."
             )
-        if self.temperature <= 0:
-            raise UserError(f"{self.name}: temperature={self.temperature} divides the similarities: give more than 0.")
-        super().start(gan)
+        return super().settle(source)
 
-    def generator_terms(self) -> Terms:
+    def build(self, task: Task) -> "DCLTraining":
+        """Train from a copy of the source."""
+        return DCLTraining(self.settle(task.source), task, task.source.copy())
+
+
+class DCLTraining(CDCTraining):
+    """DCL at work."""
+
+    method: DCL
+
+    def generator_terms(self, batch: Batch) -> Terms:
         """Adversarial loss, and each sample closer to the source's of its latent than to the source's of others
         (equation 4).
         """
-        z = self.latents()
+        z = self.latents(batch)
         source: list[Tensor] = []
         target: list[Tensor] = []
         with torch.no_grad():
             self.task.source.generator(z, noise="const", features=source)
         images = self.generator(z, rng=self.task.rng, features=target)
         layer = self.draw(len(source))
-        term = contrast(target[layer], source[layer], temperature=self.temperature)
-        return {"logistic": logistic_generator(self.judge(self.task.augmented(images))), "contrast": self.weight * term}
+        term = contrast(target[layer], source[layer], temperature=self.method.temperature)
+        logits = self.judge(self.task.augmented(images), batch)
+        return {**self.generator_loss(logits, batch), "contrast": self.method.weight * term}
 
-    def discriminator_terms(self) -> Terms:
+    def discriminator_terms(self, batch: Batch) -> Terms:
         """Adversarial loss, and D's view of adapted samples closer to that of the source's than to real images'
         (equation 5).
         """
-        z = self.latents()
+        z = self.latents(batch)
         with torch.no_grad():
             adapted = self.generator(z, rng=self.task.rng)
             source = self.task.source.generator(z, noise="const")
         features: dict[str, list[Tensor]] = {"real": [], "adapted": [], "source": []}
-        images = {"real": self.task.real(), "adapted": adapted, "source": source}
-        logits = {name: self.judge(self.task.augmented(x), features[name]) for name, x in images.items()}
+        images = {"real": self.real(batch), "adapted": adapted, "source": source}
+        logits = {name: self.judge(self.task.augmented(x), batch, features[name]) for name, x in images.items()}
         self.task.augment.update(logits["real"].detach())
         layer = self.draw(len(features["real"]))
         anchor, positive, negatives = (features[name][layer] for name in ("adapted", "source", "real"))
-        term = contrast(anchor, positive, negatives, self.temperature)
+        term = contrast(anchor, positive, negatives, self.method.temperature)
         return {
-            "logistic": logistic_discriminator(logits["real"], logits["adapted"]),
-            "contrast": self.discriminator_weight * term,
+            self.method.loss: self.loss.discriminator(logits["real"], logits["adapted"]),
+            "contrast": self.method.discriminator_weight * term,
         }
 
     def draw(self, layers: int) -> int:

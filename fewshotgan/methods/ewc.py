@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fewshotgan.files import UserError
 from fewshotgan.fisher import generator_fisher
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import Terms
-from fewshotgan.methods.transfergan import TransferGAN
+from fewshotgan.methods.method import Batch, Task, Terms
+from fewshotgan.methods.options import option
+from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
 def ewc_penalty(parameters: Mapping[str, Tensor], source: Mapping[str, Tensor], fisher: Mapping[str, Tensor]) -> Tensor:
@@ -34,37 +34,40 @@ def ewc_penalty(parameters: Mapping[str, Tensor], source: Mapping[str, Tensor], 
     return torch.stack(terms).sum()
 
 
-@dataclass
+@dataclass(frozen=True)
 class EWC(TransferGAN):
-    """TransferGAN with an elastic penalty on G.
-
-    Args:
-        weight: lambda of the equation, for the sum over parameters.
-        samples: of the source, from which F is estimated.
-    """
+    """TransferGAN with an elastic penalty on G."""
 
     name = "ewc"
     paper = "Li et al., NeurIPS 2020, arXiv 2012.02780"
     summary = "fine-tune all, with G's weights pulled to the source by their Fisher information"
 
-    weight: float = 100.0
-    samples: int = 64
+    weight: float = option(100.0, "lambda of the equation, for the sum over parameters", low=0)
+    samples: int = option(64, "samples of the source from which F is estimated", low=1)
 
-    def start(self, gan: GAN) -> None:
-        """Estimate F on the source.
+    def build(self, task: Task) -> "EWCTraining":
+        """Train from a copy of the source."""
+        return EWCTraining(self.settle(task.source), task, task.source.copy())
 
-        Raises:
-            UserError: if there are no samples to estimate it from.
-        """
-        if self.samples < 1:
-            raise UserError(f"{self.name}: samples={self.samples} is too few: give at least 1.")
-        super().start(gan)
-        source, names = self.task.source, [name for name, _ in gan.generator.named_parameters()]
-        z = source.latents(self.samples, seed=self.task.seed).to(source.device)
+
+class EWCTraining(TransferGANTraining):
+    """EWC at work.
+
+    Attributes:
+        fisher: F of each of G's parameters, by name.
+        anchor: the source's parameters, by name.
+    """
+
+    method: EWC
+
+    def __init__(self, method: EWC, task: Task, gan: GAN) -> None:
+        super().__init__(method, task, gan)
+        source, names = task.source, [name for name, _ in gan.generator.named_parameters()]
+        z = source.latents(method.samples, seed=task.seed).to(source.device)
         self.fisher = generator_fisher(source.generator, source.discriminator, names, z)
         self.anchor = {name: value.detach().clone() for name, value in gan.generator.named_parameters()}
 
-    def generator_terms(self) -> Terms:
+    def generator_terms(self, batch: Batch) -> Terms:
         """Add the penalty to the adversarial loss."""
         penalty = ewc_penalty(dict(self.generator.named_parameters()), self.anchor, self.fisher)
-        return {**super().generator_terms(), "ewc": self.weight * penalty}
+        return {**super().generator_terms(batch), "ewc": self.method.weight * penalty}

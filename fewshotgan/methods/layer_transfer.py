@@ -19,95 +19,87 @@ source is first replaced by its mean class.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.gans.gp_resnet import Generator
+from fewshotgan.gans.gp_resnet import Discriminator, Generator
 from fewshotgan.gans.prior import Miner
-from fewshotgan.losses import r1_penalty
-from fewshotgan.methods.method import Stage, Task, Terms
-from fewshotgan.methods.transfergan import TransferGAN
+from fewshotgan.methods.method import Batch, Stage, Task, Terms, settled
+from fewshotgan.methods.options import option
+from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
-STARTS = ("source", "fresh")
-GENERAL_FROM = (*STARTS, "scratch")
-PENALISED = ("real", "both")
 HEAD_AT = 8  # least side of what precedes G's general part by default; G4, the paper's choice, leaves 16 pixels at 128
 
 
-@dataclass
+@dataclass(frozen=True)
 class LayerTransfer(TransferGAN):
-    """TransferGAN with a frozen general part, on a GP-GAN.
-
-    Args:
-        general: "GmDn"; by default G4D2, the paper's choice, or fewer groups of G where the images are smaller than 64
-            pixels.
-        general_from: "source"; "fresh" for the control: random weights, frozen; or "scratch": random weights that train
-            with the rest, so that nothing of the general part is transferred, not even frozen (with a fresh specific
-            part, the paper's Scratch).
-        specific_from: "source" or "fresh", of all other layers but the fully connected ones, which always start fresh.
-        penalised: images whose gradient is penalised: "real", or "both" real and generated.
-        z_dim: size of the latents, the source's by default (4 in the paper's setting of 25 images).
-    """
+    """TransferGAN with a frozen general part, on a GP-GAN."""
 
     name = "layer_transfer"
     paper = "Zhao et al., ICML 2020, arXiv 2002.11810"
     summary = "freeze the groups of G and D near the image (GmDn), train the others"
 
-    learning_rate: float = 0.001
-    general: str | None = None
-    general_from: str = "source"
-    specific_from: str = "source"
-    penalised: str = "real"
-    z_dim: int | None = None
+    learning_rate: float | None = option(0.001, "rate of both networks' Adam", above=0)
+    r1_gamma: float | None = option(
+        None, "weight of R1; by default 20 at 128 pixels, falling with the area of the images", low=0
+    )
+    general: str | None = option(
+        None,
+        'the general part, "GmDn"; by default G4D2, the paper\'s choice, or fewer groups of G where the images are '
+        "smaller than 64 pixels",
+    )
+    general_from: Literal["source", "fresh", "scratch"] = option(
+        "source",
+        "where the general part comes from; fresh is the control: random weights, frozen; scratch: random weights that "
+        "train with the rest, so that nothing is transferred, not even frozen (with a fresh specific part, the paper's "
+        "Scratch)",
+    )
+    specific_from: Literal["source", "fresh"] = option(
+        "source", "where all other layers come from but the fully connected ones, which always start fresh"
+    )
+    penalised: Literal["real", "both"] = option(
+        "real", "images whose gradient is penalised: real ones, or both real and generated"
+    )
+    z_dim: int | None = option(
+        None, "size of the latents; by default the source's (4 in the paper's setting of 25 images)", low=1
+    )
 
-    def build(self, task: Task) -> None:
-        """Make the target's networks from the source's groups."""
-        self.task = task
-        self.check(task.source)
-        self.start(self.target(task.source))
+    def settle(self, source: GAN) -> Self:
+        """Settle the general part, the size of the latents and the weight of R1.
 
-    def settle(self, source: GAN) -> None:
-        """Settle the general part, the size of the latents and the weight of R1."""
-        self.z_dim = source.z_dim if self.z_dim is None else self.z_dim
-        self.general = self.general or f"G{min(4, (source.resolution // HEAD_AT).bit_length())}D2"
-        self.r1_gamma = 20 * (source.resolution / 128) ** 2 if self.r1_gamma is None else self.r1_gamma
-
-    def check(self, source: GAN) -> None:
-        """Raise one sentence for a source or an option that can't be."""
+        Raises:
+            UserError: for a source that is no GP-GAN, or has not the groups.
+        """
         if not isinstance(source.generator, Generator):
-            family = source.config["family"]
             raise UserError(
-                f"{self.name} counts the groups of a GP-GAN from the image (family gp_resnet); "
-                f"{source.name} is a {family}."
+                f"{self.name} counts the groups of a GP-GAN from the image (family gp_resnet); {source.name} is a "
+                f"{source.config['family']}."
             )
         if isinstance(source.generator.prior, Miner):
             raise UserError(
-                f"{self.name} starts with fresh latents, and {source.name} has a miner; "
-                "hand over the GAN that was mined."
+                f"{self.name} starts with fresh latents, and {source.name} has a miner; hand over the GAN that was "
+                "mined."
             )
-        for option, known in (("general_from", GENERAL_FROM), ("specific_from", STARTS), ("penalised", PENALISED)):
-            if getattr(self, option) not in known:
-                raise UserError(
-                    f"{self.name}: {option}={getattr(self, option)!r} is unknown: give {' or '.join(known)}."
-                )
-        self.settle(source)
-        if self.z_dim < 1:
-            raise UserError(f"{self.name}: z_dim={self.z_dim} is no size of latents: give at least 1.")
-        self.counts = self.parse(source)
+        general = self.general or f"G{min(4, (source.resolution // HEAD_AT).bit_length())}D2"
+        gamma = 20 * (source.resolution / 128) ** 2 if self.r1_gamma is None else self.r1_gamma
+        z_dim = source.z_dim if self.z_dim is None else self.z_dim
+        made = replace(super().settle(source), general=general, r1_gamma=gamma, z_dim=z_dim)
+        made.counts(source)
+        return made
 
-    def parse(self, source: GAN) -> dict[str, int]:
+    def counts(self, source: GAN) -> dict[str, int]:
         """Return how many groups of each network are general.
 
         Raises:
             UserError: if `general` is no GmDn, or names groups that the source has not.
         """
-        match = re.fullmatch(r"G(\d+)D(\d+)", self.general or "")
-        most = {"generator": len(source.generator.counted()), "discriminator": len(source.discriminator.counted())}
+        match = re.fullmatch(r"G(\d+)D(\d+)", settled(self.general))
+        most = {network: len(groups) for network, groups in counted(source).items()}
         range_ = f"G0 to G{most['generator']} and D0 to D{most['discriminator']}"
         if match is None:
             raise UserError(
@@ -125,24 +117,47 @@ class LayerTransfer(TransferGAN):
         """Return the target's configuration: the source's, but for the size of the latents."""
         return {**source.config, "generator": {**source.config["generator"], "z_dim": self.z_dim}}
 
-    def target(self, source: GAN) -> GAN:
+    def target(self, source: GAN, seed: int) -> GAN:
         """Return the target's networks at the start: groups from the source as the options say, the rest fresh."""
-        gan = GAN.create(self.configuration(source), source.name, seed=self.task.seed).to(source.device)
-        for network, theirs in (("generator", source.generator), ("discriminator", source.discriminator)):
-            given = theirs.counted()
-            for i, (name, modules) in enumerate(getattr(gan, network).counted().items()):
-                if (self.general_from if i < self.counts[network] else self.specific_from) == "source":
-                    nn.ModuleList(modules).load_state_dict(nn.ModuleList(given[name]).state_dict())
+        gan = GAN.create(self.configuration(source), source.name, seed=seed).to(source.device)
+        given, counts = counted(source), self.counts(source)
+        for network, groups in counted(gan).items():
+            for i, (name, modules) in enumerate(groups.items()):
+                if (self.general_from if i < counts[network] else self.specific_from) == "source":
+                    nn.ModuleList(modules).load_state_dict(nn.ModuleList(given[network][name]).state_dict())
         return gan
 
-    def general_part(self, network: str) -> list[nn.Module]:
-        """Return the modules of the general part of "generator" or "discriminator"."""
-        groups = list(self.modules[network].counted().values())[: self.counts[network]]
-        return [module for group in groups for module in group]
+    def build(self, task: Task) -> "LayerTransferTraining":
+        """Train the target's networks."""
+        method = self.settle(task.source)
+        return LayerTransferTraining(method, task, method.target(task.source, task.seed))
+
+
+def counted(gan: GAN) -> dict[str, dict[str, list[nn.Module]]]:
+    """Return the groups of both networks of a GP-GAN as the paper counts them, from the image."""
+    generator, discriminator = cast(Generator, gan.generator), cast(Discriminator, gan.discriminator)
+    return {"generator": generator.counted(), "discriminator": discriminator.counted()}
+
+
+class LayerTransferTraining(TransferGANTraining):
+    """Layer transfer at work: G moves first, and D sees the images that moved it."""
+
+    method: LayerTransfer
+
+    def __init__(self, method: LayerTransfer, task: Task, gan: GAN) -> None:
+        super().__init__(method, task, gan)
+        counts = method.counts(task.source)
+        groups = {network: list(named.values())[: counts[network]] for network, named in counted(gan).items()}
+        self.general = {network: [m for group in parts for m in group] for network, parts in groups.items()}
+
+    @property
+    def generator(self) -> Generator:
+        """The generator in training."""
+        return cast(Generator, self.modules["generator"])
 
     def specific(self, network: str) -> list[nn.Parameter]:
         """Return the parameters that train: those outside the general part, all if it is from scratch."""
-        kept = self.general_part(network) if self.general_from != "scratch" else []
+        kept = self.general[network] if self.method.general_from != "scratch" else []
         frozen = {id(parameter) for module in kept for parameter in module.parameters()}
         return [parameter for parameter in self.modules[network].parameters() if id(parameter) not in frozen]
 
@@ -158,31 +173,30 @@ class LayerTransfer(TransferGAN):
         """One stage, generator first."""
         yield Stage("adaptation", iterations, [self.generator_player(), self.discriminator_player()])
 
-    def latents(self) -> Tensor:
-        """Return latents (batch, z_dim), of the target's size."""
-        shape = (self.task.batch, self.modules["generator"].z_dim)
+    def latents(self, batch: Batch) -> Tensor:
+        """Return latents z (batch, z_dim), of the target's size."""
+        shape = (self.task.batch, self.generator.z_dim)
         return torch.randn(shape, generator=self.task.rng, device=self.task.images.device)
 
-    def generate(self) -> Tensor:
-        """Return a batch of images, and keep it for D."""
-        images = super().generate()
-        self.fake = images.detach()
+    def generate(self, batch: Batch) -> Tensor:
+        """Return images (batch, C, H, W) for G, and leave them for D."""
+        images = super().generate(batch)
+        batch["fake"] = images.detach()
         return images
 
-    def fakes(self) -> Tensor:
+    def fakes(self, batch: Batch) -> Tensor:
         """Return the images that G was just moved by."""
-        return self.fake
+        return batch["fake"]
 
-    def r1(self) -> Terms:
+    def r1(self, batch: Batch) -> Terms:
         """The penalty of real images, or of real and generated ones, as the discriminator sees them."""
-        terms = super().r1()
-        if self.penalised == "both":
-            fake = self.task.augmented(self.fake).detach().requires_grad_()
-            terms["r1_fake"] = r1_penalty(self.judge(fake), fake) * (self.r1_gamma / 2)
+        terms = super().r1(batch)
+        if self.method.penalised == "both":
+            terms["r1_fake"] = self.penalty(batch["fake"], batch) * (self.r1_gamma / 2)
         return terms
 
 
-@dataclass
+@dataclass(frozen=True)
 class GPHead(LayerTransfer):
     """The name that the paper's ablation gives to layer transfer (table 1, row b): a preset, `LayerTransfer` at its
     defaults.

@@ -1,30 +1,38 @@
 """The contract between a method and the training loop.
 
 A method says what its paper says: which networks there are, which parameters train in which stage, which terms each
-player minimises and in what order. The loop (`fewshotgan.train`) does the rest and knows no method. The contract
-carries
+player minimises and in what order. The loop (`fewshotgan.train`) does the rest and knows no method.
 
-- stages, as a Python generator: the code between two `yield`s runs when the first stage has been trained (choose
-  filters by their Fisher information, unfreeze an adapter);
-- any players in any order: none for the discriminator (a reconstruction method), several generators, extra heads,
-  miners;
-- lazy penalties, each with its own interval and optimiser step;
-- `after_step`, where masked weights are restored, whatever the optimiser did;
-- anchors and other quantities that players share within an iteration, through `Stage.before`.
+- A `Method` is its options, and never changes; `build` makes a `Training` of it for one task.
+- A `Training` is all that one run needs: networks, what was estimated from them, what lessons look at afterwards.
+- A `Stage` is a span of training with its players, in any number and order: none for the discriminator (a
+  reconstruction method), several generators, extra heads, miners.
+- A `Player` has parameters, the terms that it minimises, lazy penalties with an interval and an optimiser step of their
+  own, and `after_step`, where masked weights are restored, whatever the optimiser did.
+- A `Batch` is what the players of an iteration hand each other.
+
+`Training.stages` is a Python generator: the code between two `yield`s runs when the first stage has been trained
+(choose filters by their Fisher information, unfreeze an adapter). When a stopped run resumes, the loop walks through
+the stages again from the start: it loads the modules as they were at the end of each finished stage, and the code
+between runs again. That code must therefore follow from `modules`, the task's images and seed, and must draw nothing
+from `task.rng`; then a resumed run is the same to the bit.
 """
 
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from fewshotgan.device import layout
+from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.options import options_of
 
+Value = TypeVar("Value")
 Terms = dict[str, Tensor]
 """Named scalar terms of a loss, each with its weight already applied; a player minimises their sum."""
 
@@ -124,12 +132,26 @@ class KeptRows:
             parameter.index_copy_(0, numbers, values)
 
 
+class Batch(dict[str, Tensor]):
+    """What the players of one iteration hand each other: tensors by name, left by `Stage.before` or an earlier player.
+
+    Attributes:
+        iteration: of the stage, from 0.
+    """
+
+    def __init__(self, iteration: int) -> None:
+        super().__init__()
+        self.iteration = iteration
+
+
 @dataclass
 class Penalty:
-    """A term that is paid every so many iterations only, with its own optimiser step and `every` times its weight."""
+    """A term that is paid in one of `every` iterations of the run, with its own optimiser step and `every` times its
+    weight.
+    """
 
     every: int
-    terms: Callable[[], Terms]
+    terms: Callable[[Batch], Terms]
 
 
 @dataclass
@@ -141,7 +163,7 @@ class Player:
 
     name: str
     parameters: list[nn.Parameter]
-    terms: Callable[[], Terms]
+    terms: Callable[[Batch], Terms]
     learning_rate: float
     betas: tuple[float, float] = (0.0, 0.99)
     penalties: list[Penalty] = field(default_factory=list)
@@ -158,57 +180,96 @@ class Stage:
     name: str
     iterations: int
     players: list[Player]
-    before: Callable[[int], None] | None = None
+    before: Callable[[Batch], None] | None = None
     restart: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class Method(ABC):
-    """Base of every method; its fields are its options.
+    """Base of every method: its fields are its options, checked when it is made; it never changes.
 
     Attributes:
-        name: as typed by users.
+        name: as typed by users; the class's own, in lower case, unless the class says another.
         paper: authors, venue, arXiv number.
         summary: one line.
-        averaged: names of the modules whose moving average makes the result.
+        ema: names of the modules whose moving average makes the result.
         least_images: how many it needs.
-        judges: whether it needs the source's discriminator.
-        several: whether it can adapt several GANs together.
+        needs_discriminator: whether it needs the source's discriminator.
+        multi_source: whether it can adapt several GANs together.
         conditional: whether it makes use of the classes of a source; others get the mean class.
-        last_stage_counts: whether what it does between two stages depends on the modules alone, as they are then; a
-            checkpoint then holds those of the last finished stage, and not of every one.
-        modules: every network that trains or is needed to resume, filled by `build`.
+        memoryless: whether the code between two stages depends on the modules alone, as they are then; a checkpoint
+            then holds those of the last finished stage, and not of every one.
+
+    Raises:
+        UserError: if an option is of another kind or out of its range.
     """
 
     name: ClassVar[str]
-    paper: ClassVar[str]
-    summary: ClassVar[str]
-    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    paper: ClassVar[str] = "none"
+    summary: ClassVar[str] = ""
+    ema: ClassVar[tuple[str, ...]] = ("generator",)
     least_images: ClassVar[int] = 1
-    judges: ClassVar[bool] = True
-    several: ClassVar[bool] = False
+    needs_discriminator: ClassVar[bool] = True
+    multi_source: ClassVar[bool] = False
     conditional: ClassVar[bool] = False
-    last_stage_counts: ClassVar[bool] = False
+    memoryless: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        """Name a class that has no name of its own."""
+        if "name" not in vars(cls):
+            cls.name = cls.__name__.lower()
 
     def __post_init__(self) -> None:
-        """Start without networks."""
-        self.modules = nn.ModuleDict()
+        """Check the options."""
+        for name, option in options_of(type(self)).items():
+            value = getattr(self, name)
+            if not option.accepts(value):
+                raise UserError(f"{self.name}: {option.refusal(value)}")
+            object.__setattr__(self, name, option.convert(value))
 
     def options(self) -> dict[str, object]:
-        """Return the options in force, for the record."""
+        """Return the options by name; `settle` first gives each None that follows from the source its value."""
         return dataclasses.asdict(self)
 
-    def settle(self, source: GAN) -> None:  # noqa: B027 - few methods have such options
-        """Give the options that depend on the source, None until then, their values."""
+    def settle(self, source: GAN) -> Self:
+        """Return the same method with a value for each option that follows from the source.
+
+        Raises:
+            UserError: for a source that the method or an option can't work on.
+        """
+        return self
 
     @abstractmethod
-    def build(self, task: Task) -> None:
-        """Make the networks in `self.modules` from the task's source, which stays untouched."""
+    def build(self, task: Task) -> "Training":
+        """Return what a run on this task needs; the task's source stays untouched.
+
+        Raises:
+            UserError: for a task that the method can't work on.
+        """
+
+
+class Training(ABC):
+    """A method at work on one task; what a run needs is made in the constructor, and nowhere else.
+
+    Args:
+        method: with its options settled.
+        task: what it works on.
+        modules: every network that trains or is needed to resume; what a method learns lies here.
+    """
+
+    def __init__(self, method: Method, task: Task, modules: nn.ModuleDict) -> None:
+        self.method, self.task, self.modules = method, task, modules
 
     @abstractmethod
     def stages(self, iterations: int) -> Iterator[Stage]:
-        """Yield the stages; `iterations` is the budget that they share."""
+        """Yield the stages; `iterations` is the budget that they share. See the module's docstring on resumption."""
 
     @abstractmethod
     def result(self, modules: nn.ModuleDict) -> GAN:
-        """Return the GAN that these modules make (averaged ones where `averaged` says so), adapters folded in."""
+        """Return the GAN that these modules make (moving averages where `ema` says so), adapters merged."""
+
+
+def settled(value: Value | None) -> Value:
+    """Return the value of an option that `Method.settle` has given one."""
+    assert value is not None, "the method was not settled"
+    return value

@@ -28,59 +28,66 @@ D cost the same (`tests/benchmarks/bench.py`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError
+from fewshotgan.gans import network
 from fewshotgan.gans.gan import GAN, MIXTURE
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.mixture import Generator as Mixture
-from fewshotgan.losses import logistic_discriminator, logistic_generator
-from fewshotgan.methods.method import Player, Stage, Terms
-from fewshotgan.methods.transfergan import TransferGAN
-
-MINERS, SELECTORS = ("trained", "random"), ("learned", "uniform")
+from fewshotgan.methods.method import Batch, Player, Stage, Task, Terms
+from fewshotgan.methods.options import option
+from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
-@dataclass
+@dataclass(frozen=True)
 class Mining(TransferGAN):
-    """Mining alone: miner and critic train, the generator is fixed; options as `TransferGAN`, and these.
-
-    Args:
-        miner: "trained", or a control: "random" stays as it is drawn.
-        selector: of several GANs "learned", or a control: "uniform".
-        selector_rate: learning rate of the selector.
-    """
+    """Mining alone: miner and critic train, the generator is fixed."""
 
     name = "minegan-noft"
     paper = "Wang et al., CVPR 2020, arXiv 1912.05270"
     summary = "a miner finds the latents whose images look like the target; G fixed"
-    several = True
+    multi_source = True
     conditional = True
 
-    miner: str = "trained"
-    selector: str = "learned"
-    selector_rate: float = 0.01
+    miner: Literal["trained", "random"] = option("trained", "the miner; random, a control, stays as it is drawn")
+    selector: Literal["learned", "uniform"] = option("learned", "the selector of several GANs; uniform is a control")
+    selector_rate: float = option(0.01, "learning rate of the selector", above=0)
 
-    def start(self, gan: GAN) -> None:
-        """Put a fresh miner before each generator."""
-        self.check()
-        bare = gan.changed(prior=None)  # a miner that was there before goes: `changed` would keep its weights
-        super().start(bare.changed(self.task.seed, prior={"kind": "miner"}))
+    def build(self, task: Task) -> "MiningTraining":
+        """Train a copy of the source with a fresh miner before each generator."""
+        return MiningTraining(self.settle(task.source), task, with_miners(task.source, task.seed))
+
+
+def with_miners(source: GAN, seed: int) -> GAN:
+    """Return a copy of a GAN with a fresh miner before each generator, in place of any that was there."""
+    return source.changed(prior=None).changed(seed, prior={"kind": "miner"})  # one step alone would keep its weights
+
+
+class MiningTraining(TransferGANTraining):
+    """Mining at work.
+
+    Attributes:
+        combined: whether there are several generators.
+        probabilities: of the selector after each iteration since the start or the last resumption.
+    """
+
+    method: Mining
+
+    def __init__(self, method: Mining, task: Task, gan: GAN) -> None:
+        super().__init__(method, task, gan)
         self.combined = gan.config["family"] == MIXTURE
-        self.fixed = True  # whether G is
-        # of the selector after each iteration since the start or the last resumption
         self.probabilities: list[list[float]] = []
 
-    def check(self) -> None:
-        """Raise one sentence for an option that can't be."""
-        for name, value, possible in (("miner", self.miner, MINERS), ("selector", self.selector, SELECTORS)):
-            if value not in possible:
-                raise UserError(f"{self.name}: {name}={value!r} is unknown: give {' or '.join(possible)}.")
+    @property
+    def mixture(self) -> Mixture:
+        """The several generators."""
+        return cast(Mixture, self.generator)
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """One stage, G fixed."""
@@ -88,108 +95,114 @@ class Mining(TransferGAN):
 
     def mining_stage(self, iterations: int) -> Stage:
         """Train critic, miners and selector."""
-        return Stage("mining", iterations, self.players(), before=self.mine)
+        return Stage("mining", iterations, self.players(self.mined_parameters()), before=self.mine)
 
-    def mine(self, _iteration: int) -> None:
+    def mine(self, batch: Batch) -> None:
         """Draw the images of this iteration, for critic and miners; running statistics stay."""
         hold_statistics(self.generator)
         self.modules.requires_grad_(False)
-        for parameter in self.generator_parameters():
+        for parameter in self.mined_parameters():
             parameter.requires_grad_(True)
-        self.mined = self.supersamples()
+        batch.update({f"fake {i}": fake for i, fake in enumerate(self.draw(batch))})
 
-    def players(self) -> list[Player]:
+    def players(self, parameters: list[nn.Parameter]) -> list[Player]:
         """The critic, what trains of the generators, and the selector, if there is something to select."""
         players = [self.discriminator_player()]
-        if self.generator_parameters():
-            players.append(self.generator_player())
-        if self.combined and self.selector == "learned":
-            selector = cast(Mixture, self.generator).selector
-            players.append(
-                Player("selector", [selector], self.selector_terms, self.selector_rate, after_step=self.follow)
-            )
+        if parameters:
+            players.append(replace(self.generator_player(), parameters=parameters))
+        if self.combined and self.method.selector == "learned":
+            selector, rate = [self.mixture.selector], self.method.selector_rate
+            players.append(Player("selector", selector, self.selector_terms, rate, after_step=self.follow))
         return players
 
-    def generators(self) -> list[nn.Module]:
+    def generators(self) -> list[network.Generator]:
         """Return the generators, one or several."""
-        return list(self.generator.parts) if self.combined else [self.generator]
+        return list(self.mixture.parts) if self.combined else [self.generator]
 
     def miners(self) -> list[nn.Parameter]:
         """Return the parameters of all miners."""
         return [parameter for generator in self.generators() for parameter in generator.prior.parameters()]
 
+    def mined_parameters(self) -> list[nn.Parameter]:
+        """What trains while G is fixed: the miners, but random ones never."""
+        return self.miners() if self.method.miner == "trained" else []
+
     def generator_parameters(self) -> list[nn.Parameter]:
-        """What trains of G: the miners alone, or, fine-tuned, everything but the selector; a random miner never."""
-        miners = self.miners()
-        if self.fixed:
-            return miners if self.miner == "trained" else []
-        kept = {id(parameter) for parameter in miners if self.miner == "random"}
+        """What trains when G is fine-tuned: everything but the selector and random miners."""
+        kept = {id(parameter) for parameter in self.miners() if self.method.miner == "random"}
         return [p for generator in self.generators() for p in generator.parameters() if id(p) not in kept]
 
-    def discriminator_terms(self) -> Terms:
-        """Logistic loss of real images and of the best image of each supersample (equation 2, with the maximum)."""
+    def discriminator_terms(self, batch: Batch) -> Terms:
+        """Adversarial loss of real images and of the best image of each supersample (equation 2, with the maximum);
+        which generators won is left for the selector.
+        """
         with torch.no_grad():
-            fakes = self.mined if self.fixed else self.supersamples()
-        logits = self.judge(self.task.augmented(self.real()))
+            fakes = self.supersamples(batch)
+        logits = self.judge(self.task.augmented(self.real(batch)), batch)
         self.task.augment.update(logits.detach())
-        best = self.scores([fake.detach() for fake in fakes]).max(dim=0)
-        self.winners = best.indices.flatten()
-        return {"logistic": logistic_discriminator(logits, best.values)}
+        best = self.scores([fake.detach() for fake in fakes], batch).max(dim=0)
+        batch["winners"] = best.indices.flatten()
+        return {self.method.loss: self.loss.discriminator(logits, best.values)}
 
-    def generator_terms(self) -> Terms:
-        """Non-saturating loss of the best image of each supersample (equation 3, with the maximum)."""
-        fakes = self.mined if self.fixed else self.supersamples()
-        return {"logistic": logistic_generator(self.scores(fakes).max(dim=0).values)}
+    def generator_terms(self, batch: Batch) -> Terms:
+        """Adversarial loss of the best image of each supersample (equation 3, with the maximum)."""
+        return self.generator_loss(self.scores(self.supersamples(batch), batch).max(dim=0).values, batch)
 
-    def selector_terms(self) -> Terms:
+    def selector_terms(self, batch: Batch) -> Terms:
         """Cross-entropy of the selector's probabilities with the generators that won, as the critic saw them in its
         move.
         """
-        logits = self.generator.selector.expand(len(self.winners), -1)
-        return {"cross_entropy": F.cross_entropy(logits, self.winners)}
+        winners = batch["winners"]
+        return {"cross_entropy": F.cross_entropy(self.mixture.selector.expand(len(winners), -1), winners)}
 
     def follow(self) -> None:
         """Keep the selector's probabilities, to be looked at."""
-        self.probabilities.append(cast(Mixture, self.generator).probabilities().tolist())
+        self.probabilities.append(self.mixture.probabilities().tolist())
 
-    def supersamples(self) -> list[Tensor]:
-        """Return a batch of each generator's images of the same u."""
+    def supersamples(self, batch: Batch) -> list[Tensor]:
+        """Return each generator's images (batch, C, H, W) of the same u: the iteration's while G is fixed, else fresh
+        ones.
+        """
+        names = [f"fake {i}" for i in range(len(self.generators()))]
+        return [batch[name] for name in names] if names[0] in batch else self.draw(batch)
+
+    def draw(self, batch: Batch) -> list[Tensor]:
+        """Return fresh images (batch, C, H, W) of each generator, of the same u."""
         if not self.combined:
-            return [self.generate()]
+            return [self.generate(batch)]
         u = self.task.latents()
-        return [self.generator.part(i, u, rng=self.task.rng) for i in range(len(self.generator.parts))]
+        return [self.mixture.part(i, u, rng=self.task.rng) for i in range(len(self.mixture.parts))]
 
-    def scores(self, fakes: list[Tensor]) -> Tensor:
+    def scores(self, fakes: list[Tensor], batch: Batch) -> Tensor:
         """Return the critic's logits of each generator's images, (generators, batch, 1)."""
-        return torch.stack([self.judge(self.task.augmented(fake)) for fake in fakes])
+        return torch.stack([self.judge(self.task.augmented(fake), batch) for fake in fakes])
 
 
-@dataclass
+@dataclass(frozen=True)
 class MineGAN(Mining):
-    """Mining, then fine-tuning of miner, generator and critic; options as `Mining`, and this one.
-
-    Args:
-        mining: share of the iterations in which G is fixed (a half on MNIST in the released code).
-    """
+    """Mining, then fine-tuning of miner, generator and critic."""
 
     name = "minegan"
     summary = "a miner finds the latents whose images look like the target; then all is fine-tuned; one GAN or several"
 
-    mining: float = 0.5
+    mining: float = option(
+        0.5, "share of the iterations in which G is fixed (a half on MNIST in the released code)", above=0, below=1
+    )
 
-    def check(self) -> None:
-        """Raise one sentence for an option that can't be."""
-        super().check()
-        if not 0 < self.mining < 1:
-            raise UserError(
-                f"{self.name}: mining={self.mining} is a share of the iterations: give a number between 0 and 1."
-            )
+    def build(self, task: Task) -> "MineGANTraining":
+        """Train a copy of the source with a fresh miner before each generator."""
+        return MineGANTraining(self.settle(task.source), task, with_miners(task.source, task.seed))
+
+
+class MineGANTraining(MiningTraining):
+    """MineGAN at work."""
+
+    method: MineGAN
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """Mining, then fine-tuning."""
         if iterations < 2:
-            raise UserError(f"{self.name} trains in two stages: give at least 2 iterations.")
-        mining = min(max(1, round(iterations * self.mining)), iterations - 1)
+            raise UserError(f"{self.method.name} trains in two stages: give at least 2 iterations.")
+        mining = min(max(1, round(iterations * self.method.mining)), iterations - 1)
         yield self.mining_stage(mining)
-        self.fixed = False
-        yield Stage("fine-tuning", iterations - mining, self.players())
+        yield Stage("fine-tuning", iterations - mining, self.players(self.generator_parameters()))

@@ -8,98 +8,108 @@ carry what does not fit the target), the rest is fine-tuned. A warm-up trains D'
 What is in the choice follows the released code: in G the convolutions from 8 pixels on, in D the convolutions of its
 residual blocks, a quantile for each network; a filter of D goes with its bias.
 
-Differs: importance is measured at the trained weights, not at their moving average; what is pruned is zero in the
+Differs: path-length regularisation and style mixing are off by default, where the released code has `path_length=2` and
+`mixing=0.9`. Importance is measured at the trained weights, not at their moving average; what is pruned is zero in the
 moving average too, from which the result is made (the released code leaves it to fade there). G's style layers, which
 have a quantile of their own in the released code, always train. The warm-up takes an eighth of the iterations, the
 share of the released code.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.adapters import layers
+from fewshotgan.adapters import Kernel, layers
 from fewshotgan.files import UserError
 from fewshotgan.fisher import both_fisher
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import KeptRows, Stage
-from fewshotgan.methods.transfergan import TransferGAN
+from fewshotgan.gans.network import Network
+from fewshotgan.methods.method import KeptRows, Stage, Task
+from fewshotgan.methods.options import option
+from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 NETWORKS = ("generator", "discriminator")
 
 
-@dataclass
+@dataclass(frozen=True)
 class RICK(TransferGAN):
-    """Freeze, fine-tune and prune, estimated again and again.
-
-    Args:
-        quantile: percent of the filters that may train; those above are frozen until the next estimate (40 for close
-            and 85 for distant targets in the released code).
-        prune: percent of the filters that are pruned at each estimate.
-        every: iterations between estimates.
-        warmup: share of the iterations that trains D's last layers alone.
-        samples: from which the Fisher information is estimated.
-    """
+    """Freeze, fine-tune and prune, estimated again and again."""
 
     name = "rick"
     paper = "Zhao et al., CVPR 2023, arXiv 2304.07574"
     summary = "freeze the filters that matter, prune those that don't fit, again and again as it trains"
-    last_stage_counts = True  # of many stages: each estimate begins anew, and what is pruned lies with the networks
+    memoryless = True  # of many stages: each estimate begins anew, and what is pruned lies with the networks
 
-    quantile: float = 60.0
-    prune: float = 0.1
-    every: int = 50
-    warmup: float = 0.125
-    samples: int = 20
+    quantile: float = option(
+        60.0,
+        "percent of the filters that may train; those above are frozen until the next estimate (40 for close and 85 "
+        "for distant targets in the released code)",
+        low=0,
+        high=100,
+    )
+    prune: float = option(0.1, "percent of the filters that are pruned at each estimate", low=0, below=100)
+    every: int = option(50, "iterations between estimates", low=1)
+    warmup: float = option(0.125, "share of the iterations that trains D's last layers alone", low=0, below=1)
+    samples: int = option(20, "samples from which the Fisher information is estimated", low=1)
 
-    def start(self, gan: GAN) -> None:
-        """Check the options; nothing is frozen or pruned yet."""
-        shares = 0 <= self.prune <= self.quantile <= 100 and self.prune < 100 and 0 <= self.warmup < 1
-        if not (shares and self.every >= 1 and self.samples >= 1):
+    def settle(self, source: GAN) -> Self:
+        """Settle what TransferGAN does.
+
+        Raises:
+            UserError: if more is pruned than may train.
+        """
+        if self.prune > self.quantile:
             raise UserError(
-                f"{self.name}: quantile={self.quantile} and prune={self.prune} are percentages with prune the smaller, "
-                f"warmup={self.warmup} a share below 1, every={self.every} and samples={self.samples} at least 1."
+                f"{self.name}: quantile={self.quantile:g} and prune={self.prune:g} are percentages with prune the "
+                "smaller."
             )
-        super().start(gan)
+        return super().settle(source)
+
+    def build(self, task: Task) -> "RICKTraining":
+        """Train from a copy of the source."""
+        return RICKTraining(self.settle(task.source), task, task.source.copy())
+
+
+class RICKTraining(TransferGANTraining):
+    """RICK at work; nothing is frozen or pruned at first, and which filters were pruned lies in `modules`."""
+
+    method: RICK
+
+    def __init__(self, method: RICK, task: Task, gan: GAN) -> None:
+        super().__init__(method, task, gan)
         self.kept = {"generator": KeptRows(), "discriminator": KeptRows()}
         for name, layer in self.filters().items():
-            self.modules.register_buffer(
-                pruned_key(name), torch.zeros_like(self.rows(name, layer)[0][:, 0, 0, 0], dtype=torch.bool)
-            )
-        self.warming = False
+            none = torch.zeros(len(layer.weight), dtype=torch.bool, device=layer.weight.device)
+            self.modules.register_buffer(pruned_key(name), none)
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """The warm-up, then spans between two estimates."""
-        warmup = round(iterations * self.warmup)
+        warmup = round(iterations * self.method.warmup)
         if warmup:
-            self.warming = True
-            yield Stage("warm-up", warmup, [self.discriminator_player()])
-            self.warming = False
-        for first in range(warmup, iterations, self.every):
+            yield Stage("warm-up", warmup, [replace(self.discriminator_player(), parameters=self.last_layers())])
+        for first in range(warmup, iterations, self.method.every):
             self.estimate()
             players = [self.discriminator_player(), self.generator_player()]
             for player in players:
                 player.after_step = self.kept[player.name].restore
-            yield Stage("adaptation", min(self.every, iterations - first), players)
+            yield Stage("adaptation", min(self.method.every, iterations - first), players)
 
-    def discriminator_parameters(self) -> list[nn.Parameter]:
-        """D's last layers while it warms up, all of D afterwards."""
-        if not self.warming:
-            return list(self.discriminator.parameters())
+    def last_layers(self) -> list[nn.Parameter]:
+        """Return D's last layers, which alone train while it warms up."""
         return [parameter for module in self.discriminator.groups()["4"] for parameter in module.parameters()]
 
-    def filters(self) -> dict[str, nn.Module]:
+    def filters(self) -> dict[str, Kernel]:
         """Return the convolutions in the choice, by name in `modules`: G's from 8 pixels on but to the image, those
         of D's blocks.
         """
-        left_out = {
-            id(part) for key in NETWORKS for module in self.modules[key].groups()["4"] for part in module.modules()
-        }
+        networks = {key: cast(Network, self.modules[key]) for key in NETWORKS}
+        left_out = {id(part) for net in networks.values() for module in net.groups()["4"] for part in module.modules()}
         return {
             f"{network}.{name}": layer
-            for network in NETWORKS for name, layer in layers(self.modules[network])
+            for network in NETWORKS for name, layer in layers(networks[network])
             if layer.weight.dim() == 4 and id(layer) not in left_out and "image" not in name
         }  # fmt: skip
 
@@ -115,10 +125,10 @@ class RICK(TransferGAN):
             self.kept[network].clear()
             members = {name: value for name, value in scores.items() if name.startswith(network)}
             pooled = torch.cat(list(members.values())).double()
-            high, low = (torch.quantile(pooled, percent / 100) for percent in (self.quantile, self.prune))
+            high, low = (torch.quantile(pooled, percent / 100) for percent in (self.method.quantile, self.method.prune))
             for name, value in members.items():
                 pruned = self.modules.get_buffer(pruned_key(name))
-                if self.prune:
+                if self.method.prune:
                     pruned |= value.double() <= low
                 for parameter in self.rows(name, filters[name]):
                     with torch.no_grad():
@@ -129,7 +139,7 @@ class RICK(TransferGAN):
         """Return each filter's Fisher information, (out,), by name of the layer: its weights' mean, or half of that
         and its bias's sum.
         """
-        z = self.task.source.latents(self.samples, seed=self.task.seed).to(self.task.images.device)
+        z = self.task.source.latents(self.method.samples, seed=self.task.seed).to(self.task.images.device)
         names: dict[str, list[str]] = {network: [] for network in NETWORKS}
         for layer, module in self.filters().items():
             network, name = layer.split(".", 1)

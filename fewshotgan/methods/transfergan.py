@@ -9,8 +9,8 @@ StyleGAN2's losses, as "TGAN" is in the tables of CDC and AdAM: non-saturating l
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,71 +20,85 @@ from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.gans.network import Discriminator, Generator, StyleGenerator
 from fewshotgan.losses import LOSSES, path_length_penalty, path_lengths, r1_penalty
-from fewshotgan.methods.method import Method, Penalty, Player, Stage, Task, Terms
+from fewshotgan.methods.method import Batch, Method, Penalty, Player, Stage, Task, Terms, Training, settled
+from fewshotgan.methods.options import option
 
 
-@dataclass
+@dataclass(frozen=True)
 class TransferGAN(Method):
-    """Fine-tune all of G and D.
-
-    Args:
-        learning_rate: of both networks' Adam; by default 0.002, StyleGAN2's, where weights are equalised, a quarter of
-            it elsewhere.
-        loss: "logistic", or "relativistic" (R3GAN, arXiv 2501.05441), which judges each real image against a generated
-            one.
-        r1_gamma: weight of R1 (the penalty is gamma / 2 |grad|^2); by default 10 at 256 pixels, falling with the area.
-        r2_gamma: weight of R2, the same penalty on generated images.
-        r1_every: R1 and R2 are paid every so many iterations.
-        path_length: weight of path-length regularisation, 0 for none (2 in the official code).
-        path_length_every: its interval.
-        mixing: probability of style mixing (0.9 in the official code at large resolutions).
-    """
+    """Fine-tune all of G and D."""
 
     name = "transfergan"
     paper = "Wang et al., ECCV 2018, arXiv 1805.01677"
     summary = "fine-tune all of G and D from the pretrained source"
 
-    learning_rate: float | None = None
-    loss: str = "logistic"
-    r1_gamma: float | None = None
-    r2_gamma: float = 0.0
-    r1_every: int = 16
-    path_length: float = 0.0
-    path_length_every: int = 4
-    mixing: float = 0.0
+    learning_rate: float | None = option(
+        None,
+        "rate of both networks' Adam; by default 0.002, StyleGAN2's, where weights are equalised, a quarter of it "
+        "elsewhere",
+        above=0,
+    )
+    loss: Literal["logistic", "relativistic"] = option(
+        "logistic",
+        "adversarial loss; relativistic (R3GAN, arXiv 2501.05441) judges each real image against a generated one",
+    )
+    r1_gamma: float | None = option(
+        None,
+        "weight of R1 (the penalty is gamma / 2 |grad|^2); by default 10 at 256 pixels, falling with the area",
+        low=0,
+    )
+    r2_gamma: float = option(0.0, "weight of R2, the same penalty on generated images", low=0)
+    r1_every: int = option(16, "iterations between payments of R1 and R2", low=1)
+    path_length: float = option(
+        0.0, "weight of path-length regularisation, 0 for none (2 in StyleGAN2's official code)", low=0
+    )
+    path_length_every: int = option(4, "iterations between its payments", low=1)
+    mixing: float = option(
+        0.0, "probability of style mixing (0.9 in StyleGAN2's official code at large resolutions)", low=0, high=1
+    )
 
-    def settle(self, source: GAN) -> None:
+    def settle(self, source: GAN) -> Self:
         """Settle the rate and the weight of R1."""
-        if self.r1_gamma is None:
-            self.r1_gamma = 10 * (source.resolution / 256) ** 2
-        if self.learning_rate is None:
+        gamma, rate = self.r1_gamma, self.learning_rate
+        if rate is None:
             equalised = any(isinstance(module, EqualConv2d) for module in source.discriminator.modules())
-            self.learning_rate = 0.002 if equalised else 0.0005
+            rate = 0.002 if equalised else 0.0005
+        gamma = 10 * (source.resolution / 256) ** 2 if gamma is None else gamma
+        return replace(self, learning_rate=rate, r1_gamma=gamma)
 
-    def build(self, task: Task) -> None:
-        """Copy both networks of the source."""
-        self.task = task
-        self.start(task.source.copy())
+    def build(self, task: Task) -> "TransferGANTraining":
+        """Train from a copy of the source."""
+        return TransferGANTraining(self.settle(task.source), task, task.source.copy())
 
-    def start(self, gan: GAN) -> None:
-        """Train from the weights of this GAN, which is ours to change.
 
-        Raises:
-            UserError: if the generator has not the layers that an option needs, or `mixing` is no probability.
-        """
-        if self.mixing > 1:
-            raise UserError(f"{self.name}: mixing={self.mixing} is a probability: give a number from 0 to 1.")
+class TransferGANTraining(Training):
+    """TransferGAN at work.
+
+    Args:
+        method: with its options settled.
+        task: what it works on.
+        gan: the networks at the start, which are ours to change.
+
+    Raises:
+        UserError: if the generator has not the layers that an option needs.
+    """
+
+    method: TransferGAN
+
+    def __init__(self, method: TransferGAN, task: Task, gan: GAN) -> None:
         driven, mixes = isinstance(gan.generator, StyleGenerator), gan.generator.num_ws > 0
-        for option, possible in (("path_length", driven), ("mixing", mixes)):
-            if getattr(self, option) and not possible:
+        for name, possible in (("path_length", driven), ("mixing", mixes)):
+            if getattr(method, name) and not possible:
                 raise UserError(
-                    f"{self.name}: {option} needs a generator whose mapping network feeds all its layers; "
+                    f"{method.name}: {name} needs a generator whose mapping network feeds all its layers; "
                     f"{gan.name} has none."
                 )
+        modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
+        modules.register_buffer("path_average", torch.zeros((), device=gan.device))
+        super().__init__(method, task, modules)
         self.config = gan.config
-        self.modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
-        self.modules.register_buffer("path_average", torch.zeros((), device=gan.device))
-        self.settle(gan)
+        self.loss = LOSSES[method.loss]
+        self.learning_rate, self.r1_gamma = settled(method.learning_rate), settled(method.r1_gamma)
 
     @property
     def generator(self) -> Generator:
@@ -101,14 +115,14 @@ class TransferGAN(Method):
         yield Stage("adaptation", iterations, [self.discriminator_player(), self.generator_player()])
 
     def discriminator_player(self) -> Player:
-        """D minimises the logistic loss, and R1 every `r1_every` iterations."""
-        penalties = [Penalty(self.r1_every, self.r1)] if self.r1_gamma else []
+        """D minimises the adversarial loss, and R1 every `r1_every` iterations."""
+        penalties = [Penalty(self.method.r1_every, self.r1)] if self.r1_gamma else []
         parameters = self.discriminator_parameters()
         return Player("discriminator", parameters, self.discriminator_terms, self.learning_rate, penalties=penalties)
 
     def generator_player(self) -> Player:
-        """G minimises the non-saturating loss, and the path-length penalty every `path_length_every` iterations."""
-        penalties = [Penalty(self.path_length_every, self.path)] if self.path_length else []
+        """G minimises the adversarial loss, and the path-length penalty every `path_length_every` iterations."""
+        penalties = [Penalty(self.method.path_length_every, self.path)] if self.method.path_length else []
         parameters = self.generator_parameters()
         return Player("generator", parameters, self.generator_terms, self.learning_rate, penalties=penalties)
 
@@ -120,70 +134,76 @@ class TransferGAN(Method):
         """What trains of G: everything."""
         return list(self.generator.parameters())
 
-    def discriminator_terms(self) -> Terms:
-        """Logistic loss of augmented real and generated images."""
-        fake = self.fakes()
-        logits = self.judge(self.task.augmented(self.real()))
+    def discriminator_terms(self, batch: Batch) -> Terms:
+        """Adversarial loss of augmented real and generated images."""
+        fake = self.fakes(batch)
+        logits = self.judge(self.task.augmented(self.real(batch)), batch)
         self.task.augment.update(logits.detach())
-        return {self.loss: LOSSES[self.loss].discriminator(logits, self.judge(self.task.augmented(fake)))}
+        return {self.method.loss: self.loss.discriminator(logits, self.judge(self.task.augmented(fake), batch))}
 
-    def generator_terms(self) -> Terms:
-        """Generator's loss of augmented generated images, beside real ones where the loss compares them."""
-        fake = self.judge(self.task.augmented(self.generate()))
-        return {self.loss: LOSSES[self.loss].generator(self.real_logits() if LOSSES[self.loss].paired else fake, fake)}
+    def generator_terms(self, batch: Batch) -> Terms:
+        """Adversarial loss of augmented generated images, beside real ones where the loss compares them."""
+        return self.generator_loss(self.judge(self.task.augmented(self.generate(batch)), batch), batch)
+
+    def generator_loss(self, fake: Tensor, batch: Batch) -> Terms:
+        """Return G's adversarial loss of the logits (N, 1) of generated images."""
+        return {self.method.loss: self.loss.generator(self.real_logits(batch) if self.loss.paired else fake, fake)}
 
     @torch.no_grad()
-    def real_logits(self) -> Tensor:
+    def real_logits(self, batch: Batch) -> Tensor:
         """Return logits (batch, 1) of augmented real images, without a gradient."""
-        return self.judge(self.task.augmented(self.real()))
+        return self.judge(self.task.augmented(self.real(batch)), batch)
 
     @torch.no_grad()
-    def fakes(self) -> Tensor:
-        """Return a batch of generated images (batch, C, H, W) for the discriminator's terms."""
-        return self.generate()
+    def fakes(self, batch: Batch) -> Tensor:
+        """Return generated images (batch, C, H, W) for the discriminator's terms."""
+        return self.generate(batch)
 
-    def real(self) -> Tensor:
-        """Return a batch of real images (batch, C, H, W) for the adversarial terms."""
+    def real(self, batch: Batch) -> Tensor:
+        """Return real images (batch, C, H, W) for the adversarial terms."""
         return self.task.real()
 
-    def latents(self) -> Tensor:
-        """Return latents (batch, z_dim) for the adversarial terms."""
+    def latents(self, batch: Batch) -> Tensor:
+        """Return latents z (batch, z_dim) for the adversarial terms."""
         return self.task.latents()
 
-    def judge(self, x: Tensor) -> Tensor:
-        """Return logits of images (N, C, H, W) as they are: (N, 1)."""
+    def judge(self, x: Tensor, batch: Batch) -> Tensor:
+        """Return logits (N, 1) of images (N, C, H, W) as they are."""
         return self.discriminator(x)
 
-    def r1(self) -> Terms:
+    def r1(self, batch: Batch) -> Terms:
         """R1 of the real images as the discriminator sees them, and R2 of generated ones."""
-        terms = {"r1": self.penalty(self.real()) * (self.r1_gamma / 2)}
-        return terms | ({"r2": self.penalty(self.fakes()) * (self.r2_gamma / 2)} if self.r2_gamma else {})
+        terms = {"r1": self.penalty(self.real(batch), batch) * (self.r1_gamma / 2)}
+        if self.method.r2_gamma:
+            terms["r2"] = self.penalty(self.fakes(batch), batch) * (self.method.r2_gamma / 2)
+        return terms
 
-    def penalty(self, x: Tensor) -> Tensor:
+    def penalty(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the gradient penalty of images (N, C, H, W), augmented."""
         x = self.task.augmented(x).detach().requires_grad_()
-        return r1_penalty(self.judge(x), x)
+        return r1_penalty(self.judge(x, batch), x)
 
-    def path(self) -> Terms:
+    def path(self, batch: Batch) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
-        generator = cast(StyleGenerator, self.generator)  # `start` made sure
+        generator = cast(StyleGenerator, self.generator)  # the constructor made sure
         w = generator.map_to_w(self.task.latents(max(1, self.task.batch // 2)))
         w = w if w.requires_grad else w.detach().requires_grad_()  # where nothing before w trains
         images = generator.synthesise(w, rng=self.task.rng)
         noise = torch.randn(images.shape, generator=self.task.rng, device=images.device)
         lengths = path_lengths(images, w, noise)
-        average = self.modules.path_average
+        average = self.modules.get_buffer("path_average")
         average.lerp_(lengths.detach().mean(), 0.01)
-        return {"path_length": path_length_penalty(lengths, average) * self.path_length}
+        return {"path_length": path_length_penalty(lengths, average) * self.method.path_length}
 
-    def generate(self) -> Tensor:
-        """Return a batch of images of the generator in training, with style mixing at its probability."""
-        z, rng = self.latents(), self.task.rng
-        if self.mixing and torch.rand((), generator=rng, device=z.device) < self.mixing:
+    def generate(self, batch: Batch) -> Tensor:
+        """Return images (batch, C, H, W) of the generator in training, with style mixing at its probability."""
+        z, rng, mixing = self.latents(batch), self.task.rng, self.method.mixing
+        if mixing and torch.rand((), generator=rng, device=z.device) < mixing:
             cut = int(torch.randint(1, self.generator.num_ws, (), generator=rng, device=z.device))
-            return self.generator(z, mix=self.latents(), mix_from=cut, rng=rng)
+            return self.generator(z, mix=self.latents(batch), mix_from=cut, rng=rng)
         return self.generator(z, rng=rng)
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return generator and discriminator as they are: nothing was added to them."""
-        return GAN(modules["generator"], modules["discriminator"], self.config, f"{self.task.source.name}+{self.name}")
+        generator, discriminator = cast(Generator, modules["generator"]), cast(Discriminator, modules["discriminator"])
+        return GAN(generator, discriminator, self.config, f"{self.task.source.name}+{self.method.name}")

@@ -100,11 +100,9 @@ def step_operations(gan: GAN, batch: int, mining: bool = False) -> float:
 
 def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop, Stage]:
     """Return the loop of a method at the start of its last stage, in a run of ordinary length."""
-    made = METHODS[method]()
-    task = make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu"))
-    made.build(task)
-    loop = Loop(made, task, {}, 10**9, 10**9, None)
-    *_, stage = made.stages(ITERATIONS)
+    training = METHODS[method]().build(make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu")))
+    loop = Loop(training, {}, 10**9, 10**9, None)
+    *_, stage = training.stages(ITERATIONS)
     loop.begin(stage, 0)
     return loop, stage
 
@@ -131,8 +129,7 @@ def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: s
     loop, stage = ready(gan, pixels, batch, method)
     times = []
     for _ in range(moves):
-        if stage.before:
-            stage.before(0)
+        loop.open(stage)
         started = time.perf_counter()
         loop.move(stage.players[1])
         times.append(time.perf_counter() - started)
