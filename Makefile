@@ -1,6 +1,8 @@
 # make course   the course, headless: executed notebooks and index.html in build/course
-# make test     all tests, the notebooks included
+# make test     all tests, the notebooks and the site included
+# make docs     the site, into build/site
 # make lab      JupyterLab at the first notebook
+# make gpu      train sources on a GPU for nine minutes, in any Python that has the packages; call it again to go on
 # make bench    timings and memory, as ratios (not part of the tests)
 
 PYTHON ?= python3
@@ -10,20 +12,25 @@ STAMP := $(VENV)/.installed
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 
 export OMP_NUM_THREADS ?= 2
+TEST = CI=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export FEWSHOTGAN_CACHE ?= $(CURDIR)/build/cache
+export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: course test lint lab bench clean
+.PHONY: course docs test lint lab bench gpu clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fewshotgan needs Python 3.11 or newer; call make with PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch torchvision
-	$(BIN)/python -m pip install --quiet --editable ".[course,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[course,dev,docs]"
 	@touch $@
 
 course: $(STAMP)
 	$(BIN)/python -m fewshotgan.lessons.course $(NOTEBOOKS) --out build/course
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -32,8 +39,8 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 test: lint
-	CI=1 $(BIN)/python -m pytest tests
-	CI=1 FEWSHOTGAN_PROFILE=smoke $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 240 \
+	$(TEST) tests
+	FEWSHOTGAN_PROFILE=smoke $(TEST) --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 \
 		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
 
 lab: $(STAMP)
@@ -41,6 +48,11 @@ lab: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/bench.py
+
+LANES ?= avatars-stylegan2=1 fashion-stylegan2=0.4,avatars-gp-resnet=0.6
+GPU ?= --pools build/pools
+gpu:
+	$(PYTHON) -m fewshotgan.bench.gpu --lanes $(LANES) $(GPU)
 
 clean:
 	rm -rf build $(VENV)

@@ -2,7 +2,9 @@
 
     python data/build.py avatars [STYLE ...]   # needs Node; `npm ci` in data/render first
     python data/build.py fashion DIR           # DIR: the unpacked Debian package dataset-fashion-mnist
-    python data/build.py manifest              # after any change under data/: sizes and checksums anew
+    python data/build.py pool avatars personas build/pools        # 50,000 drawings, to pretrain a source on
+    python data/build.py pool fashion DIR build/pools             # all training images of the source's classes
+    python data/build.py manifest              # after any change under data/: splits, sizes and checksums anew
 
 The zips are the field's own form: images and a `dataset.json`, as StyleGAN's tools and clean-fid read them. Images are
 lossless WebP under `train/` and `held_out/`. The same input gives the same bytes.
@@ -21,8 +23,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fewshotgan.bench.pools import save_pool
+from fewshotgan.images import MIXTURES
+
 DATA = Path(__file__).resolve().parent
 SHOTS = (1, 5, 10, 25, 100, 1000)
+MOST_SUBSETS = 10  # of one size
 SPLIT_SEED = 20200523
 
 # style: (training images, held-out images, licence, attribution)
@@ -38,6 +44,7 @@ STYLES = {
     "adventurer": (150, 150, "CC-BY-4.0", "Adventurer by Lisa Wischofsky, https://www.instagram.com/lischi_art/"),
     "lorelei": (150, 150, "CC0-1.0", "Lorelei by Lisa Wischofsky, https://www.instagram.com/lischi_art/"),
 }
+POOL = 50_000  # drawings that a source is pretrained on
 PRETRAINING_POOL = {"personas": 40000}  # rendered for pretraining: no held-out image may equal one of these
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
@@ -80,16 +87,24 @@ def pack(path: Path, train: list[np.ndarray], held_out: list[np.ndarray]) -> Non
 
 
 def split_entry(name: str, train: int, held_out: int) -> dict:
-    """Return the published split: sizes, and nested few-shot subsets as lists of indices into the training images."""
-    seed = [SPLIT_SEED, *name.encode()]
-    order = np.random.default_rng(seed).permutation(train).tolist()
-    return {"train": train, "held_out": held_out, "few_shot": {str(n): order[:n] for n in SHOTS if n <= train}}
+    """Return the published split: sizes, the order of the training images, and how many few-shot subsets it gives.
+
+    Subset k of n images is `order[k * n : (k + 1) * n]`: those of one size are disjoint, those numbered 0 nested. The
+    order is random up to the largest of SHOTS; the images after that come as they were drawn, which is random as well.
+    """
+    drawn = np.random.default_rng([SPLIT_SEED, *name.encode()]).permutation(train).tolist()
+    first = drawn[: max(n for n in SHOTS if n <= train)]
+    order = first + sorted(set(drawn) - set(first))
+    subsets = {str(n): min(MOST_SUBSETS, train // n) for n in SHOTS if n <= train}
+    return {"train": train, "held_out": held_out, "subsets": subsets, "order": order}
 
 
-def write_splits(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:
-    """Write splits.json, a domain a line."""
-    lines = [f'  "{name}": {json.dumps(split_entry(name, *size))}' for name, size in sizes.items()]
-    (folder / "splits.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+def write_splits() -> None:
+    """Write splits.json of each collection, a domain a line."""
+    fashion = dict.fromkeys(CLASSES, FASHION[:2])
+    for collection, sizes in (("avatars", {style: row[:2] for style, row in STYLES.items()}), ("fashion", fashion)):
+        lines = [f'  "{name}": {json.dumps(split_entry(name, *size))}' for name, size in sizes.items()]
+        (DATA / collection / "splits.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def build_avatars(styles: list[str]) -> None:
@@ -101,7 +116,6 @@ def build_avatars(styles: list[str]) -> None:
         held_out = distinct(render(style, "test", n_held_out * 2), seen)
         assert len(pool) >= n_train and len(held_out) >= n_held_out, (style, len(pool), len(held_out))
         pack(DATA / f"avatars/{style}.zip", pool[:n_train], held_out[:n_held_out])
-    write_splits(DATA / "avatars", {style: row[:2] for style, row in STYLES.items()})
 
 
 def read_idx(path: Path, offset: int) -> np.ndarray:
@@ -122,7 +136,24 @@ def build_fashion(package: Path) -> None:
         train = distinct(pixels["train"][labels["train"] == index], seen)[: FASHION[0]]
         held_out = distinct(pixels["t10k"][labels["t10k"] == index], seen)[: FASHION[1]]
         pack(DATA / f"fashion/{name}.zip", train, held_out)
-    write_splits(DATA / "fashion", dict.fromkeys(CLASSES, FASHION[:2]))
+
+
+def pool_of_avatars(style: str, folder: Path) -> None:
+    """Write the pretraining pool of a style."""
+    save_pool(render(style, "train", POOL), folder / f"avatars-{style}.npy.xz")
+
+
+def pool_of_fashion(package: Path, folder: Path) -> None:
+    """Write the pretraining pool of each mixture of classes, with its labels."""
+    source = next(package.rglob("train-images-idx3-ubyte.gz")).parent
+    images = np.pad(read_idx(source / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2)))
+    labels = read_idx(source / "train-labels-idx1-ubyte.gz", 8)
+    for name, without in MIXTURES.items():
+        if name.startswith("fashion/"):
+            kept = [index for index, label in enumerate(CLASSES) if label not in without]
+            chosen = np.isin(labels, kept)
+            path = folder / f"{name.replace('/', '-')}.npy.xz"
+            save_pool(images[chosen], path, np.searchsorted(kept, labels[chosen]))
 
 
 def describe(path: str) -> dict[str, str]:
@@ -160,8 +191,13 @@ if __name__ == "__main__":
             build_avatars(styles or list(STYLES))
         case ["fashion", package]:
             build_fashion(Path(package))
+        case ["pool", "avatars", style, folder]:
+            pool_of_avatars(style, Path(folder))
+        case ["pool", "fashion", package, folder]:
+            pool_of_fashion(Path(package), Path(folder))
         case ["manifest"]:
             pass
         case _:
             sys.exit(__doc__)
+    write_splits()
     write_manifest()

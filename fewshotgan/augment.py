@@ -1,10 +1,10 @@
-"""Augmentations of what the discriminator sees, real and generated alike: DiffAugment and ADA.
+"""Augmentations of everything the discriminator sees, real and generated: DiffAugment and ADA.
 
 DiffAugment: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training" (NeurIPS 2020, arXiv
 2006.10738). ADA: Karras et al., "Training Generative Adversarial Networks with Limited Data" (NeurIPS 2020, arXiv
 2006.06676).
 
-Every function takes images (N, C, H, W), about -1..1, and returns the same shape; gradients flow through.
+All functions map images (N, C, H, W), about -1..1, to the same shape and are differentiable.
 """
 
 import math
@@ -18,26 +18,24 @@ from fewshotgan.files import UserError
 
 
 def brightness(x: Tensor, u: Tensor) -> Tensor:
-    """Add u - 0.5, with u (N,) in 0..1."""
+    """Add u - 0.5 to each image; u (N,) is in 0..1."""
     return x + (u - 0.5).view(-1, 1, 1, 1)
 
 
 def saturation(x: Tensor, u: Tensor) -> Tensor:
-    """Scale the distance from each pixel's mean over channels by 2 u, with u (N,) in 0..1."""
+    """Scale each pixel's deviation from its mean over channels by 2 u; u (N,) is in 0..1."""
     mean = x.mean(dim=1, keepdim=True)
     return (x - mean) * (u * 2).view(-1, 1, 1, 1) + mean
 
 
 def contrast(x: Tensor, u: Tensor) -> Tensor:
-    """Scale the distance from each image's mean by u + 0.5, with u (N,) in 0..1."""
+    """Scale each pixel's deviation from the image's mean by u + 0.5; u (N,) is in 0..1."""
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     return (x - mean) * (u + 0.5).view(-1, 1, 1, 1) + mean
 
 
 def translation(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Shift by whole pixels, padding with zeros: output[r, c] = x[r + rows, c + columns]; rows, columns (N,)
-    integers.
-    """
+    """Shift by whole pixels, zero-padded: output[r, c] = x[r + rows, c + columns], for integer rows, columns (N,)."""
     n, _, height, width = x.shape
     r = torch.arange(height, device=x.device) + rows.view(n, 1)
     c = torch.arange(width, device=x.device) + columns.view(n, 1)
@@ -48,14 +46,14 @@ def translation(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def cutout(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Zero a square of half the side centred at rows, columns (N,), clamped into the image."""
+    """Zero a square of half the side centred at (rows, columns), (N,) each, clipped to the image."""
     n, _, height, width = x.shape
     keep = ~(_band(rows, height).view(n, 1, height, 1) & _band(columns, width).view(n, 1, 1, width))
     return x * keep
 
 
 def _band(centre: Tensor, size: int) -> Tensor:
-    """Return which of `size` rows a cut at `centre` (N,) covers: (N, size); what it exceeds collapses on the edge."""
+    """Return a mask (N, size) of the rows that a cut at `centre` (N,) covers, clamped to the edges."""
     cut = int(size / 2 + 0.5)
     start = centre.view(-1, 1) - cut // 2
     row = torch.arange(size, device=centre.device)
@@ -63,29 +61,30 @@ def _band(centre: Tensor, size: int) -> Tensor:
 
 
 class NoAugment:
-    """Leaves images as they are."""
+    """The identity."""
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return x."""
         return x
 
     def update(self, real_logits: Tensor) -> None:
-        """Learn nothing."""
+        """Ignore the logits."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing to resume from."""
+        """Return an empty state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up nothing."""
+        """Ignore the state."""
 
 
 class DiffAugment(NoAugment):
-    """Random colour, translation by up to an eighth, and cutout of a quarter, for every image anew (arXiv 2006.10738,
-    section 3).
+    """Colour jitter, translation by up to an eighth of the side and cutout of a quarter of the area, drawn per image.
+
+    Source: arXiv 2006.10738, section 3.
 
     Args:
-        policy: comma-separated among "color", "translation", "cutout", applied in that order.
+        policy: any of "color", "translation" and "cutout", separated by commas; always applied in that order.
     """
 
     def __init__(self, policy: str = "color,translation,cutout") -> None:
@@ -93,7 +92,7 @@ class DiffAugment(NoAugment):
         unknown = set(self.policy) - {"color", "translation", "cutout"}
         if unknown:
             raise UserError(
-                f"DiffAugment has no policy {', '.join(sorted(unknown))}; it has color, translation, cutout."
+                f"DiffAugment has no policy {', '.join(sorted(unknown))}; choose from color, translation, cutout."
             )
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -118,19 +117,18 @@ class DiffAugment(NoAugment):
 
 
 class ADA(NoAugment):
-    """Adaptive discriminator augmentation: geometry and colour, each with a probability p that follows D's overfitting.
+    """Adaptive discriminator augmentation: geometry and colour, each with a probability p that tracks D's overfitting.
 
-    p moves so that the share of real images with a positive logit, as E[sign D(real)], stays at `target` (section 3).
+    p is adjusted to keep E[sign D(real)], the paper's overfitting heuristic r_t, at `target` (section 3).
 
-    Differs: one affine resampling (bilinear, edges reflected) and one colour matrix, without the wavelet filters and
-    corruptions that the paper found to help less.
+    Differs: one affine resampling (bilinear, reflected edges) and one colour matrix; the paper's image-space
+    filters and corruptions, which it found less helpful, are omitted.
 
     Args:
-        target: of E[sign D(real)].
-        thousands: images, in thousands, in which p could move from 0 to 1 (500 in the paper; few-shot runs are
-            shorter).
-        p: to start from.
-        interval: steps over which signs are averaged before p moves; one small batch takes too few values.
+        target: of E[sign D(real)], -1..1.
+        thousands: thousands of images over which p can move from 0 to 1 (500 in the paper; few-shot runs are shorter).
+        p: initial probability, 0..1.
+        interval: steps between adjustments of p; the signs of one small batch are too coarse.
     """
 
     def __init__(self, target: float = 0.6, thousands: float = 20.0, p: float = 0.0, interval: int = 4) -> None:
@@ -138,9 +136,7 @@ class ADA(NoAugment):
         self.steps, self.seen, self.signs = 0, 0, 0.0
 
     def update(self, real_logits: Tensor) -> None:
-        """Move p by the logits of augmented real images, (N, 1), or of their patches, (N, 1, H, W), whose mean sign
-        counts.
-        """
+        """Adjust p by the logits of augmented real images: (N, 1), or (N, 1, H, W) for patches, averaged per image."""
         self.steps += 1
         self.seen += len(real_logits)
         self.signs += float(real_logits.detach().sign().flatten(1).mean(dim=1).sum())
@@ -151,32 +147,30 @@ class ADA(NoAugment):
         self.steps, self.seen, self.signs = 0, 0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return p and what was gathered since it last moved."""
+        """Return p and the signs accumulated since it last changed."""
         return {"p": self.p, "steps": self.steps, "seen": self.seen, "signs": self.signs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up p and what was gathered."""
+        """Restore p and the accumulated signs."""
         self.p = state["p"]
         self.steps, self.seen, self.signs = state.get("steps", 0), state.get("seen", 0), state.get("signs", 0.0)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Augment (N, C, H, W); with p = 0 exactly the identity."""
+        """Augment (N, C, H, W); exactly the identity if p = 0."""
         if self.p == 0:
             return x
         draw = _Draws(x, self.p, generator)
         grid = F.affine_grid(self.geometry(draw)[:, :2], list(x.shape), align_corners=False)
         x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
         matrix = self.colour(draw)
-        if x.shape[1] == 1:  # grey images take the mean of what the channels would get
+        if x.shape[1] == 1:  # a grey image gets the mean over output channels
             return x * matrix[:, :3, :3].sum(dim=2).mean(dim=1).view(-1, 1, 1, 1) + matrix[:, :3, 3].mean(dim=1).view(
                 -1, 1, 1, 1
             )
         return torch.einsum("nij,njhw->nihw", matrix[:, :3, :3], x) + matrix[:, :3, 3, None, None]
 
     def geometry(self, draw: "_Draws") -> Tensor:
-        """Return affine matrices (N, 3, 3): flip, quarter turns, whole-pixel shifts, scale, rotation, stretch,
-        shift.
-        """
+        """Return affine matrices (N, 3, 3): flip, 90-degree turns, integer shift, scale, stretch, rotation, shift."""
         one = torch.ones(draw.n, device=draw.device)
         matrix = _affine(
             torch.where(draw.coin() & draw.half(), -one, one), one, draw.quarter() * (math.pi / 2) * draw.coin()
@@ -209,7 +203,7 @@ class ADA(NoAugment):
 
 
 class _Draws:
-    """Random draws (N,) for the images of one batch."""
+    """Random draws (N,), one per image of a batch."""
 
     def __init__(self, x: Tensor, p: float, generator: torch.Generator | None) -> None:
         self.n, self.side, self.device, self.p, self.generator = len(x), x.shape[-1], x.device, p, generator
@@ -234,12 +228,12 @@ class _Draws:
         return (self._rand() * 2 - 1) * limit
 
     def pixels(self, limit: float) -> Tensor:
-        """Uniform in -limit..limit, shares of the side that are whole pixels."""
+        """Uniform in -limit..limit, as fractions of the side, rounded to whole pixels."""
         return (self.uniform(limit) * self.side).round() / self.side
 
-    def normal(self, deviation: float) -> Tensor:
+    def normal(self, std: float) -> Tensor:
         """Normal with this standard deviation."""
-        return torch.randn(self.n, generator=self.generator, device=self.device) * deviation
+        return torch.randn(self.n, generator=self.generator, device=self.device) * std
 
 
 def _affine(scale_x: Tensor, scale_y: Tensor, angle: Tensor) -> Tensor:
@@ -250,7 +244,7 @@ def _affine(scale_x: Tensor, scale_y: Tensor, angle: Tensor) -> Tensor:
 
 
 def _shift(x: Tensor, y: Tensor) -> Tensor:
-    """Return matrices (N, 3, 3) that shift by shares of the image (its side is 2 in the grid's units)."""
+    """Return matrices (N, 3, 3) that shift by fractions of the side, which is 2 in grid units."""
     matrix = torch.eye(3, device=x.device).repeat(len(x), 1, 1)
     matrix[:, 0, 2], matrix[:, 1, 2] = 2 * x, 2 * y
     return matrix
@@ -260,9 +254,9 @@ def augmentation(name: str | None) -> NoAugment:
     """Return the augmentation called None, "diffaugment" or "ada".
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if there is no such augmentation.
     """
     known = {None: NoAugment, "diffaugment": DiffAugment, "ada": ADA}
     if name not in known:
-        raise UserError(f"There is no augmentation {name!r}; there are 'diffaugment', 'ada' and None.")
+        raise UserError(f"There is no augmentation {name!r}; choose 'diffaugment', 'ada' or None.")
     return known[name]()

@@ -1,4 +1,4 @@
-"""Where networks train: on a GPU where there is one."""
+"""Where networks train, and how their images lie in its memory."""
 
 import torch
 
@@ -22,3 +22,12 @@ def choose_device(name: str | torch.device | None) -> torch.device:
             f"The device {str(name)!r} can't be used here ({reason}); leave it out, or name cpu."
         ) from error
     return device
+
+
+def layout(device: torch.device) -> torch.memory_format:
+    """Return the layout of images in which our small networks are faster on a device.
+
+    A CPU prefers channels last, by about a quarter; an H200 trains 2,290 images a second with channels first and 1,880
+    with channels last (StyleGAN2 of 64 pixels, batch 64).
+    """
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format

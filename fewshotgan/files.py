@@ -1,4 +1,4 @@
-"""Where things lie and how they are written: errors for the user, atomic files, checksums, folders."""
+"""Errors for the user, folders, atomic writes, checksums."""
 
 import hashlib
 import os
@@ -9,29 +9,29 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """A fault that the user can mend; its text is one sentence: what is wrong, where, what to do."""
+    """An error that the user can fix; its text is one sentence: what is wrong, where, and what to do."""
 
 
 def data_dir() -> Path:
-    """Return the folder of shipped data: beside the package in a clone, inside it in a wheel."""
+    """Return the folder of shipped data: next to the package in a clone, inside it in a wheel."""
     package = Path(__file__).resolve().parent
     clone = package.parent / "data"
     return clone if (clone / "manifest.toml").is_file() else package / "_data"
 
 
 def cache_dir() -> Path:
-    """Return the folder for what can be computed or fetched again: `$FEWSHOTGAN_CACHE` or `~/.cache/fewshotgan`."""
+    """Return the cache folder, `$FEWSHOTGAN_CACHE` or `~/.cache/fewshotgan`; everything in it can be recreated."""
     return Path(os.environ.get("FEWSHOTGAN_CACHE") or Path.home() / ".cache" / "fewshotgan")
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it takes that name only when the block ends well.
+    """Yield a temporary path next to `path`, renamed to `path` once the block ends without an error.
 
-    A crash, a full disk or Ctrl-C leaves the old file as it was.
+    A crash, a full disk or Ctrl-C leaves the old file untouched.
 
     Raises:
-        UserError: if the file can't be written (folder read-only, disk full).
+        UserError: if the file cannot be written (read-only folder, full disk).
     """
     path = Path(path)
     temporary = None
@@ -55,10 +55,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Make a folder, if it isn't there, and try whether files can be written into it.
+    """Create a folder if it does not exist, and check that it is writable before hours of work depend on it.
 
     Raises:
-        UserError: if not; better before hours of work than after.
+        UserError: if it is not.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)

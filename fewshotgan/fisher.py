@@ -82,7 +82,8 @@ def both_fisher(
     """Return F of both networks, {"generator": ..., "discriminator": ...}, with as many samples as there are latents.
 
     Args:
-        generator, discriminator: the networks.
+        generator: the generator.
+        discriminator: the discriminator.
         names: of the parameters, by network.
         z: latents (N, z_dim).
         images: real images, uint8 (M, C, H, W), repeated as often as it takes.

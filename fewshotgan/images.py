@@ -1,42 +1,31 @@
-"""Images: the shipped domains with their fixed splits, and anybody's folder or zip, made square and of one size.
+"""Images: the shipped domains with their fixed splits, and any folder or zip, cropped square and resized.
 
-Shipped domains keep their few-shot subsets, training pool and held-out images apart (`splits.json` beside the zips):
-held-out images are for evaluation only and come with `split="held_out"` alone.
+Shipped domains keep training and held-out images apart (`splits.json` next to the zips). Held-out images are for
+evaluation and are only returned for `split="held_out"`. Few-shot subsets are consecutive blocks of the published order
+of the training images: subset k of n images is `order[k * n : (k + 1) * n]`, so subsets of one size are disjoint, and
+subsets 0 of all sizes are nested.
 """
 
 import difflib
 import io
 import json
-import lzma
 import re
-import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from fewshotgan.decoding import decode, image_files, stack_pixels, to_square, why_not
 from fewshotgan.files import UserError, data_dir
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-MOST_PIXELS = 80_000_000  # of one image before it is decoded
-MOST_BYTES = 256 * 2**20  # of one file, packed or unpacked
-TURNS = {  # by EXIF's orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-MIXTURES = {  # every domain of the collection but these, which serve as targets
+MOST_SUBSETS = 10  # per size
+MIXTURES = {  # every domain of the collection except these, which serve as targets
     "avatars/source": ("toon-head", "miniavs", "pixel-art", "thumbs"),
     "fashion/source": ("sandal", "bag"),
     "fashion/base": ("sandal", "coat", "bag", "dress"),  # two close targets, a distant one, and one for development
@@ -50,8 +39,8 @@ class Images:
     Attributes:
         pixels: uint8 (N, C, H, W), C 1 or 3.
         name: the shipped domain or the path.
-        note: how they were cropped and what was left out, one sentence; empty if they are as they were.
-        labels: int64 (N,), of a mixture: the number of the domain that each comes from; None for others.
+        note: one sentence on how they were cropped and what was skipped; empty if they are unchanged.
+        labels: int64 (N,) for a mixture, the index of the domain that each image comes from; None otherwise.
     """
 
     pixels: Tensor
@@ -60,7 +49,7 @@ class Images:
     labels: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no set of images."""
+        """Reject anything but a batch of square uint8 images."""
         x = self.pixels
         if (
             not isinstance(x, Tensor)
@@ -98,6 +87,7 @@ def load_images(
     source: str | Path,
     n: int | None = None,
     *,
+    subset: int = 0,
     split: str = "train",
     resolution: int | None = None,
     channels: int | None = None,
@@ -106,250 +96,206 @@ def load_images(
 
     Args:
         source: "avatars/pixel-art", "30% fashion/sneaker, 70% fashion/dress", or a path.
-        n: the first n; of a shipped domain the published few-shot subset (1, 5, 10, 25, 100, 1000 are nested).
+        n: take n images; for a shipped domain, a published few-shot subset.
+        subset: which n images, counted from 0; subsets of one size are disjoint (see `count_subsets`).
         split: "train", or "held_out" (shipped domains only, for evaluation).
-        resolution: side to resize to; by default a shipped domain's own, 64 for others.
-        channels: 1 or 3; by default a shipped domain's own, 3 for others.
+        resolution: side in pixels to resize to; by default a shipped domain's own, otherwise 64.
+        channels: 1 or 3; by default a shipped domain's own, otherwise 3.
 
     Raises:
-        UserError: if there is no such source, no readable image in it, fewer than n, or no image could have such a
-            size.
+        UserError: if there is no such source, it has no readable image or too few for this subset, or the size is
+            impossible.
     """
     if channels not in (None, 1, 3) or (resolution is not None and resolution < 1):
         raise UserError(
-            f"resolution={resolution}, channels={channels} can't be: give a side of at least 1 pixel, "
-            "and 1 or 3 channels."
+            f"resolution={resolution}, channels={channels} is impossible; use a side of at least 1 pixel, and 1 or 3 "
+            "channels."
         )
     if split not in ("train", "held_out"):
         raise UserError(f"split={split!r} is unknown; it is 'train' or 'held_out'.")
+    if n is None and subset:
+        raise UserError(f"subset={subset} needs a size; pass n as well.")
     if shares := _shares(str(source)):
-        return _convert(_blended(str(source), shares, n, split), resolution, channels)
+        return _convert(_blended(str(source), shares, n, subset, split), resolution, channels)
     if str(source) in list_domains():
-        images = _convert(_shipped(str(source), split), resolution, channels)
-    else:
-        if split == "held_out":
-            raise UserError(f"{source} is no shipped domain, so it has no held-out split; pass its images as they are.")
-        images = _from_path(Path(source), resolution or 64, channels or 3)
+        first, last = _block(str(source), _size(str(source), split), n, subset)
+        return _convert(_shipped(str(source), split, first, last), resolution, channels)
+    if split == "held_out":
+        raise UserError(f"{source} is not a shipped domain and has no held-out split; use split='train'.")
+    images = _from_path(Path(source), resolution or 64, channels or 3)
+    return _part(images, *_block(str(source), len(images), n, subset))
+
+
+def count_subsets(source: str, n: int) -> int:
+    """Return how many disjoint few-shot subsets of n images a shipped domain or a blend has: 1 to 10.
+
+    Raises:
+        UserError: if it has fewer than n images, or there is no such domain.
+    """
+    shares = _shares(source)
+    counts = _counts(source, shares, n) if shares else {source: n}
+    for domain in counts:
+        if domain not in list_domains():
+            raise UserError(f"There is no shipped domain {domain!r}; there are {', '.join(list_domains())}.")
+    rooms = [_size(domain, "train") // count for domain, count in counts.items() if count]
+    if min(rooms, default=0) < 1:
+        raise UserError(f"{source} has too few images for a subset of {n}; choose another n.")
+    return min(MOST_SUBSETS, *rooms)
+
+
+def _block(name: str, size: int, n: int | None, subset: int) -> tuple[int, int]:
+    """Return where a subset of n of `size` images begins and ends.
+
+    Raises:
+        UserError: if there are too few images.
+    """
     if n is None:
-        return images
-    if not 1 <= n <= len(images):
-        raise UserError(f"{source} has {len(images)} images, so n={n} can't be had; choose 1 to {len(images)}.")
-    return replace(images, pixels=images.pixels[:n], labels=None if images.labels is None else images.labels[:n])
+        return 0, size
+    if not 1 <= n <= size:
+        raise UserError(f"{name} has {size} images, not {n}; choose n from 1 to {size}.")
+    if not 0 <= subset < size // n:
+        raise UserError(f"{name} has {size} images and no subset {subset} of {n}; choose subset 0 to {size // n - 1}.")
+    return subset * n, (subset + 1) * n
+
+
+def _part(images: Images, first: int, last: int) -> Images:
+    """Return the images from `first` to before `last`."""
+    labels = None if images.labels is None else images.labels[first:last]
+    return replace(images, pixels=images.pixels[first:last], labels=labels)
 
 
 @cache
 def list_domains() -> dict[str, str]:
-    """Return the shipped domains: {name: one line about it}."""
+    """Return the shipped domains, {name: description in one line}."""
     found = {}
     for collection in ("avatars", "fashion"):
         for name, split in _splits(collection).items():
             found[f"{collection}/{name}"] = f"{split['train']} training and {split['held_out']} held-out images"
     for name, without in MIXTURES.items():
-        found[name] = f"all domains but {', '.join(without)}, mixed"
+        found[name] = f"all domains except {', '.join(without)}, mixed"
     return found
 
 
 @cache
-def _splits(collection: str) -> dict[str, dict]:
+def _splits(collection: str) -> dict[str, dict[str, Any]]:
     return json.loads((data_dir() / collection / "splits.json").read_text(encoding="utf-8"))
 
 
-@cache
-def _shipped(name: str, split: str) -> Images:
-    """Return a split of a shipped domain in its fixed order, which begins with the few-shot subsets."""
+def _size(name: str, split: str) -> int:
+    """Return how many images a split of a shipped domain has."""
     collection, domain = name.split("/")
+    splits = _splits(collection)
+    parts = [other for other in splits if other not in MIXTURES[name]] if name in MIXTURES else [domain]
+    return sum(splits[part][split] for part in parts)
+
+
+@cache
+def _shipped(name: str, split: str, first: int, last: int) -> Images:
+    """Return images `first` to before `last` of a split of a shipped domain, in the published order."""
     if name in MIXTURES:
-        parts = [f"{collection}/{other}" for other in _splits(collection) if other not in MIXTURES[name]]
-        sets = [_shipped(part, split).pixels for part in parts]
-        labels = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(one) for one in sets]))
-        order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
-        return Images(torch.cat(sets)[order], name, labels=labels[order])
+        return _part(_mixed(name, split), first, last)
+    collection, domain = name.split("/")
+    numbers = _splits(collection)[domain]["order"] if split == "train" else range(last)
     with zipfile.ZipFile(data_dir() / collection / f"{domain}.zip") as archive:
-        names = [entry for entry in archive.namelist() if entry.startswith(f"{split}/")]
+        names = [f"{split}/{number:05d}.webp" for number in numbers[first:last]]
         arrays = [np.array(Image.open(io.BytesIO(archive.read(entry)))) for entry in names]
     stack = np.stack(arrays)
     grey = (stack[..., :1] == stack).all() if collection == "fashion" else False  # WebP stores grey as equal channels
-    pixels = torch.from_numpy(stack[..., :1] if grey else stack).permute(0, 3, 1, 2).contiguous()
-    if split == "train":
-        first = max(_splits(collection)[domain]["few_shot"].values(), key=len)
-        rest = sorted(set(range(len(pixels))) - set(first))
-        pixels = pixels[torch.tensor(first + rest)]
-    return Images(pixels, name)
+    return Images(torch.from_numpy(stack[..., :1] if grey else stack).permute(0, 3, 1, 2).contiguous(), name)
+
+
+@cache
+def _mixed(name: str, split: str) -> Images:
+    """Return a split of a mixture, its domains shuffled once and for all, with labels."""
+    collection, _ = name.split("/")
+    parts = [f"{collection}/{other}" for other in _splits(collection) if other not in MIXTURES[name]]
+    sets = [_shipped(part, split, 0, _size(part, split)).pixels for part in parts]
+    labels = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(one) for one in sets]))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
+    return Images(torch.cat(sets)[order], name, labels=labels[order])
 
 
 def _shares(source: str) -> dict[str, int]:
-    """Return the percentage of each domain of a blend such as "30% fashion/sneaker, 70% fashion/dress"; empty if it
-    is none.
-    """
+    """Return the percentage per domain of a blend such as "30% fashion/sneaker, 70% fashion/dress"; empty otherwise."""
     parts = [re.fullmatch(r"([1-9]\d*)% (\S+)", part) for part in source.split(", ")]
     return {part[2]: int(part[1]) for part in parts if part} if all(parts) else {}
 
 
-def _blended(name: str, shares: dict[str, int], n: int | None, split: str) -> Images:
-    """Return n images (by default as many as there are) of shipped domains in these proportions, labels telling which.
+def _counts(name: str, shares: dict[str, int], n: int) -> dict[str, int]:
+    """Return how many of a blend's n images come from each domain; the last one absorbs rounding.
 
     Raises:
-        UserError: if the shares are not of a hundred, there is no such domain, or too few images of one.
+        UserError: if the shares do not sum to 100.
     """
     if sum(shares.values()) != 100:
-        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not to 100 %.")
+        raise UserError(f"The shares of {name} sum to {sum(shares.values())} %, not 100 %; adjust them.")
+    counts = {domain: round(n * share / 100) for domain, share in shares.items()}
+    *_, last = counts
+    counts[last] = n - sum(count for domain, count in counts.items() if domain != last)
+    return counts
+
+
+def _blended(name: str, shares: dict[str, int], n: int | None, subset: int, split: str) -> Images:
+    """Return n images (by default as many as possible) of shipped domains in these proportions, labelled by domain.
+
+    Raises:
+        UserError: if the shares do not sum to 100, or a domain does not exist or has too few images.
+    """
     sets = [load_images(domain, split=split) for domain in shares]
     n = n if n is not None else min(len(one) * 100 // share for one, share in zip(sets, shares.values(), strict=True))
-    counts = [round(n * share / 100) for share in shares.values()]
-    counts[-1] = n - sum(counts[:-1])
+    counts = list(_counts(name, shares, n).values())
     if len({one.pixels.shape[1:] for one in sets}) > 1:
         raise UserError(f"The parts of {name} differ in size or channels; blend domains of one collection.")
     for one, count in zip(sets, counts, strict=True):
-        if not 0 <= count <= len(one) or n < 1:
+        if not 0 <= count * (subset + 1) <= len(one) or n < 1:
+            part = f"subset {subset} of n={n}" if subset else f"n={n}"
             raise UserError(
-                f"{name}: of n={n} images {count} would be of {one.name}, which has {len(one)}; choose another n."
+                f"{name}: {part} needs {count} images of {one.name}, which has {len(one)}; choose another n."
             )
-    pixels = torch.cat([one.pixels[:count] for one, count in zip(sets, counts, strict=True)])
+    pixels = torch.cat(
+        [one.pixels[subset * count : (subset + 1) * count] for one, count in zip(sets, counts, strict=True)]
+    )
     return Images(pixels, name, labels=torch.arange(len(sets)).repeat_interleave(torch.tensor(counts)))
 
 
 def _convert(images: Images, resolution: int | None, channels: int | None) -> Images:
-    """Resize and convert a set that is in memory, where it is of another size."""
+    """Resize and convert images in memory, unless they already have this size."""
     resolution, channels = resolution or images.resolution, channels or images.channels
     if (resolution, channels) == (images.resolution, images.channels):
         return images
     pictures = [Image.fromarray(p.permute(1, 2, 0).numpy().squeeze()) for p in images.pixels]
-    arrays = [_square(picture, resolution, channels) for picture in pictures]
-    return replace(images, pixels=_stack(arrays), note=f"resized to {resolution} pixels (Lanczos), {channels} channels")
+    arrays = [to_square(picture, resolution, channels) for picture in pictures]
+    return replace(
+        images, pixels=stack_pixels(arrays), note=f"resized to {resolution} pixels (Lanczos), {channels} channels"
+    )
 
 
 def _from_path(path: Path, resolution: int, channels: int) -> Images:
-    """Read what can be read; name what can't."""
+    """Read every readable image; the note names the others."""
+    if not path.exists():
+        close = difflib.get_close_matches(str(path), list_domains(), n=2, cutoff=0.5)
+        hint = f" did you mean {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."
+        raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
     arrays, left_out, cropped = [], [], 0
-    for name, data in _files(path):
+    for name, data in image_files(path):
         try:
-            picture = _open(data)
-        # a broken file raises a dozen kinds, by its format; it is left out, whatever it raises
-        except Exception as error:
-            left_out.append(f"{name} ({_reason(error)})")
+            picture = decode(data)
+        except Exception as error:  # each format raises its own kinds of errors for a broken file
+            left_out.append(f"{name} ({why_not(error)})")
             continue
         cropped += picture.width != picture.height
-        arrays.append(_square(picture, resolution, channels))
+        arrays.append(to_square(picture, resolution, channels))
     if not arrays:
         found = (
-            f"none of its {len(left_out)} image files can be read: {', '.join(left_out[:5])}"
+            f"none of its {len(left_out)} image files is readable: {', '.join(left_out[:5])}"
             if left_out
-            else "it holds none"
+            else "it contains none"
         )
-        raise UserError(f"No images came from {path}, for {found}; give it JPEG, PNG or WebP images.")
+        raise UserError(f"No images could be loaded from {path}: {found}; use JPEG, PNG or WebP images.")
     note = f"{len(arrays)} images resized to {resolution}x{resolution} (Lanczos)"
     note += f", {cropped} of them centre-cropped to a square first"
     if left_out:
         note += f"; left out: {', '.join(left_out[:10])}" + (
             f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
         )
-    return Images(_stack(arrays), str(path), note + ".")
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
-    """Yield (name, content or a sentence why not) of every image file of a folder or zip, in the order of the names."""
-    if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if _is_image(p.relative_to(path))):
-            yield str(file.relative_to(path)), _content(file)
-    elif path.is_file() and zipfile.is_zipfile(path):
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"The zip {path} is damaged ({error}); pack it anew, or give the folder itself.") from error
-        with archive:
-            for info in sorted(archive.infolist(), key=lambda entry: entry.filename):
-                if _is_image(Path(info.filename)) and not info.is_dir():
-                    yield info.filename, "the file is too big" if info.file_size > MOST_BYTES else _read(archive, info)
-    elif path.is_file() and path.suffix.lower() in SUFFIXES:
-        yield path.name, _content(path)
-    elif path.is_file():
-        raise UserError(
-            f"{path} is neither an image, nor a zip, nor a folder; give a folder of JPEG, PNG or WebP images."
-        )
-    else:
-        close = difflib.get_close_matches(str(path), list_domains(), n=2, cutoff=0.5)
-        hint = f" perhaps {' or '.join(close)}?" if close else f" the domains are {', '.join(list_domains())}."
-        raise UserError(f"There is no folder, zip or shipped domain {str(path)!r};{hint}")
-
-
-def _content(file: Path) -> bytes | str:
-    """Return a file's bytes, or why it can't be read; what is no regular file (a pipe) could be waited for without
-    end.
-    """
-    try:
-        if not file.is_file():
-            return "no regular file"
-        return "the file is too big" if file.stat().st_size > MOST_BYTES else file.read_bytes()
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
-    """Return a member's bytes, or why it can't be read."""
-    if info.flag_bits & 1:
-        return "locked with a password"
-    try:
-        return archive.read(info)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError) as error:
-        return f"the zip is damaged here: {error}"
-
-
-def _is_image(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
-
-
-def _open(data: bytes | str) -> Image.Image:
-    """Return an upright picture of mode L or RGB, alpha laid on white; ValueError says why not."""
-    if isinstance(data, str):
-        raise ValueError(data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        picture = Image.open(io.BytesIO(data))
-    if picture.width * picture.height > MOST_PIXELS:
-        raise ValueError(f"{picture.width}x{picture.height} pixels are too many")
-    picture.load()
-    return _plain(_upright(picture))
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Return the picture turned as its EXIF says; a camera's EXIF may be wrong in parts, and then counts as far as
-    it can be read.
-    """
-    try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:
-        return picture
-    return picture if turn is None else picture.transpose(turn)
-
-
-def _plain(picture: Image.Image) -> Image.Image:
-    """Return the picture in mode L or RGB: 16 bits scaled to 8, palettes resolved, alpha laid on white."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        top = 65535 if picture.mode.startswith("I") else max(1.0, float(np.max(values)))
-        return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
-    if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return picture if picture.mode == "L" else picture.convert("RGB")
-
-
-def _square(picture: Image.Image, resolution: int, channels: int) -> np.ndarray:
-    """Return the centre square, resized, uint8 (resolution, resolution, channels)."""
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.size != (resolution, resolution):
-        picture = ImageOps.fit(picture, (resolution, resolution), Image.Resampling.LANCZOS)
-    return np.asarray(picture).reshape(resolution, resolution, channels)
-
-
-def _stack(arrays: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
-
-
-def _reason(error: Exception) -> str:
-    """Return a few words on why a file is no image."""
-    if isinstance(error, UnidentifiedImageError):
-        return "no image"
-    return str(error).split("\n")[0] or "broken"
+    return Images(stack_pixels(arrays), str(path), note + ".")

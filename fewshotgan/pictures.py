@@ -1,4 +1,4 @@
-"""Pictures: grids of samples, labelled rows, films of interpolations. Everything returns what it draws."""
+"""Pictures: grids of samples, labelled rows, interpolation GIFs. Every function returns what it draws."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GAP = 2
 PAPER, INK = (255, 255, 255), (40, 40, 40)
-PALETTE_PIXELS = 60_000  # of a picture, from which its colours are taken
+PALETTE_PIXELS = 60_000  # sampled per picture to choose its palette
 
 
 def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None = None) -> Image.Image:
@@ -24,8 +24,8 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
 
     Args:
         images: samples or a set of images.
-        columns: by default as many as make a wide rectangle.
-        zoom: whole-number magnification; by default so that an image is at least 96 pixels wide.
+        columns: per row; by default, enough for a wide rectangle.
+        zoom: integer magnification; by default, enough to make an image at least 96 pixels wide.
     """
     x = images.tensor() if isinstance(images, Images) else images
     n, _, height, width = x.shape
@@ -44,7 +44,7 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
 def show(
     images: "Tensor | Images | Image.Image", columns: int | None = None, title: str | None = None
 ) -> Image.Image | None:
-    """Show images in a notebook; elsewhere return the picture (there, a cell that ends so would draw it twice)."""
+    """Display images in a notebook; return the picture elsewhere (a notebook would display it a second time)."""
     picture = images if isinstance(images, Image.Image) else grid(images, columns)
     picture = stack({title: picture}) if title else picture
     if _in_notebook():
@@ -56,10 +56,9 @@ def show(
 
 
 def light(picture: Image.Image) -> Image.Image:
-    """Return a picture in 256 colours of its own: a third of the bytes as PNG, and no JPEG beside it, so that notebooks
-    stay small.
+    """Return a picture with an adaptive palette of 256 colours, a third of the size as PNG, to keep notebooks small.
 
-    The colours are means of clusters, of every n-th pixel of a large picture: the median cut alone turns green hair
+    The palette comes from k-means clustering, on every n-th pixel of a large picture; median cut alone turns green hair
     ochre.
     """
     picture = picture.convert("RGB")
@@ -74,27 +73,27 @@ def light(picture: Image.Image) -> Image.Image:
 
 
 def title_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
-    """Return the charts' font, `size` pixels high, for titles in pictures; where it lacks letters of `text`, Chinese
-    ones say, a font of this system that has them all, if there is one. (Pillow's own lacks what many folders' names
-    have.)
+    """Return a font for titles, `size` pixels high: the charts' font, or a system font if only that covers `text`.
+
+    Folder names may be in any script, and Pillow's default font covers little but Latin.
     """
     from matplotlib.font_manager import findfont, fontManager, get_font
 
     def has(path: str) -> bool:
         try:
             return letters <= get_font(path).get_charmap().keys()
-        except (OSError, RuntimeError):  # matplotlib remembers fonts that are gone
+        except (OSError, RuntimeError):  # matplotlib lists fonts that were since removed
             return False
 
     ours = findfont("DejaVu Sans")
-    # which has nothing but boxes
+    # LastResort has only placeholder boxes
     others = sorted({font.fname for font in fontManager.ttflist if "LastResort" not in font.name})
     letters = {ord(letter) for letter in text if letter.isprintable()}
     return ImageFont.truetype(next((path for path in (ours, *others) if has(path)), ours), size)
 
 
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
-    """Return pictures beneath each other, each under its title."""
+    """Return pictures stacked vertically, each below its title."""
     font = title_font(13, "".join(rows))
     width = max(picture.width for picture in rows.values())
     height = sum(picture.height + 30 for picture in rows.values())
@@ -108,19 +107,23 @@ def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
 
 
 def columns(rows: Mapping[str, Tensor], zoom: int | None = None) -> Image.Image:
-    """Return labelled rows of images; a column shows what one latent becomes in each row."""
+    """Return labelled rows of images (N, C, H, W), -1..1; a column shows one latent in every row."""
     return stack({title: grid(images, len(images), zoom) for title, images in rows.items()})
 
 
 def before_during_after(run: "Run", moments: int = 4, samples: int = 8) -> Image.Image:
-    """Return samples from the same latents at a few moments of a run, the first and the last among them."""
+    """Return samples from the same latents at a few snapshots of a run, first and last included."""
     chosen = np.unique(np.linspace(0, len(run.snapshots) - 1, moments).round().astype(int))
     return columns({f"iteration {run.snapshots[i][0]}": run.snapshots[i][1][:samples] for i in chosen})
 
 
 def result_figure(source: Tensor, target: Images, adapted: Tensor) -> Image.Image:
-    """Return the picture of a result: source samples, the few images, what the same latents became; (N, C, H, W)
-    each.
+    """Return a picture of a result: source samples, the few images, adapted samples from the same latents.
+
+    Args:
+        source: (N, C, H, W), -1..1.
+        target: the few images.
+        adapted: (N, C, H, W), -1..1.
     """
     few = target.tensor()[: len(source)]
     return columns(
@@ -129,7 +132,7 @@ def result_figure(source: Tensor, target: Images, adapted: Tensor) -> Image.Imag
 
 
 def save_picture(picture: Image.Image, path: str | Path) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG atomically."""
     with atomic_write(path) as temporary:
         picture.save(temporary, "PNG", optimize=True)
 
@@ -142,7 +145,7 @@ def save_film(images: Tensor, path: str | Path, milliseconds: int = 60) -> None:
 
 
 class LiveGrid:
-    """Shows samples while an adaptation runs: in a notebook one picture that is redrawn, elsewhere nothing.
+    """Show samples while an adaptation runs: in a notebook, one picture that is redrawn; elsewhere, nothing.
 
     Pass it as `viewer` to `adapt`.
     """
@@ -151,7 +154,7 @@ class LiveGrid:
         self.samples, self.handle = samples, None
 
     def __call__(self, iteration: int, images: Tensor) -> None:
-        """Draw the first samples of this iteration."""
+        """Draw the first samples (N, C, H, W), -1..1, of this iteration."""
         if not _in_notebook():
             return
         from IPython.display import display

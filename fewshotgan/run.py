@@ -1,4 +1,4 @@
-"""What a run returns, or raises with its last good state."""
+"""The result of a run, and the error that carries its last good state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ Viewer = Callable[[int, Tensor], None]
 
 @dataclass
 class Run:
-    """What an adaptation returns.
+    """The result of an adaptation.
 
     Attributes:
-        gan: the adapted GAN, of averaged weights, adapters merged.
-        spec: everything that determines the run.
-        history: rows {"iteration", "stage", "seconds", "<player>/<term>", ...}, one every ten iterations.
-        snapshots: [(iteration, images (16, C, H, W), -1..1)] from the same latents each time; the first is the start.
-        iterations: how many steps were made, over all resumptions.
-        seconds: wall time of training, likewise.
-        finished: False if it was stopped by time or by Ctrl-C.
-        training: what trained, with all that it found out on the way (AdAM's importance of filters).
+        gan: the adapted GAN: moving average of the weights, adapters merged.
+        spec: everything that determines the run, as plain values.
+        history: a row {"iteration", "stage", "seconds", "<player>/<term>", ...} every ten iterations.
+        snapshots: [(iteration, images (16, C, H, W), -1..1)], always from the same latents; the first is iteration 0.
+        iterations: steps taken, resumed sessions included.
+        seconds: wall time of training, resumed sessions included.
+        finished: False if a time limit or Ctrl-C stopped it.
+        training: what trained, with what it computed on the way (such as AdAM's filter importance).
     """
 
     gan: GAN
@@ -40,7 +40,7 @@ class Run:
 
 
 class CollapseError(UserError):
-    """Training left the finite or the diverse; `run` holds the last good state."""
+    """Training diverged or the samples collapsed; `run` holds the last good state."""
 
     def __init__(self, message: str, run: Run) -> None:
         super().__init__(message)

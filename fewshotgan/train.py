@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from fewshotgan.augment import augmentation
 from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
+from fewshotgan.device import layout
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.graphs import Replay
@@ -50,7 +51,7 @@ def make_task(
     """
     source = gan.copy().to(device)
     for network in (source.generator, source.discriminator):
-        network.requires_grad_(False)
+        network.requires_grad_(False).to(memory_format=layout(device))
     rng = torch.Generator(device).manual_seed(seed)
     return Task(
         source,
@@ -74,13 +75,12 @@ class Loop:
         snapshot_every: int,
         viewer: Viewer | None,
         graphs: bool = False,
-        bf16: bool = False,
     ) -> None:
         self.training, self.method, self.task = training, training.method, training.task
         self.modules, self.spec, self.viewer = training.modules, spec, viewer
         self.iterations, self.snapshot_every = iterations, snapshot_every
         self.ema = nn.ModuleDict()
-        self.graphs, self.bf16 = graphs, bf16
+        self.graphs = graphs
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.steps: dict[str, Callable[[], Terms]] = {}
         self.batch = Batch(0)
@@ -240,7 +240,7 @@ class Loop:
         for parameter in player.parameters:
             parameter.requires_grad_(True)
         optimiser = self.optimisers[player.name]
-        with parametrize.cached(), self.autocast():  # an adapted weight that serves twice is computed once
+        with parametrize.cached():  # an adapted weight that serves twice is computed once
             terms = evaluate(self.batch)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(sum_terms(terms) * weight)
@@ -248,12 +248,6 @@ class Loop:
         if player.after_step:
             player.after_step()
         return terms
-
-    def autocast(self) -> torch.autocast:
-        """Return the precision in which terms are computed; without a cache of weights, which a graph could not
-        renew.
-        """
-        return torch.autocast(self.task.rng.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
     @torch.no_grad()
     def average(self) -> None:

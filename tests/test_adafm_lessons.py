@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import noise_images, tiny_gp_resnet
+from ledgers import recorded
 
 from fewshotgan import load_gan
 from fewshotgan.bench import ledger
@@ -30,7 +31,7 @@ def bent():
 
 
 def record(row, column, seed, distance, status="ok"):
-    ledger.append({"spec": cell_spec(row, column, seed), "metrics": {"fd_efficientnet": distance}, "status": status})
+    recorded(row, column, seed, {"fd_efficientnet": distance}, status=status)
 
 
 def test_the_grid_has_the_mean_of_what_was_run_and_gaps(own_ledger):
@@ -63,7 +64,7 @@ def test_the_general_part_is_drawn_with_what_the_ledger_holds(own_ledger):
     ] == "dense"
     assert groups_picture(boxes).width > groups_picture({"G": boxes["z to G"][:2]}).width
     bare = general_part_picture(tables.GRID, 2, 1)
-    ledger.save_samples(cell_spec(tables.GRID.rows["G2D1"], tables.LARGE, 0), gan.sample(10))
+    ledger.save_samples(cell_spec(tables.GRID.rows["G2D1"], tables.LARGE, 0).key, gan.sample(10))
     assert not np.array_equal(np.array(bare), np.array(general_part_picture(tables.GRID, 2, 1)))
     panel = GeneralPartPanel(tables.GRID)
     before, panel.m.value = panel.picture.value, 5

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from golden import fill
-from helpers import FAMILIES, noise_images, tiny_gan
+from helpers import FAMILIES, assert_met, noise_images, tensors, tiny_gan
 
-from fewshotgan.adapters import adapter_of, layers
+from fewshotgan.adapters import KernelModulation, adapter_of, layers
 from fewshotgan.files import UserError
 from fewshotgan.fisher import discriminator_fisher, fisher, generator_fisher
 from fewshotgan.gans import load_gan, official
@@ -16,18 +16,6 @@ from fewshotgan.methods.adam import AdAM, filter_importance, important
 from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
 from fewshotgan.train import Loop, make_task
-
-
-def tensors(arrays):
-    return {name: torch.from_numpy(value) for name, value in arrays.items()}
-
-
-def agree(golden, got, every=True):
-    compared = golden.compare({name: np.asarray(value) for name, value in got.items()})
-    if every:
-        assert compared.keys() == golden.spec["outputs"].keys()
-    for name, (error, limit) in compared.items():
-        assert error <= limit, (name, error)
 
 
 def test_modulated_generator_loads_folded_and_meets_the_golden():
@@ -42,7 +30,7 @@ def test_modulated_generator_loads_folded_and_meets_the_golden():
     x = tensors(golden.inputs)
     with torch.no_grad():
         mixed = net(x["z"], mix=x["z2"], mix_from=golden.spec["call"]["inject_index"])
-        agree(
+        assert_met(
             golden,
             {"image": net(x["z"]), "w": net.mapping(x["z"]), "w_plain": plain.mapping(x["z"]), "image_mix": mixed},
         )
@@ -66,7 +54,7 @@ def test_modulated_discriminator_loads_folded_and_meets_the_golden():
             got[name] = net(x, features)
         if name == "logits":
             got["feat_rms"] = torch.stack([y.square().mean().sqrt() for y in (outputs[0], *features, outputs[1])])
-    agree(golden, got)
+    assert_met(golden, got)
 
 
 def test_a_released_checkpoint_opens_as_a_plain_gan(tmp_path):
@@ -123,7 +111,7 @@ def test_fisher_information_meets_the_golden():
     for theirs, name in ours.items():
         assert float(found[name].sum()) == pytest.approx(float(expected[theirs]), rel=1e-3), theirs
     losses = torch.stack([logistic_generator(d(image[None])) for image in fake])
-    agree(golden, {"loss_g": losses}, every=False)
+    assert_met(golden, {"loss_g": losses}, every=False)
 
 
 def test_fisher_is_the_mean_of_squared_gradients_whatever_the_chunk():
@@ -217,7 +205,7 @@ def test_a_bent_weight_is_computed_once_for_all_that_a_player_looks_at():
             calls[name] += 1
 
         (_, bent), *_ = [found for found in layers(network) if "blocks.8.conv1" in found[0]]
-        adapter_of(bent, "weight").register_forward_hook(count)
+        adapter_of(bent, "weight", KernelModulation).register_forward_hook(count)
     for player, expected in zip(
         stage.players, ({"generator": 1, "discriminator": 2}, {"generator": 2, "discriminator": 3}), strict=True
     ):

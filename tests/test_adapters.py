@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from golden import fill
-from helpers import FAMILIES, tiny_gan
+from helpers import FAMILIES, assert_met, tensors, tiny_gan
 
 from fewshotgan.adapters import (
     AdaFM,
@@ -110,7 +110,7 @@ class Released:
     """The layers of AdAM's released code, built from ours: filled with a golden's numbers."""
 
     def __init__(self, golden):
-        self.params = {key: torch.from_numpy(value) for key, value in golden.params.items()}
+        self.params = tensors(golden.params)
 
     def fill(self, layer: torch.nn.Module, names: dict[str, str]) -> torch.nn.Module:
         """`names`: {our submodule and parameter: the released prefix of (weight or bias, vectors)}."""
@@ -146,7 +146,7 @@ def prefixed(before: str, names: dict[str, tuple[str, str]]) -> dict[str, tuple[
 def test_modulated_layers_meet_the_golden():
     golden = fill.load("adam_kml_layers")
     released = Released(golden)
-    inputs = {key: torch.from_numpy(value) for key, value in golden.inputs.items()}
+    inputs = tensors(golden.inputs)
     x, style = inputs["x"], inputs["style"]
     got = {}
     with torch.no_grad():
@@ -194,7 +194,4 @@ def test_modulated_layers_meet_the_golden():
             if bias:
                 block[f"{ours}.bias"] = (f"resblock.{bias}.bias", f"resblock.{bias}")
         got["resblock"] = released.fill(ResidualBlock(6, 10), block)(x)
-    compared = golden.compare({key: value.numpy() for key, value in got.items()})
-    assert compared.keys() == golden.spec["outputs"].keys()
-    for name, (error, limit) in compared.items():
-        assert error <= limit, (name, error)
+    assert_met(golden, got)

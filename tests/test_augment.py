@@ -3,6 +3,7 @@
 import pytest
 import torch
 from golden import fill
+from helpers import assert_met, tensors
 
 from fewshotgan import augment
 from fewshotgan.files import UserError
@@ -10,7 +11,7 @@ from fewshotgan.files import UserError
 
 def test_diffaugment_meets_the_golden():
     golden = fill.load("diffaugment")
-    t = {name: torch.from_numpy(value) for name, value in golden.inputs.items()}
+    t = tensors(golden.inputs)
     x = t["x"]
     colour = augment.contrast(
         augment.saturation(augment.brightness(x, t["brightness_u"]), t["saturation_u"]), t["contrast_u"]
@@ -25,8 +26,7 @@ def test_diffaugment_meets_the_golden():
         "cutout": augment.cutout(x, t["offset_x"], t["offset_y"]),
         "all": augment.cutout(moved, t["offset_x"], t["offset_y"]),
     }
-    for name, (error, limit) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
-        assert error <= limit, name
+    assert_met(golden, got)
 
 
 @pytest.mark.parametrize("name", ["diffaugment", "ada"])

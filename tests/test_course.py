@@ -64,7 +64,7 @@ def test_exercise_checks(capsys):
     assert capsys.readouterr().out.splitlines() == ["one: passed", "one, of tensors: passed", "two: passed"]
     with pytest.raises(AssertionError, match=r"three: not yet, the result is off by 1$"):
         checks.check_close("three", 1.0, 2.0)
-    with pytest.raises(AssertionError, match=r"four: not yet, the answer has the shape \(\), wanted is \(2,\)"):
+    with pytest.raises(AssertionError, match=r"four: not yet, the answer has shape \(\), expected \(2,\)"):
         checks.check_close("four", 1.0, torch.ones(2))
     with pytest.raises(AssertionError, match="five: not yet"):
         checks.check_true("five", False)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from fewshotgan.files import data_dir, sha256
+from fewshotgan.images import count_subsets
 
 MANIFEST = {entry["path"]: entry for entry in tomllib.loads((data_dir() / "manifest.toml").read_text())["file"]}
 
@@ -44,9 +45,10 @@ def test_zips_hold_what_the_splits_promise(collection):
                 assert sum(entry.startswith(f"{part}/") for entry in names) == split[part]
             first = Image.open(io.BytesIO(archive.read(names[0])))
         assert first.size == ((64, 64) if collection == "avatars" else (32, 32))
-        largest = max(split["few_shot"].values(), key=len)
-        assert len(set(largest)) == len(largest) and max(largest) < split["train"]
-        assert all(indices == largest[: int(n)] and len(indices) == int(n) for n, indices in split["few_shot"].items())
+        assert sorted(split["order"]) == list(range(split["train"]))
+        assert set(split["subsets"]) == {str(n) for n in (1, 5, 10, 25, 100, 1000) if n <= split["train"]}
+        for n, count in split["subsets"].items():
+            assert count == count_subsets(f"{collection}/{name}", int(n)) >= min(5, split["train"] // int(n))
     if collection == "avatars":
         assert splits["personas"]["train"] >= 4000 and len(splits) >= 8
         assert sum(split["train"] >= 1000 and split["held_out"] >= 1000 for split in splits.values()) >= 5

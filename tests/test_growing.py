@@ -6,13 +6,14 @@ from helpers import tiny_gan, tiny_progan
 
 from fewshotgan.bench.recipes import smaller
 from fewshotgan.files import UserError
+from fewshotgan.gans import GAN
 from fewshotgan.gans.growing import grow
 from fewshotgan.gans.layers import fir_up
 
 
 def test_it_first_draws_the_images_of_the_smaller_one():
     large = tiny_gan(noise=False).config
-    small = tiny_gan(seed=3, noise=False).__class__.create(smaller(large, 8), "small", seed=3)
+    small = GAN.create(smaller(large, 8), "small", seed=3)
     grown = grow(small, large, seed=1)
     z = small.latents(5, seed=0)
     with torch.no_grad():
@@ -26,8 +27,8 @@ def test_other_widths_and_families_are_refused():
     thin = smaller(large, 8)
     for sizes in (thin["generator"], thin["discriminator"]):
         sizes["top"] = sizes["maximum"] = 4
-    small = tiny_gan().__class__.create(thin, "small")
+    small = GAN.create(thin, "small")
     with pytest.raises(UserError, match=r"small can.t grow: .* keep the widths"):
         grow(small, large)
-    with pytest.raises(UserError, match="it is no StyleGAN2"):
+    with pytest.raises(UserError, match="only a StyleGAN2 adds up"):
         grow(tiny_progan(), large)

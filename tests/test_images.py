@@ -11,7 +11,7 @@ from PIL import Image
 
 from fewshotgan import images as module
 from fewshotgan.files import UserError
-from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.images import Images, count_subsets, list_domains, load_images
 
 
 def picture(size=(40, 30), mode="RGB", colour=(200, 30, 60)):
@@ -89,7 +89,7 @@ def test_broken_ones_are_named_and_the_good_go_on(tmp_path):
     (tmp_path / "notes.txt").write_text("not looked at")
     (tmp_path / ".hidden.png").write_text("nor this")
     loaded = load_images(tmp_path)
-    assert len(loaded) == 1 and "half.png" in loaded.note and "text.png (no image)" in loaded.note
+    assert len(loaded) == 1 and "half.png" in loaded.note and "text.png (not an image)" in loaded.note
     assert "notes" not in loaded.note and "hidden" not in loaded.note
     (tmp_path / "good.png").unlink()
     with pytest.raises(UserError, match="none of its 2 image files"):
@@ -100,7 +100,7 @@ def test_bombs_are_not_decoded(tmp_path, monkeypatch):
     picture().save(tmp_path / "a.png")
     picture((200, 200)).save(tmp_path / "bomb.png")
     monkeypatch.setattr(module, "MOST_PIXELS", 10_000)
-    assert "bomb.png (200x200 pixels are too many)" in load_images(tmp_path).note
+    assert "bomb.png (200x200 pixels are too many to decode)" in load_images(tmp_path).note
     with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../outside.png", (tmp_path / "a.png").read_bytes())
         archive.writestr("a.png", (tmp_path / "a.png").read_bytes())
@@ -121,7 +121,7 @@ def test_a_zip_a_file_and_a_damaged_zip(tmp_path):
     data = bytearray((tmp_path / "set.zip").read_bytes())
     data[60:90] = bytes(30)  # inside the first member
     (tmp_path / "bad.zip").write_bytes(data)
-    assert "b/2.png (the zip is damaged here" in load_images(tmp_path / "bad.zip").note
+    assert "b/2.png (the zip is damaged at this file" in load_images(tmp_path / "bad.zip").note
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -138,7 +138,7 @@ def test_a_broken_byte_of_a_packed_image_leaves_that_image_out_at_most(tmp_path,
         (tmp_path / "bad.zip").write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         loaded = load_images(tmp_path / "bad.zip")
         assert torch.equal(loaded.pixels, intact[-len(loaded) :])  # some bytes of an LZMA header matter to nobody
-        found += "a.bmp (the zip is damaged here" in loaded.note
+        found += "a.bmp (the zip is damaged at this file" in loaded.note
     assert found >= 10
 
 
@@ -147,7 +147,7 @@ def test_what_is_no_regular_file_is_left_out_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     loaded = load_images(tmp_path)
-    assert len(loaded) == 1 and "gone.png (no regular file), pipe.png (no regular file)" in loaded.note
+    assert len(loaded) == 1 and "gone.png (not a regular file), pipe.png (not a regular file)" in loaded.note
 
 
 def test_a_blend_and_a_domain_are_resized_where_they_must_be():
@@ -167,10 +167,10 @@ def test_refusals_are_one_sentence(tmp_path):
         ("cats", {}, "the domains are avatars/.*, fashion/sandal"),
         ("avatars/thumbs", {"channels": 4}, "1 or 3 channels"),
         ("avatars/thumbs", {"resolution": 0}, "at least 1 pixel"),
-        (tmp_path, {}, "No images came from"),
+        (tmp_path, {}, "No images could be loaded from"),
         (tmp_path / "absent", {}, "There is no folder, zip or shipped domain"),
-        ("avatars/pixelart", {}, "perhaps avatars/pixel-art"),
-        ("avatars/thumbs", {"n": 2000}, "n=2000 can't be had; choose 1 to 1000"),
+        ("avatars/pixelart", {}, "did you mean avatars/pixel-art"),
+        ("avatars/thumbs", {"n": 2000}, "1000 images, not 2000; choose n from 1 to 1000"),
         ("avatars/thumbs", {"n": 0}, "choose 1 to"),
         ("avatars/thumbs", {"split": "test"}, "'train' or 'held_out'"),
     ):
@@ -237,7 +237,41 @@ def test_a_blend_has_each_domain_in_its_proportion():
     assert held_out.labels.bincount().tolist() == [56, 499]
     with pytest.raises(UserError, match="sum to 90 %"):
         load_images("30% fashion/sneaker, 60% fashion/dress")
-    with pytest.raises(UserError, match="1400 would be of fashion/dress, which has"):
+    with pytest.raises(UserError, match="n=2000 needs 1400 images of fashion/dress, which has"):
         load_images("30% fashion/sneaker, 70% fashion/dress", n=2000)
     with pytest.raises(UserError, match="no folder, zip or shipped domain 'fashion/sneakers'"):
         load_images("30% fashion/sneakers, 70% fashion/dress")
+
+
+def bytes_of(images):
+    return [image.numpy().tobytes() for image in images.pixels]
+
+
+def test_the_subsets_of_one_size_share_no_image():
+    for name, n, count in (("avatars/pixel-art", 10, 10), ("avatars/lorelei", 25, 6), ("avatars/lorelei", 100, 1)):
+        assert count_subsets(name, n) == count
+        found = [image for k in range(count) for image in bytes_of(load_images(name, n, subset=k))]
+        assert len(found) == len(set(found)) == n * count
+    assert torch.equal(
+        load_images("avatars/pixel-art", 10, subset=0).pixels, load_images("avatars/pixel-art", 10).pixels
+    )
+    with pytest.raises(UserError, match="no subset 1 of 100; choose subset 0 to 0"):
+        load_images("avatars/lorelei", 100, subset=1)
+    with pytest.raises(UserError, match="say with n how many"):
+        load_images("avatars/lorelei", subset=1)
+    for name, n in (("fashion/sandal", 1001), ("nobody/nothing", 1)):
+        with pytest.raises(UserError):
+            count_subsets(name, n)
+
+
+def test_a_blend_and_a_folder_have_subsets_too(tmp_path):
+    name = "30% fashion/sneaker, 70% fashion/dress"
+    assert count_subsets(name, 100) == 10 and count_subsets(name, 1000) == 1
+    first, second = (bytes_of(load_images(name, 20, subset=k)) for k in (0, 1))
+    assert not set(first) & set(second)
+    assert second[:6] == bytes_of(load_images("fashion/sneaker", 6, subset=1))
+    with pytest.raises(UserError, match="subset 1 of n=1000 needs 700 images of fashion/dress"):
+        load_images(name, 1000, subset=1)
+    for i in range(4):
+        picture(colour=(i, 0, 0)).save(tmp_path / f"{i}.png")
+    assert load_images(tmp_path, 2, subset=1).pixels[:, 0, 0, 0].tolist() == [2, 3]

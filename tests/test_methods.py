@@ -103,7 +103,7 @@ def test_a_family_without_the_layers_that_an_option_needs_is_refused(options):
 def test_bad_options_are_one_sentence():
     gan, images = tiny_gan(), noise_images()
     for arguments, text in (
-        (("freezd", {}), "perhaps freezed"),
+        (("freezd", {}), "did you mean freezed"),
         (("freezed", {"frozen_down_to": 4}), "choose one of 16, 8"),
         (("scratch", {"lambda_": 1}), "no option 'lambda_'"),
         (("scratch", {"iterations": 0}), "at least 1"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from golden import fill
+from helpers import assert_met, tensors
 
 from fewshotgan import load_images
 from fewshotgan.files import UserError
@@ -37,7 +38,7 @@ def test_the_procedure_meets_the_golden():
 def test_the_vectors_have_the_distances_of_the_package(net):
     golden = fill.load(f"metric_lpips_{net}")
     network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
-    state = {key: torch.from_numpy(value) for key, value in golden.params.items()}
+    state = tensors(golden.params)
     network.load_state_dict(
         state | {key.replace("lin", "lins.", 1): value for key, value in state.items() if key.startswith("lin")}
     )
@@ -54,8 +55,7 @@ def test_the_vectors_have_the_distances_of_the_package(net):
             layer.model[1].weight.copy_(weight.view(1, -1, 1, 1))
         a, b = (lpips_vector(x, weights) for x in layers)
         assert torch.allclose((a - b).square().sum(dim=1), network(x0, x1).flatten(), rtol=1e-4)
-    for name, (error, limit) in golden.compare(got).items():
-        assert error <= limit, (name, error)
+    assert_met(golden, got, every=False)
 
 
 def test_copies_have_no_diversity_and_real_images_have():
@@ -84,10 +84,12 @@ def test_a_large_cluster_is_drawn_from_and_single_images_drop_out():
 
 def test_evaluate_reports_it_by_its_own_name():
     images = load_images("avatars/thumbs", n=5)
-    scores = evaluate(images.tensor().repeat(2, 1, 1, 1), "avatars/thumbs", train=images, diversity=True)
-    assert scores["intra_lpips_efficientnet"] == pytest.approx(0, abs=1e-4) and "intra_lpips" not in scores
+    asked = ["intra_lpips_efficientnet"]
+    scores = evaluate(images.tensor().repeat(2, 1, 1, 1), "avatars/thumbs", metrics=asked, train=images)
+    assert scores["intra_lpips_efficientnet"] == pytest.approx(0, abs=1e-4) and set(scores) == {*asked, "protocol"}
+    assert scores["protocol"]["intra_lpips_efficientnet"]["clusters"] == (2,) * 5
     with pytest.raises(UserError, match="hand them over as train"):
-        evaluate(images.tensor(), "avatars/thumbs", diversity=True)
+        evaluate(images.tensor(), "avatars/thumbs", metrics=asked)
 
 
 def test_offline_and_bad_requests_are_one_sentence(monkeypatch):

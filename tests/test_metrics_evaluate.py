@@ -5,15 +5,25 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import noise_images
+from helpers import noise_images, tiny_gan
 
 from fewshotgan.files import UserError
+from fewshotgan.gans import combine
 from fewshotgan.images import Images, load_images
-from fewshotgan.metrics import evaluate, frechet_distance, kernel_distance, precision_recall, real_features
+from fewshotgan.metrics import (
+    METRICS,
+    Comparison,
+    evaluate,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+    real_features,
+)
+from fewshotgan.metrics.evaluation import default_metrics, needs_met
 from fewshotgan.metrics.extractors import features
 
 SHARED = {"fd_efficientnet", "kd_efficientnet", "precision", "recall"}
-module = sys.modules[evaluate.__module__]  # the package gives the function that name
+evaluation, store, contract = (sys.modules[thing.__module__] for thing in (evaluate, real_features, Comparison))
 
 
 class Copier:
@@ -73,7 +83,7 @@ def test_a_shipped_domain_means_its_held_out_images(monkeypatch):
         asked.append((source, split))
         return Images(load_images(source, split=split).pixels[:8], source)
 
-    monkeypatch.setattr(module, "load_images", spy)
+    monkeypatch.setattr(evaluation, "load_images", spy)
     said = evaluate(noise_images(8, 32, 1).tensor(), "fashion/bag")["protocol"]
     assert asked == [("fashion/bag", "held_out")]
     assert said["real"] == "fashion/bag, held out"
@@ -88,7 +98,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_other_ones():
 def test_real_features_are_computed_once(monkeypatch):
     real = noise_images(6)
     first = real_features(real, "efficientnet")
-    monkeypatch.setattr(module, "features", None)  # a second computation would fail
+    monkeypatch.setattr(store, "features", None)  # a second computation would fail
     assert np.array_equal(real_features(real, "efficientnet"), first)
 
 
@@ -134,11 +144,40 @@ def test_what_can_not_be_compared_is_refused_in_a_sentence():
         evaluate(real.tensor()[:3], real)
     with pytest.raises(UserError, match="NaN"):
         evaluate(real.tensor() * float("nan"), real)
+    with pytest.raises(UserError, match=r"no metric 'fid_efficientnet'; there is fd_efficientnet, and METRICS lists"):
+        evaluate(real.tensor(), real, metrics=["fid_efficientnet"])
+    for empty in ((), "fid"):
+        with pytest.raises(UserError, match="no list of names"):
+            evaluate(real.tensor(), real, metrics=empty)
 
 
 def test_inception_adds_fid_and_kid_by_their_names_only(monkeypatch):
-    monkeypatch.setattr(module, "features", lambda images, extractor: features(images))
+    for module in (store, contract):
+        monkeypatch.setattr(module, "features", lambda images, extractor: features(images))
     real = noise_images(8)
-    scores = evaluate(real.tensor().flip(3), real, inception=True)
-    assert set(scores) == SHARED | {"fid", "kid", "protocol"}
+    scores = evaluate(real.tensor().flip(3), real, metrics=["fid", "kid", "recall"])
+    assert set(scores) == {"fid", "kid", "recall", "protocol"}
     assert scores["protocol"]["extractors"] == {"efficientnet": 128, "inception": 299}
+
+
+def test_features_are_computed_once_for_all_metrics(monkeypatch):
+    counted = []
+    monkeypatch.setattr(contract, "features", lambda images, extractor: counted.append(extractor) or features(images))
+    real = noise_images(8)
+    asked = [name for name, metric in METRICS.items() if metric.extractor == "efficientnet"]
+    assert len(asked) > 5 and set(evaluate(real.tensor(), real, metrics=asked, train=real)) == {*asked, "protocol"}
+    assert counted == ["efficientnet"]
+
+
+def test_what_a_metric_needs_is_asked_for_by_name():
+    real, mixed = noise_images(8), combine([tiny_gan(), tiny_gan(1)])
+    assert needs_met(tiny_gan(), None) == set() and needs_met(mixed, real) == {"shots", "mixture"}
+    assert set(default_metrics(frozenset())) == SHARED and "memorisation" in default_metrics(frozenset({"shots"}))
+    with pytest.raises(UserError, match="memorisation needs the images that were trained on"):
+        evaluate(real.tensor(), real, metrics=["memorisation"])
+    with pytest.raises(UserError, match="selector_0 needs a GAN mined from several"):
+        evaluate(real.tensor(), real, metrics=["selector_0"])
+    scores = evaluate(mixed, real, metrics=["selector_0", "selector_1"], n=8)
+    assert scores["selector_0"] == scores["selector_1"] == 0.5
+    with pytest.raises(UserError, match="mined from at least 3"):
+        evaluate(mixed, real, metrics=["selector_2"], n=8)

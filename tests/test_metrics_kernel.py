@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from golden import fill
+from helpers import assert_met
 
-from fewshotgan.metrics import kernel_distance
+from fewshotgan.metrics import kernel_distance, kernel_variance
 
 
 def slow_mmd2(x, y):
@@ -23,8 +24,22 @@ def test_it_meets_the_golden():
         "kid_full": kernel_distance(real, fake, subsets=4, subset_size=10**6),
         "kid_subsets": kernel_distance(real, fake, call["n_subsets"], call["subset_size"], rng),
     }
+    assert_met(golden, got, every=False)
+
+
+def test_its_variance_meets_the_golden():
+    golden = fill.load("metric_kid_mmd")
+    a, b = (golden.inputs[name].astype(np.float64) for name in ("a", "b"))
+    got = {"var": kernel_variance(a, b), "mmd2": kernel_distance(a, b)}
     for name, (error, limit) in golden.compare(got).items():
         assert error <= limit, name
+
+
+def test_its_variance_is_that_of_repeated_draws():
+    x, y = np.random.default_rng(4).standard_normal((2, 300, 40, 3))
+    drawn = [kernel_distance(a, b + 0.3) for a, b in zip(x, y, strict=True)]
+    estimated = [kernel_variance(a, b + 0.3) for a, b in zip(x, y, strict=True)]
+    assert np.mean(estimated) == pytest.approx(np.var(drawn), rel=0.3)
 
 
 def test_it_equals_the_slow_loops():

@@ -7,14 +7,9 @@ import torch
 from helpers import noise_images, tiny_gan, tiny_gp_resnet
 
 from fewshotgan import list_gans, load_gan, load_images
-from fewshotgan.bench import pretrain
+from fewshotgan.bench import curve, pretrain, publication
 from fewshotgan.bench.recipes import RECIPES, Recipe
 from fewshotgan.files import UserError
-
-
-@pytest.fixture(autouse=True)
-def few_samples(monkeypatch):
-    monkeypatch.setattr(pretrain, "MEASURED", 12)
 
 
 @pytest.fixture
@@ -25,7 +20,7 @@ def recipe(monkeypatch):
 
 
 def test_it_stops_by_itself_and_resumes_to_the_bit(recipe, tmp_path):
-    options = {"images": noise_images(60), "progress": False}
+    options = {"images": noise_images(60), "progress": False, "measured": 12}
     whole = pretrain.pretrain("tiny", tmp_path / "whole", **options)
     part = pretrain.pretrain("tiny", tmp_path / "parts", minutes=0.0, **options)
     assert whole.finished and not part.finished
@@ -40,7 +35,7 @@ def test_a_gan_grows_and_resumes_to_the_bit_from_any_phase(monkeypatch, tmp_path
     options = {"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0}
     config = tiny_gan(noise=False).config
     monkeypatch.setitem(RECIPES, "grown", Recipe("grown", "x", config, 2, 50, growing=((8, 1),), options=options))
-    given = {"images": noise_images(60), "progress": False}
+    given = {"images": noise_images(60), "progress": False, "measured": 12}
     whole = pretrain.pretrain("grown", tmp_path / "whole", **given)
     sides = []
     for _ in range(100):
@@ -57,29 +52,29 @@ def test_a_gan_grows_and_resumes_to_the_bit_from_any_phase(monkeypatch, tmp_path
 
 def test_the_best_of_the_curve_is_kept_and_not_the_newest(recipe, tmp_path, monkeypatch):
     distances = iter([5.0, 3.0, 4.0, 6.0])
-    monkeypatch.setattr(pretrain, "frechet_distance", lambda *_: next(distances))
+    monkeypatch.setattr(curve, "frechet_distance", lambda *_: next(distances))
     monkeypatch.setattr(pretrain, "SNAPSHOTS", 3)
     monkeypatch.setattr(pretrain, "LONGEST", 6)
-    run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), progress=False)
+    run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), progress=False, measured=12)
     seen = [(point["images"], point["fd_efficientnet"]) for point in run.gan.card["curve"]]
     assert seen == [(300, 5.0), (600, 3.0), (900, 4.0), (1000, 6.0)]
     assert load_gan(tmp_path / "tiny.safetensors").card["images_seen"] == 600
 
 
 def test_a_start_counts_and_is_part_of_the_run(recipe, tmp_path):
-    options = {"images": noise_images(60), "progress": False}
+    options = {"images": noise_images(60), "progress": False, "measured": 12}
     start = pretrain.pretrain("tiny", tmp_path / "first", **options).gan
     with pytest.raises(UserError, match="was not made by pretraining"):
         pretrain.pretrain("tiny", tmp_path / "other", start=tiny_gan(), thousands=2, **options)
     pretrain.pretrain("tiny", tmp_path / "second", thousands=2, minutes=0.0, **options)
-    with pytest.raises(UserError, match="another run"):  # one that began with fresh weights
+    with pytest.raises(UserError, match="a different run"):  # one that began with fresh weights
         pretrain.pretrain("tiny", tmp_path / "second", start=start, thousands=2, **options)
     more = pretrain.pretrain("tiny", tmp_path / "third", start=start, thousands=2, **options)
     assert more.gan.card["images_seen"] == 2000 and more.gan.card["started_from"]["images_seen"] == 1000
 
 
 def test_the_card_says_what_was_measured(recipe, tmp_path, monkeypatch):
-    run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), thousands=1, progress=False)
+    run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), thousands=1, progress=False, measured=12)
     quality = {
         "fd_efficientnet": 9.0,
         "closest": "avatars/shapes",
@@ -89,8 +84,8 @@ def test_the_card_says_what_was_measured(recipe, tmp_path, monkeypatch):
         "meets_bar": False,
         "protocol": 2,
     }
-    monkeypatch.setattr(pretrain.proximity, "quality", lambda gan, source: quality)
-    pretrain.publish(run.gan, recipe, tmp_path)
+    monkeypatch.setattr(publication.proximity, "quality", lambda gan, source: quality)
+    publication.publish(run.gan, recipe, tmp_path)
     page = (tmp_path / "tiny.md").read_text()
     assert (
         "**misses** the bar of 0.25" in page and "| images seen | 1000 |" in page and (tmp_path / "tiny.png").is_file()
@@ -119,10 +114,12 @@ def test_labels_reach_both_networks_of_a_class_conditional_source(monkeypatch, t
     bright = torch.arange(60) % 2
     pixels = (bright.view(-1, 1, 1, 1) * 255).to(torch.uint8).expand(60, 3, 16, 16)  # a class is black, the other white
     images = replace(noise_images(60), pixels=pixels, labels=bright)
-    whole = pretrain.pretrain("classes", tmp_path / "whole", images=images, thousands=2, progress=False)
+    whole = pretrain.pretrain("classes", tmp_path / "whole", images=images, thousands=2, progress=False, measured=12)
     assert whole.gan.sample(8, labels=1).mean() > whole.gan.sample(8, labels=0).mean() + 0.2
-    pretrain.pretrain("classes", tmp_path / "parts", images=images, thousands=2, minutes=0.0, progress=False)
-    parts = pretrain.pretrain("classes", tmp_path / "parts", images=images, thousands=2, progress=False)
+    pretrain.pretrain(
+        "classes", tmp_path / "parts", images=images, thousands=2, minutes=0.0, progress=False, measured=12
+    )
+    parts = pretrain.pretrain("classes", tmp_path / "parts", images=images, thousands=2, progress=False, measured=12)
     assert torch.equal(parts.gan.sample(4), whole.gan.sample(4))
 
 
@@ -132,7 +129,9 @@ def test_a_class_conditional_source_needs_labels(monkeypatch, tmp_path):
     )
     for labels, found in ((None, "none"), (torch.full((8,), 2), "3 classes")):
         with pytest.raises(UserError, match=f"labels of 2 classes; these images have {found}"):
-            pretrain.pretrain("classes", tmp_path, images=replace(noise_images(8), labels=labels), progress=False)
+            pretrain.pretrain(
+                "classes", tmp_path, images=replace(noise_images(8), labels=labels), progress=False, measured=12
+            )
 
 
 def test_the_recipe_of_many_styles_has_a_class_for_each():

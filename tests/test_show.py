@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import noise_images, tiny_gan
+from ledgers import recorded
 from matplotlib.font_manager import FontEntry, fontManager, get_font
 from PIL import Image
 
 from fewshotgan import show as show_function
 from fewshotgan.bench import ledger
-from fewshotgan.bench.pictures import domains_picture
-from fewshotgan.bench.table import cell_spec
 from fewshotgan.bench.tables import TABLES
-from fewshotgan.cli import main
 from fewshotgan.lessons.figures import curves, importance_figure, map_figure, maps_figure, show_source
 from fewshotgan.lessons.panels import (
     AdaptationPanel,
@@ -62,16 +60,61 @@ def test_show_returns_a_picture_outside_notebooks():
     assert show_function(noise_images(4), title="noise").size[1] > grid(noise_images(4)).size[1]
 
 
-def test_figures(run, tmp_path):
+def tiles(picture, rows, columns, side=96):
+    """The pictures of a grid of titled rows, as arrays {(row, column): (side, side, 3)}."""
+    pixels, step = np.asarray(picture.convert("RGB")), side + 30
+    return {
+        (row, column): pixels[
+            28 + row * step : 28 + row * step + side, column * (side + 2) : column * (side + 2) + side
+        ]
+        for row in range(rows)
+        for column in range(columns)
+    }
+
+
+def enlarged(image):
+    """A sample (C, H, W) as it is drawn, (96, 96, 3)."""
+    return np.asarray(grid(image[None], 1, 96 // image.shape[-1]))
+
+
+def test_a_column_is_one_latent_in_every_row(run):
+    source, adapted, few = tiny_gan().sample(4), run.gan.sample(4), noise_images(10)
+    drawn = tiles(result_figure(source, few, adapted), 3, 4)
+    for row, images in enumerate((source, few.tensor(), adapted)):
+        for column in range(4):
+            assert np.array_equal(drawn[row, column], enlarged(images[column])), (row, column)
+    swapped = tiles(columns({"a": adapted, "b": source}), 2, 4)
+    assert np.array_equal(swapped[0, 3], drawn[2, 3]) and np.array_equal(swapped[1, 3], drawn[0, 3])
+
+
+def test_the_first_and_the_last_moment_of_a_run_are_drawn(run):
+    drawn = tiles(before_during_after(run, moments=3, samples=4), 3, 4)
+    middle = len(run.snapshots) // 2
+    for row, index in enumerate((0, middle, -1)):
+        assert np.array_equal(drawn[row, 2], enlarged(run.snapshots[index][1][2])), row
+
+
+def test_curves_show_the_numbers_that_they_are_given():
+    (axes,) = curves({"x": ([10, 100], [1.0, 2.0]), "y": ([100], [3.0])}, "images", "distance", log=True).axes
+    assert [(line.get_label(), line.get_xydata().tolist()) for line in axes.lines] == [
+        ("x", [[10, 1], [100, 2]]),
+        ("y", [[100, 3]]),
+    ]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale()) == ("images", "distance", "log")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["10", "100"] and axes.get_ylim()[0] == 0
+
+
+def test_files_hold_what_was_drawn(tmp_path):
     source = tiny_gan().sample(4)
-    assert columns({"a": source, "b": source}).size[1] > grid(source, 4).size[1] * 2
-    assert before_during_after(run, moments=3, samples=4).size[0] >= 300
-    assert result_figure(source, noise_images(10), run.gan.sample(4)).mode == "RGB"
-    figure = curves({"x": ([10, 100], [1.0, 2.0])}, "n", "d", log=True)
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["10", "100"]
     save_picture(grid(source), tmp_path / "a.png")
-    save_film(source, tmp_path / "a.gif")
-    assert Image.open(tmp_path / "a.gif").n_frames == 4 and Image.open(tmp_path / "a.png").format == "PNG"
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), np.asarray(grid(source)))
+    save_film(source, tmp_path / "a.gif", milliseconds=70)
+    film = Image.open(tmp_path / "a.gif")
+    assert (film.n_frames, film.info["duration"], film.info["loop"]) == (4, 70, 0)
+    for frame, image in enumerate(source):
+        film.seek(frame)
+        off = np.abs(np.asarray(film.convert("RGB")).astype(int) - enlarged(image))
+        assert off.mean() < 4, frame  # 256 colours
 
 
 def test_importance_and_map_figures():
@@ -88,20 +131,12 @@ def test_importance_and_map_figures():
     assert [(axes.get_title(), axes.get_xlabel()) for axes in both.axes] == [("a", "angle"), ("b", "angle")]
 
 
-def test_the_domains_are_drawn_nearest_first(tmp_path, capsys):
-    assert main(["proximity", "--picture", str(tmp_path / "domains.png")]) == 0
-    assert Image.open(tmp_path / "domains.png").size == domains_picture().size
-    assert "toon-head" in capsys.readouterr().out
-
-
 def test_the_recorded_panel_shows_what_the_ledger_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "runs.jsonl"))
     own = TABLES["adaptation-10-shot"]
-    spec = cell_spec(own.rows["AdAM"], own.columns[2], 0)
-    ledger.append(
-        {"spec": spec, "metrics": {"fd_efficientnet": 123.0, "intra_lpips_efficientnet": 0.25}, "status": "ok"}
-    )
-    ledger.save_samples(spec, torch.full((10, 3, 64, 64), 0.5))
+    found = {"fd_efficientnet": 123.0, "intra_lpips_efficientnet": 0.25}
+    spec = recorded(own.rows["AdAM"], own.columns[2], 0, found)
+    ledger.save_samples(spec.key, torch.full((10, 3, 64, 64), 0.5))
     panel = RecordedPanel(own, (5, 10), (50, 75))
     before = bytes(panel.picture.value)
     panel.method.value, panel.target.value = "AdAM", own.columns[2].images
@@ -130,8 +165,8 @@ def test_the_reconstruction_panel_walks_between_two_training_images():
 
 
 def test_the_source_shown_is_the_code_that_runs(capsys):
-    show_source(tiny_gan)
-    assert capsys.readouterr().out.startswith("def tiny_gan(")
+    show_source(noise_images)
+    assert capsys.readouterr().out.startswith("def noise_images(")
 
 
 def test_the_panel_redraws(run):

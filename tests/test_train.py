@@ -218,17 +218,17 @@ def test_collapsed_samples_stop_the_run(monkeypatch):
 
 def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
     adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
-    with pytest.raises(UserError, match=r"another run \(seed=0\)"):
+    with pytest.raises(UserError, match=r"a different run \(seed=0\)"):
         adapt(tiny_gan(), noise_images(), "scratch", **QUICK, seed=1, out=tmp_path)
     file = tmp_path / "checkpoint.pt"
     whole, state = file.read_bytes(), torch.load(file, weights_only=True)
     for length in (0, 500, 5000, len(whole) - 100):
         file.write_bytes(whole[:length])
-        with pytest.raises(UserError, match="damaged or none of ours"):
+        with pytest.raises(UserError, match="damaged or not one of ours"):
             adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
     for other in (torch.zeros(3), {"spec": 5}, [1]):
         torch.save(other, file)
-        with pytest.raises(UserError, match="damaged or none of ours"):
+        with pytest.raises(UserError, match="damaged or not one of ours"):
             adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
     torch.save({key: value for key, value in state.items() if key != "augment"}, file)
     with pytest.raises(UserError, match="of another version"):

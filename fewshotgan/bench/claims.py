@@ -1,48 +1,21 @@
-"""What the ledger holds of a cell, and claims: sentences of a paper that it decides."""
+"""Claims: sentences of a paper that can fail, and what the ledger says of them.
 
-import math
-from collections.abc import Callable
+A claim pools the pairs (two runs of one seed) of all targets of a kind. `decide` tests it, and corrects for the number
+of claims of its paper; see `fewshotgan.bench.statistics`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from math import inf
+from typing import Literal
 
-from fewshotgan.bench import ledger
-from fewshotgan.bench.table import SEEDS, Column, Row, cell_spec
+from fewshotgan.bench.results import runs, scores
+from fewshotgan.bench.statistics import ENOUGH, LEVEL, MARGIN, Tails, advantage, compare_all, corrected
+from fewshotgan.bench.table import Column, Row
+from fewshotgan.metrics import get_metric
 
-ENOUGH_SEEDS = 3
-LARGE_IS_GOOD = ("intra_lpips_efficientnet", "sharpness")
-MV = "mv_efficientnet"
-
-
-def runs(row: Row, column: Column) -> dict[int, ledger.Entry]:
-    """Return the recorded runs of a cell by seed."""
-    entries = ledger.read()
-    found = {seed: entries.get(ledger.spec_key(cell_spec(row, column, seed))) for seed in SEEDS}
-    return {seed: entry for seed, entry in found.items() if entry}
-
-
-def scores(row: Row, column: Column, metric: str = "fd_efficientnet") -> dict[int, float]:
-    """Return the recorded values of a cell by seed; failed runs have none."""
-    found = runs(row, column).items()
-    return {
-        seed: entry["metrics"][metric]
-        for seed, entry in found
-        if entry["status"] == "ok" and metric in entry["metrics"]
-    }
-
-
-def weighed(row: Row, column: Column, metric: str = "fd_efficientnet") -> list[float]:
-    """Return the values of a cell, a seed each, as a claim weighs them: a run that failed has the worst value, not
-    none.
-
-    MV, of which 1 is the best, counts by its distance from 1.
-    """
-    known, worst = scores(row, column, metric), -math.inf if metric in LARGE_IS_GOOD else math.inf
-    values = [
-        known.get(seed, worst)
-        for seed, entry in runs(row, column).items()
-        if seed in known or entry["status"] == "failed"
-    ]
-    return [abs(value - 1) for value in values] if metric == MV else values
+Advantages = Callable[[], list[float]]
+"""Reads, when it is asked, how much better one side is than the other, a pair of runs each."""
 
 
 @dataclass(frozen=True)
@@ -53,63 +26,130 @@ class Claim:
         paper: whose claim it is.
         statement: the sentence.
         table: of ours that decides it.
-        lower, higher: return the values, a seed each, of which the first must be the smaller.
-        tie: whether overlapping intervals do as well ("best or tied").
+        advantages: of the method that the sentence is about, over each of those it is compared with.
+        margin: by which it may be worse all the same ("best or tied"), on the scale of `Metric.loss`.
     """
 
     paper: str
     statement: str
     table: str
-    lower: Callable[[], list[float]]
-    higher: Callable[[], list[float]]
-    tie: bool = False
-
-    def seeds(self) -> int:
-        """Return how many seeds both sides have."""
-        return min(len(self.lower()), len(self.higher()))
-
-    def verdict(self) -> str:
-        """Return "holds", "does not hold", or "undecided" (see `judge`)."""
-        return judge(self.lower(), self.higher(), self.tie)
+    advantages: tuple[Advantages, ...]
+    margin: float = 0.0
 
 
-def judge(lower: list[float], higher: list[float], tie: bool = False) -> str:
-    """Compare intervals of one standard deviation about the means; `tie`: whether an overlap is enough.
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a claim.
 
-    An infinite value is a run that failed. A side of which one failed lies beyond everything that did not; of two such
-    sides nothing is decided, nor of fewer than three seeds.
+    Attributes:
+        word: "holds", "does not hold", or "undecided".
+        pairs: of runs that both sides have.
+        p: two-sided chance of such pairs without a difference, corrected for the claims of the paper.
     """
-    if min(len(lower), len(higher)) < ENOUGH_SEEDS:
+
+    word: Literal["holds", "does not hold", "undecided"]
+    pairs: int
+    p: float
+
+    def __str__(self) -> str:
+        """Return the verdict and what it rests on."""
+        grounds = f"p {self.p:.3f}" if self.pairs >= ENOUGH else f"too few, {ENOUGH} are needed"
+        return f"{self.word:<14} {self.pairs:>3} pairs, {grounds}"
+
+
+def decide(claims: Iterable[Claim]) -> dict[Claim, Verdict]:
+    """Return the verdict on each claim, corrected for the number of claims of its paper that have enough pairs."""
+    by_paper: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_paper.setdefault(claim.paper, []).append(claim)
+    return {claim: verdict for family in by_paper.values() for claim, verdict in _decide(family).items()}
+
+
+def _decide(family: Sequence[Claim]) -> dict[Claim, Verdict]:
+    """Return the verdicts on the claims of one paper."""
+    found = [[read() for read in claim.advantages] for claim in family]
+    pairs = [min(map(len, each)) for each in found]
+    tested = [i for i, count in enumerate(pairs) if count >= ENOUGH]
+    tails = {i: compare_all(found[i], family[i].margin) for i in tested}
+    chances = dict(zip(tested, corrected(list(tails.values())), strict=True))
+    return {
+        claim: Verdict(_word(tails[i], chances[i]), pairs[i], chances[i])
+        if i in tails
+        else Verdict("undecided", pairs[i], 1.0)
+        for i, claim in enumerate(family)
+    }
+
+
+def _word(tails: Tails, p: float) -> Literal["holds", "does not hold", "undecided"]:
+    if p > LEVEL:
         return "undecided"
-    (low, low_by), (high, high_by) = (_interval(values) for values in (lower, higher))
-    if low + low_by < high - high_by:
-        return "holds"
-    if low - low_by > high + high_by:
-        return "does not hold"
-    return "holds" if tie and not math.isinf(low) else "undecided"
+    return "holds" if tails.better < tails.worse else "does not hold"
 
 
-def _interval(values: list[float]) -> tuple[float, float]:
-    """Return mean and standard deviation; of values one of which is infinite, that one."""
-    failed = [value for value in values if math.isinf(value)]
-    return (failed[0], 0.0) if failed else (fmean(values), stdev(values))
+def losses(row: Row, column: Column, metric: str = "fd_efficientnet") -> dict[int, float]:
+    """Return how bad a cell's runs are, by seed (`Metric.loss`); those that collapsed are infinitely bad."""
+    known = {seed: get_metric(metric).loss(value) for seed, value in scores(row, column, metric).items()}
+    collapsed = [seed for seed, entry in runs(row, column).items() if entry.status == "failed"]
+    return known | dict.fromkeys(collapsed, inf)
 
 
-def best(rows: list[Row], column: Column, metric: str = "fd_efficientnet", largest: bool = False) -> list[float]:
-    """Return the values, a seed each, of the row that is hardest to be tied with; none unless every row has enough
-    seeds.
+def better(first: Row, second: Row, columns: Sequence[Column], metric: str = "fd_efficientnet") -> Advantages:
+    """Return what reads the advantages of the first row over the second, of all columns and of seeds that both have."""
 
-    It is the row whose interval (as in `judge`) ends lowest, or with `largest` begins highest: who overlaps it is
-    beaten by no row.
+    def read() -> list[float]:
+        sides = [(losses(first, column, metric), losses(second, column, metric)) for column in columns]
+        return [advantage(one[seed], other[seed]) for one, other in sides for seed in sorted(one.keys() & other.keys())]
+
+    return read
+
+
+def smaller(first: Row, second: Row, columns: Sequence[Column], metric: str) -> Advantages:
+    """Return what reads by how much the first row's values are smaller, be that better or worse; collapsed runs have
+    none.
     """
-    found = [weighed(row, column, metric) for row in rows]
-    if any(len(values) < ENOUGH_SEEDS for values in found):
-        return []
-    if largest:
-        return max(found, key=lambda values: _interval(values)[0] - _interval(values)[1])
-    return min(found, key=lambda values: sum(_interval(values)))
+
+    def read() -> list[float]:
+        sides = [(scores(first, column, metric), scores(second, column, metric)) for column in columns]
+        return [other[seed] - one[seed] for one, other in sides for seed in sorted(one.keys() & other.keys())]
+
+    return read
 
 
-def values(row: Row, column: Column, metric: str = "fd_efficientnet") -> Callable[[], list[float]]:
-    """Return what reads a cell's values, a seed each, when it is asked: for a claim."""
-    return lambda: weighed(row, column, metric)
+@dataclass(frozen=True)
+class Claims:
+    """Writes the claims of a paper on a table.
+
+    Attributes:
+        paper: whose claims.
+        table: its name.
+        rows: of the table, by label.
+    """
+
+    paper: str
+    table: str
+    rows: dict[str, Row]
+
+    def beats(
+        self,
+        statement: str,
+        first: str,
+        seconds: str | Iterable[str],
+        columns: Sequence[Column],
+        metric: str = "fd_efficientnet",
+        margin: float = 0.0,
+    ) -> Claim:
+        """Return the claim that the first row is better than the second, or than each of several, up to a margin."""
+        others = [seconds] if isinstance(seconds, str) else seconds
+        pairs = tuple(better(self.rows[first], self.rows[other], columns, metric) for other in others)
+        return Claim(self.paper, statement, self.table, pairs, margin)
+
+    def ties(
+        self,
+        statement: str,
+        first: str,
+        seconds: str | Iterable[str],
+        columns: Sequence[Column],
+        metric: str = "fd_efficientnet",
+    ) -> Claim:
+        """Return the claim that the first row is better than the others, or at most ten percent worse."""
+        return self.beats(statement, first, seconds, columns, metric, MARGIN)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from fewshotgan.bench.pools import SUFFIX, load_pool
-from fewshotgan.bench.pretrain import pretrain
+from fewshotgan.bench.pretrain import MEASURED, pretrain
 from fewshotgan.bench.recipes import RECIPES
 from fewshotgan.files import UserError
 from fewshotgan.gans import load_gan
@@ -53,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--minutes", type=float, default=LONGEST, help="in all, at most 9 (default: %(default)s)")
     top.add_argument("--batch", type=int, default=64, help="images per step (default: %(default)s)")
     top.add_argument("--thousands", type=int, help="of images to see (default: each recipe's)")
-    top.add_argument("--bf16", action="store_true", help="compute losses in bfloat16")
+    top.add_argument(
+        "--measured", type=int, default=MEASURED, help="samples per point of a curve (default: %(default)s)"
+    )
     top.add_argument("--start", action="store_true", help="begin with the GANs that ship")
     top.add_argument("--device", help="(default: a GPU where there is one)")
     top.add_argument("--lane", help=argparse.SUPPRESS)
@@ -101,8 +103,8 @@ def train(options: argparse.Namespace) -> int:
             thousands=options.thousands,
             start=start,
             batch=options.batch,
+            measured=options.measured,
             device=options.device,
-            bf16=options.bf16,
             progress=False,
         )
         print(

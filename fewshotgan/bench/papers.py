@@ -4,23 +4,23 @@ cell.
 
 import json
 import tomllib
+from collections.abc import Callable
 from functools import cache
 from statistics import fmean, stdev
 from textwrap import fill
 from typing import Any
 
-from fewshotgan.bench.claims import runs, scores
-from fewshotgan.bench.table import BUDGET, NOT_ADAPTED, SEEDS, Column, OwnTable, Row
+from fewshotgan.bench.claims import Claim, Verdict, decide
+from fewshotgan.bench.controls import LEGEND, marks
+from fewshotgan.bench.results import OLD, is_old, scores, shown_runs
+from fewshotgan.bench.table import BUDGET, CONTROLS, SEEDS, Column, OwnTable, Row, shots_text
 from fewshotgan.bench.tables import CLAIMS, TABLES
 from fewshotgan.files import UserError, data_dir
+from fewshotgan.metrics import get_metric
 
 Paper = dict[str, Any]
 NOT_RUN = "not run"
-DISTANCES = ("fd_efficientnet", "fid", "kmmd_efficientnet")  # to real images: the smaller the better
-# what is measured of the source too
-OF_SOURCE = (*DISTANCES, "intra_lpips_efficientnet", "mv_efficientnet", "sharpness")
-# of the rest, larger values are better
-BETTER = {"mv_efficientnet": "real images have 1", "sharpness": "real images have 1"}
+OLD_CELL = " (old)"
 
 
 @cache
@@ -50,17 +50,18 @@ def published(paper: str, table: str) -> dict[str, Any]:
 
 def cell_text(row: Row, column: Column, metric: str) -> str:
     """Return a cell as printed: mean ± standard deviation (seeds), or what else there is to say."""
-    if row.method == NOT_ADAPTED and metric not in OF_SOURCE:
+    measured = get_metric(metric)
+    if row.method in CONTROLS and not measured.of_controls:
         return "-"
-    values = list(scores(row, column, metric).values())
-    failed = sum(entry["status"] == "failed" for entry in runs(row, column).values())
+    values = list(scores(row, column, metric, old=True).values())
+    failed = sum(entry.status == "failed" for entry in shown_runs(row, column).values())
     parts = [f"{failed} failed"] if failed else []
-    digits = 0 if metric in ("fd_efficientnet", "fid") else 3
     if len(values) == 1:
-        parts.insert(0, f"{values[0]:.{digits}f} (1 seed)")
+        parts.insert(0, f"{measured.text(values[0])} (1 seed)")
     elif values:
-        parts.insert(0, f"{fmean(values):.{digits}f} ± {stdev(values):.{digits}f} ({len(values)} seeds)")
-    return ", ".join(parts) or NOT_RUN
+        spread = f"{measured.text(fmean(values))} ± {measured.text(stdev(values))}"
+        parts.insert(0, f"{spread} ({len(values)} seeds)")
+    return (", ".join(parts) + (OLD_CELL if is_old(row, column) else "")) if parts else NOT_RUN
 
 
 def render(headers: list[str], rows: list[list[str]]) -> str:
@@ -85,45 +86,50 @@ def render_published(paper: str, table: str) -> str:
 
 
 def render_own(own: OwnTable) -> str:
-    """Return a table of ours as text: the ledger's cells and the protocol beneath."""
-    blocks = []
-    for metric in own.metrics:
-        better = "lower is better" if metric in DISTANCES else BETTER.get(metric, "higher is better")
-        blocks.append(metric if metric.startswith("selector") else f"{metric} ({better})")
-        for gan in dict.fromkeys(column.gan for column in own.columns):
-            chosen = [column for column in own.columns if column.gan == gan]
-            rows = [
-                [_head(label, row), *(cell_text(row, column, metric) for column in chosen)]
-                for label, row in own.rows.items()
-            ]
-            blocks.append(render([gan, *(column.label for column in chosen)], rows))
-    trained = [row for row in own.rows.values() if row.method != NOT_ADAPTED]
-    iterations = "/".join(
-        map(str, sorted({row.iterations or column.iterations for row in trained for column in own.columns}))
-    )
-    budget = ", ".join(
-        f"{value} {key}" if key != "augment" else str(value)
-        for key, value in {**BUDGET, "iterations": iterations}.items()
-    )
-    head = f"ours, from the ledger: {own.name}"
-    generated = "/".join(f"{each or 1000:,}" for each in sorted({column.mining for column in own.columns}))
-    same = (
-        "where D judges"
-        if all(row.augment == BUDGET["augment"] for row in own.rows.values())
-        else "where a row names no other"
-    )
-    foot = f"{budget} {same}; {generated} generated against held-out real images; mean ± standard deviation over seeds"
-    if any(row.method == NOT_ADAPTED for row in own.rows.values()):
-        foot += " (of the source, which is not trained, over samples)"
-    return "\n".join([head, own.caption, "\n\n".join(blocks), foot])
+    """Return a table of ours as text: the ledger's cells, and the protocol beneath."""
+    blocks = [block for metric in own.metrics for block in _blocks(own, metric)]
+    return "\n".join([f"ours, from the ledger: {own.name}", own.caption, "\n\n".join(blocks), _foot(own)])
+
+
+def _blocks(own: OwnTable, metric: str) -> list[str]:
+    """Return what a table has of a metric: its name, and the cells of each source."""
+    words = get_metric(metric).words
+    blocks = [f"{metric} ({words})" if words else metric]
+    for gan in dict.fromkeys(column.gan for column in own.columns):
+        chosen = [column for column in own.columns if column.gan == gan]
+        rows = [
+            [_head(label, row), *(cell_text(row, column, metric) + marks(row, column, metric) for column in chosen)]
+            for label, row in own.rows.items()
+        ]
+        blocks.append(render([gan, *(column.label for column in chosen)], rows))
+    return blocks
+
+
+def _foot(own: OwnTable) -> str:
+    """Return what a table's numbers are: the marks, the budget, the protocol and what is behind the deviations."""
+    trained = [row for row in own.rows.values() if row.method not in CONTROLS]
+    iterations = sorted({row.iterations or column.iterations for row in trained for column in own.columns})
+    usual = all(row.augment == BUDGET["augment"] for row in trained)
+    where = "where D judges" if usual else "where a row names no other"
+    generated = "/".join(f"{each:,}" for each in sorted({column.generated for column in own.columns}))
+    old = any(is_old(row, column) for row in own.rows.values() for column in own.columns)
+    lines = [
+        LEGEND,
+        f"{'/'.join(map(str, iterations))} iterations, {BUDGET['batch']} batch, {BUDGET['augment']} {where}; "
+        f"{generated} generated against held-out real images",
+        f"mean ± standard deviation over {len(SEEDS)} seeds; ± covers the choice of shots: {shots_text(own)}",
+        *([f"{OLD_CELL.strip()}: {OLD}"] if old else []),
+    ]
+    return "\n".join(lines)
 
 
 def provenance(own: OwnTable) -> str:
     """Return which runs a picture of a table is made of, in a line; it changes when one is added or run anew."""
     cells = [(row, column) for row in own.rows.values() for column in own.columns]
-    dates = [entry["date"] for cell in cells for entry in runs(*cell).values()]
+    dates = [entry.date for cell in cells for entry in shown_runs(*cell).values()]
+    mark = f" ({OLD})" if any(is_old(*cell) for cell in cells) else ""
     last = f", the last of {max(dates)[:16].replace('T', ' ')} UTC" if dates else ""
-    return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}"
+    return f"from the ledger: {own.name}, {len(dates)} of {len(cells) * len(SEEDS)} runs{last}{mark}"
 
 
 def _head(label: str, row: Row) -> str:
@@ -139,8 +145,8 @@ def render_table(name: str) -> str:
     """
     if name in TABLES:
         own = TABLES[name]
-        verdicts = [f"{claim.verdict():<14} {claim.statement}" for claim in CLAIMS if claim.table == name]
-        claimed = ["claims\n" + "\n".join(verdicts)] if verdicts else []
+        verdicts = render_claims(lambda claim: claim.table == name)
+        claimed = [f"claims\n{verdicts}"] if verdicts else []
         parts = [*(render_published(own.paper, table) for table in own.published), render_own(own), *claimed]
         return "\n\n".join(parts)
     if "/" in name:
@@ -154,9 +160,23 @@ def tables() -> dict[str, str]:
     return ours | {f"{key}/{t['id']}": t["caption"] for key, paper in papers().items() for t in paper["table"]}
 
 
+def render_claims(chosen: Callable[[Claim], bool]) -> str:
+    """Return claims and verdicts as text, a line each."""
+    return "\n".join(f"{verdict}  {claim.statement}" for claim, verdict in verdicts().items() if chosen(claim))
+
+
+def verdicts() -> dict[Claim, Verdict]:
+    """Return every claim and its verdict; the correction is for all claims of a paper, whichever are printed."""
+    return decide(CLAIMS)
+
+
 def claims() -> list[dict[str, Any]]:
-    """Return every claim: [{"paper", "claim", "verdict", "seeds"}]."""
-    return [{"paper": c.paper, "claim": c.statement, "verdict": c.verdict(), "seeds": c.seeds()} for c in CLAIMS]
+    """Return every claim: [{"paper", "claim", "table", "verdict", "pairs", "p"}]."""
+    return [
+        {"paper": claim.paper, "claim": claim.statement, "table": claim.table, "verdict": found.word,
+         "pairs": found.pairs, "p": found.p}
+        for claim, found in verdicts().items()
+    ]  # fmt: skip
 
 
 def claims_json() -> str:

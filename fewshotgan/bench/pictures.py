@@ -11,9 +11,7 @@ from fewshotgan.pictures import columns
 
 
 def domains_picture(source: str = "avatars/personas", each: int = 8) -> Image.Image:
-    """Return images of a source domain and of those around it, nearest first, with their distance: what close and
-    distant look like.
-    """
+    """Return images of a source domain and of the others, nearest first, labelled with their distance."""
     rows = {f"{source}, the source": load_images(source, n=each).tensor()}
     for row in proximity(source):
         rows[f"{row.domain}: {row.distance:.0f}, {row.verdict}"] = load_images(row.domain, n=each).tensor()

@@ -1,85 +1,34 @@
-"""Pretraining: follow the recipe of a source GAN, measure its curve, keep the best, publish it with its card.
+"""Pretraining: follow the recipe of a source GAN, phase by phase, measure its curve, keep the best.
 
 `fewshotgan pretrain RECIPE --minutes 9` goes on from where the last call stopped: run it again until it says that it is
 done. `--start GAN` begins with the weights of a published GAN, whose images then count as seen.
 """
 
-import datetime
-import json
-import math
-import platform
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fewshotgan.bench import proximity
-from fewshotgan.bench.pictures import curve_picture
-from fewshotgan.bench.recipes import FAMILY_NAMES, RECIPES, Phase, Recipe
+from fewshotgan.bench.curve import Curve
+from fewshotgan.bench.publication import card
+from fewshotgan.bench.recipes import RECIPES, Phase, Recipe
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, atomic_write, check_folder
+from fewshotgan.files import UserError, check_folder
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.growing import grow
 from fewshotgan.images import Images, load_images
 from fewshotgan.methods import Conditional, TransferGAN
-from fewshotgan.metrics import features, frechet_distance, real_features
-from fewshotgan.pictures import grid, light, save_picture
 from fewshotgan.run import Run, Viewer
 from fewshotgan.train import Loop, make_task
 
-MEASURED = 1000  # samples, and training images, of each point of a curve
+MEASURED = 1000
 SPACING = 1.1  # images seen at a point of a curve over those at the point before: even on a logarithmic axis
 SNAPSHOTS = 50  # of a phase, at most, unless
 LONGEST = 1000  # iterations lie between two
-
-
-class Curve:
-    """Distance to training images against images seen, kept in a file.
-
-    Attributes:
-        points: [{"images", "resolution", "fd_efficientnet", "seconds"}], in order of images seen.
-    """
-
-    def __init__(self, path: Path, images: Images, before: list[dict[str, Any]]) -> None:
-        self.path, self.resolution = path, images.resolution
-        chosen = np.random.default_rng(0).permutation(len(images))[:MEASURED]
-        self.real = real_features(Images(images.pixels[chosen], images.name), "efficientnet")
-        self.points: list[dict[str, Any]] = (
-            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else list(before)
-        )
-
-    @property
-    def last(self) -> int:
-        """Images seen at the last point."""
-        return self.points[-1]["images"] if self.points else 0
-
-    def seconds(self, seen: int, otherwise: int) -> int:
-        """Return the seconds of training at the last point of at most so many images seen."""
-        return max((point["seconds"] for point in self.points if point["images"] <= seen), default=otherwise)
-
-    def measure(self, gan: GAN, seen: int, seconds: float) -> bool:
-        """Add a point; return whether it is the lowest of its resolution."""
-        distance = frechet_distance(self.real, features(gan.sample(MEASURED), "efficientnet"))
-        self.points = [
-            point for point in self.points if point["images"] < seen
-        ]  # later ones are of a run that was killed
-        before = [point["fd_efficientnet"] for point in self.points if point["resolution"] == self.resolution]
-        point = {
-            "images": seen,
-            "resolution": self.resolution,
-            "fd_efficientnet": round(distance, 1),
-            "seconds": round(seconds),
-        }
-        self.points.append(point)
-        with atomic_write(self.path) as temporary:
-            temporary.write_text(json.dumps(self.points), encoding="utf-8")
-        return distance < min(before, default=math.inf)
 
 
 def pretrain(
@@ -91,9 +40,9 @@ def pretrain(
     thousands: int | None = None,
     start: GAN | None = None,
     batch: int | None = None,
+    measured: int = MEASURED,
     seed: int = 0,
     device: str | None = None,
-    bf16: bool = False,
     progress: bool = True,
     viewer: Viewer | None = None,
 ) -> Run:
@@ -110,9 +59,9 @@ def pretrain(
         thousands: of images to see in all; the recipe's number by default.
         start: a GAN with the recipe's networks to begin with; its card says how many images it has seen.
         batch: images per step; the recipe's by default, more to fill a GPU.
+        measured: samples, and training images, that each point of the curve compares.
         seed: of everything random.
         device: a GPU where there is one by default; a GPU replays its steps as CUDA graphs.
-        bf16: compute the losses in bfloat16 where autocast holds it safe.
         progress: show a progress bar.
         viewer: called with (iteration, images) at each snapshot.
 
@@ -134,7 +83,7 @@ def pretrain(
         raise UserError(f"{recipe.name} has seen {seen} images; ask for more than that with --thousands.")
     check_folder(out)
     training = Pretraining(
-        recipe, images or load_images(recipe.images), Path(out), start, seed, choose_device(device), bf16, viewer
+        recipe, images or load_images(recipe.images), Path(out), start, measured, seed, choose_device(device), viewer
     )
     return training.run(minutes, progress)
 
@@ -148,18 +97,16 @@ class Pretraining:
         images: Images,
         out: Path,
         start: GAN | None,
+        measured: int,
         seed: int,
         device: torch.device,
-        bf16: bool,
         viewer: Viewer | None,
     ) -> None:
         self.recipe, self.images, self.out, self.start = recipe, images, out, start
-        self.seed, self.device, self.bf16, self.viewer = seed, device, bf16, viewer
-        self.begun_with = (
-            {key: start.card[key] for key in ("images_seen", "seconds", "recipe", "curve") if key in start.card}
-            if start
-            else {}
-        )
+        self.measured, self.seed, self.device, self.viewer = measured, seed, device, viewer
+        known = start.card if start else {}
+        self.begun_with = {key: known[key] for key in ("images_seen", "seconds", "recipe", "device") if key in known}
+        self.earlier = known.get("curve", [])
         self.seen = self.begun_with.get("images_seen", 0)  # before the phase
 
     def run(self, minutes: float | None, progress: bool) -> Run:
@@ -198,8 +145,8 @@ class Pretraining:
         }  # the budget is no part of it, so that it may be extended
         every = max(1, min(LONGEST, iterations), iterations // SNAPSHOTS)
         graphs = self.device.type == "cuda"
-        loop = Loop(training, spec, iterations, every, None, graphs=graphs, bf16=self.bf16)
-        curve = Curve(self.out / "curve.json", images, self.begun_with.get("curve", []))
+        loop = Loop(training, spec, iterations, every, None, graphs=graphs)
+        curve = Curve(self.out / "curve.json", images, self.earlier, self.measured)
         loop.viewer = lambda iteration, samples: self.look(loop, curve, iteration, samples)
         run = loop.run(self.checkpoint(phase), minutes, progress)
         if self.images_seen(loop) > curve.last:
@@ -266,75 +213,3 @@ def shrunk(images: Images, resolution: int) -> Images:
         return images
     parts = [F.avg_pool2d(part.float(), factor).round().to(torch.uint8) for part in images.pixels.split(1000)]
     return replace(images, pixels=torch.cat(parts))
-
-
-def publish(gan: GAN, recipe: Recipe, folder: str | Path) -> None:
-    """Measure a GAN against its bar and write it with its model card: `<name>.safetensors`, `<name>.md`, `<name>.png`.
-
-    The weights are rounded to half precision, in place, before anything is measured: what is measured is what ships.
-
-    Raises:
-        UserError: if a file can't be written.
-    """
-    folder = Path(folder)
-    gan.to_half()
-    gan.card["quality"] = proximity.quality(gan, recipe.images)
-    gan.save(folder / f"{gan.name}.safetensors", torch.float16)
-    write_card(gan, folder)
-
-
-def write_card(gan: GAN, folder: Path) -> None:
-    """Write the page and the samples of a GAN that has been measured."""
-    quality = gan.card["quality"]
-    save_picture(light(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution)), folder / f"{gan.name}.png")
-    curve = gan.card.get("curve", [])
-    if curve:
-        sides = sorted({point["resolution"] for point in curve})
-        rows = {f"{side} pixels": [point for point in curve if point["resolution"] == side] for side in sides}
-        lines = {name: ([p["images"] for p in row], [p["fd_efficientnet"] for p in row]) for name, row in rows.items()}
-        save_picture(
-            curve_picture(lines, quality["bar"] * quality["closest_distance"]), folder / f"{gan.name}-curve.png"
-        )
-    verdict = "meets" if quality["meets_bar"] else "**misses**"
-    rows = "\n".join(
-        f"| {key.replace('_', ' ')} | {value} |"
-        for key, value in gan.card.items()
-        if key not in ("summary", "quality", "curve")
-    )
-    page = (
-        f"# {gan.name}\n\n{gan.card['summary']}. Generator (moving average) and discriminator.\n\n"
-        f"![samples, seed 0, not chosen]({gan.name}.png)\n\n| | |\n| --- | --- |\n{rows}\n"
-        f"| fd_efficientnet to held-out real images | {quality['fd_efficientnet']} |\n"
-        f"| closest other domain | {quality['closest']}, {quality['closest_distance']} |\n\n"
-        f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']} "
-        f"(evaluation protocol {quality['protocol']}).\n"
-    )
-    if curve:
-        page += f"\n![distance to training images against images seen]({gan.name}-curve.png)\n"
-    with atomic_write(folder / f"{gan.name}.md") as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def card(
-    recipe: Recipe,
-    gan: GAN,
-    options: dict[str, object],
-    images: Images,
-    seen: int,
-    seconds: float,
-    device: torch.device,
-) -> dict[str, Any]:
-    """Return the model card, as it stands before any evaluation."""
-    family = FAMILY_NAMES[recipe.config["family"]]
-    size = [sum(p.numel() for p in network.parameters()) for network in (gan.generator, gan.discriminator)]
-    return {
-        "summary": f"{family}, {gan.resolution} pixels, {images.name}, {seen / 1000:.0f} thousand images seen",
-        "data": {"domain": recipe.images, "training_images": len(images)},
-        "images_seen": seen,
-        "recipe": {"batch": recipe.batch, "augment": recipe.augment, "growing": recipe.growing, **options},
-        "parameters": {"generator": size[0], "discriminator": size[1]},
-        "seconds": round(seconds),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU ({platform.machine()})",
-        "torch": torch.__version__,
-        "date": datetime.date.today().isoformat(),
-    }

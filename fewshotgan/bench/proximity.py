@@ -1,6 +1,4 @@
-"""How far the shipped domains are from a source: close and distant by measurement, as AdAM does (arXiv 2210.16559,
-section 4).
-"""
+"""How far each shipped domain is from a source, and which are close or distant (AdAM, arXiv 2210.16559, section 4)."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +11,10 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN
 from fewshotgan.images import MIXTURES, Images, list_domains, load_images
 from fewshotgan.metrics import features, frechet_distance, real_features
-from fewshotgan.metrics.evaluation import VERSION
+from fewshotgan.metrics.extractors import VERSION
 
 BAR = 0.25
-IMAGES = 150  # training images of each domain: as many as the smallest has, since the distance depends on the number
+IMAGES = 150  # training images per domain: the distance depends on the number, and the smallest has this many
 
 
 @dataclass(frozen=True)
@@ -30,15 +28,15 @@ class Proximity:
 
 @cache
 def proximity(source: str = "avatars/personas") -> tuple[Proximity, ...]:
-    """Return the other domains of the source's collection, mixtures left out, nearest first.
+    """Return the other domains of the source's collection, mixtures excluded, nearest first.
 
-    A domain is close if it is nearer to the source than the median domain, distant otherwise.
+    A domain is close if it is nearer to the source than the median domain, and distant otherwise.
 
     Raises:
-        UserError: if the source is no shipped domain.
+        UserError: if the source is not a shipped domain.
     """
     if source not in list_domains():
-        raise UserError(f"There is no shipped domain {source!r}; there are {', '.join(list_domains())}.")
+        raise UserError(f"There is no shipped domain {source!r}; choose from {', '.join(list_domains())}.")
     collection = source.split("/")[0]
     others = [name for name in list_domains() if name.startswith(f"{collection}/") and name not in (source, *MIXTURES)]
     reference = _features(source)
@@ -48,7 +46,7 @@ def proximity(source: str = "avatars/personas") -> tuple[Proximity, ...]:
 
 
 def proximity_table(source: str = "avatars/personas") -> str:
-    """Return the rows as text, with the protocol beneath."""
+    """Return the rows as text, followed by the protocol."""
     rows = [f"{'domain':<22}{'distance':>10}  verdict"]
     rows += [f"{row.domain:<22}{row.distance:>10.0f}  {row.verdict}" for row in proximity(source)]
     protocol = f"Fréchet distance to {source}, EfficientNet-Lite0 features, {IMAGES} training images of each domain;"
@@ -56,30 +54,31 @@ def proximity_table(source: str = "avatars/personas") -> str:
 
 
 def plane(names: list[str]) -> dict[str, np.ndarray]:
-    """Return where images of each domain lie in the plane of the two principal components of all of them, {name:
-    (IMAGES, 2)}.
+    """Return coordinates {name: (IMAGES, 2)} of each domain's images in the plane of their joint principal components.
 
-    The features are those in which distances are measured.
+    The features are those that distances are measured in.
     """
     return principal({name: _features(name) for name in names})
 
 
 def principal(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return points {name: (N, d)} in the plane of the two principal components of all of them, {name: (N, 2)}."""
+    """Project points {name: (N, d)} on the first two principal components of all of them: {name: (N, 2)}."""
     stacked = np.concatenate(list(rows.values()))
     centre = stacked.mean(axis=0)
     axes = np.linalg.svd(stacked - centre, full_matrices=False)[2][:2]
-    axes *= np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[:, None]  # a sign of its own has no component
+    axes *= np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[
+        :, None
+    ]  # components have no inherent sign; fix one
     return {name: (value - centre) @ axes.T for name, value in rows.items()}
 
 
 def quality(gan: GAN, source: str) -> dict[str, Any]:
-    """Return how well a source GAN knows its domain, for its card.
+    """Return how well a source GAN covers its domain, for its card.
 
     Returns:
-        {"fd_efficientnet": to held-out real images, "closest": the nearest other domain, "closest_distance": held-out
-        images of the source to its, "ratio", "bar": 0.25, "meets_bar", "protocol": the evaluation's version}; a good
-        source is four times nearer to its domain than that is.
+        {"fd_efficientnet": distance to held-out images, "closest": the nearest other domain, "closest_distance":
+        distance between held-out images of both domains, "ratio": of the two distances, "bar": 0.25, "meets_bar",
+        "protocol": version of the features}. A good source is four times nearer to its domain than the closest other.
     """
     real = real_features(load_images(source, split="held_out"), "efficientnet")
     left_out = MIXTURES.get(source)

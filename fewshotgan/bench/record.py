@@ -1,205 +1,227 @@
-"""Run what is missing in our tables (`fewshotgan.bench.tables`) and append it to the ledger."""
+"""Record what is missing in our tables (`fewshotgan.bench.tables`): hand jobs to an engine, write what comes home."""
 
-import datetime
-import platform
-import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import NoReturn
 
-import torch
 from filelock import FileLock, Timeout
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from fewshotgan.bench import ledger
-from fewshotgan.bench.table import BUDGET, FEW, NOT_ADAPTED, SEEDS, Row, Spec, cell_spec
+from fewshotgan.bench.engines import Engine, open_engine
+from fewshotgan.bench.results import score
+from fewshotgan.bench.runner import Job, Result, Work, execute, file_digest
+from fewshotgan.bench.schema import Entry
+from fewshotgan.bench.table import CONTROLS, SEEDS, cell_metrics, cell_spec
 from fewshotgan.bench.tables import get_table
-from fewshotgan.files import UserError, cache_dir, check_folder
-from fewshotgan.gans import MIXTURE, SEVERAL, combine, load_gan
-from fewshotgan.images import load_images
-from fewshotgan.metrics import evaluate
-from fewshotgan.run import CollapseError
-from fewshotgan.session import adapt
+from fewshotgan.files import UserError, atomic_write, cache_dir, check_folder
 
-PROFILE = "laptop"  # whose budget every cell has
-SHOWN = 10  # samples of a run's first seed that are kept to be looked at
+TRIES = 3  # of a job whose worker dies
+BAR = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
 
 
-def specs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Spec]:
-    """Return the specs of a table: one seed of every cell first, then the next seed; equal specs once."""
-    own = get_table(name)
-    every = [cell_spec(row, column, seed) for seed in seeds for column in own.columns for row in own.rows.values()]
-    return list({ledger.spec_key(spec): spec for spec in every}.values())
+def table_jobs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Job]:
+    """Return the jobs of a table: one seed of every cell first, then the next seed; equal ones once.
 
-
-def run_cell(spec: Spec) -> ledger.Entry:
-    """Run one spec and return its ledger entry; held-out images are touched by the evaluation alone."""
-    started = time.monotonic()
-    gan = combine([load_gan(name) for name in spec["gan"].split(SEVERAL)])
-    images = load_images(spec["images"], n=spec["n"]) if "n" in spec else None
-    adapted, status, reason = gan, "ok", None
-    if spec["method"] != NOT_ADAPTED:
-        try:
-            budget = {key: spec[key] for key in BUDGET}
-            run = adapt(
-                gan, images, spec["method"], seed=spec["seed"], progress=False, **budget, **spec.get("options", {})
-            )
-        except CollapseError as collapse:
-            run, status, reason = collapse.run, "failed", str(collapse)
-        adapted = run.gan
-    trained = time.monotonic() - started
-    few = images is not None and len(images) <= FEW
-    mining = {"mining": True, "n": spec["mining"]} if "mining" in spec else {}
-    scores = evaluate(adapted, spec["images"], seed=spec["seed"], train=images, diversity=few, **mining)
-    if gan.config["family"] == MIXTURE:
-        scores |= {f"selector_{i}": float(share) for i, share in enumerate(adapted.generator.probabilities())}
-    if spec["seed"] == SEEDS[0]:
-        ledger.save_samples(spec, adapted.sample(SHOWN, seed=1))
-    metrics = {name: round(value, 6) for name, value in scores.items() if name != "protocol"}
-    return {
-        "spec": spec,
-        "profile": PROFILE,
-        "metrics": metrics,
-        "protocol": scores["protocol"],
-        "status": status,
-        "reason": reason,
-        "gan_card": {key: gan.card.get(key) for key in ("images_seen", "date")},
-        "device": _device(),
-        "commit": _commit(),
-        "seconds": {"training": round(trained, 1), "all": round(time.monotonic() - started, 1)},
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+    Raises:
+        UserError: if there is no such table.
+    """
+    own, found = get_table(name), dict[tuple[str, int], Job]()
+    for seed in seeds:
+        for column in own.columns:
+            for row in own.rows.values():
+                job = Job(cell_spec(row, column, seed), cell_metrics(own, row, column), column.generated)
+                found.setdefault((job.spec.key, job.generated), job)
+    return list(found.values())
 
 
 def record(
     name: str,
     *,
     missing: bool = True,
+    rescore: bool = False,
     seeds: tuple[int, ...] = SEEDS,
     minutes: float | None = None,
-    jobs: int = 1,
-    runner: Callable[[Spec], ledger.Entry] = run_cell,
+    engine: str = "local",
+    workers: int = 1,
+    work: Work = execute,
     say: Callable[[str], None] = tqdm.write,
 ) -> int:
-    """Run the cells of a table and append each to the ledger as it finishes; return how many were run.
+    """Train and measure the cells of a table, and write each as it finishes; return how many were.
 
-    Safe to stop at any moment (finished runs are kept) and to run several times side by side (each cell is run once). A
-    terminal shows a progress bar over the cells, with the one that runs and the time that is left.
+    Safe to stop at any moment (what is finished is kept) and to run several times side by side (each cell is run once).
+    Training takes one thread for each run, so that equal specs give equal bits on equal processors; several runs at a
+    time take several workers. A terminal shows a progress bar.
 
     Args:
         name: of the table.
-        missing: only what the ledger doesn't have; otherwise all cells, whose first entries still count.
+        missing: only what the ledger doesn't have; otherwise all cells anew, and the new lines count.
+        rescore: measure recorded runs and train no others; of a run whose GAN is no longer in the cache the training
+            is repeated.
         seeds: which seeds.
-        minutes: begin no run that would not end by then, judged by the median of like runs in the ledger.
-        jobs: processes, one thread each.
-        runner: what turns a spec into an entry.
+        minutes: begin nothing that would not end by then, judged by the median of like runs in the ledger.
+        engine: "local" (this machine, by joblib), "dask" or "ray".
+        workers: runs at a time.
+        work: what turns a job into a result.
         say: told of each run.
 
     Raises:
-        UserError: if there is no such table, no process is to run, or nothing can be written into the cache.
+        UserError: if there is no such table or engine, the ledger or the cache can't be written, or a run fails for
+            another reason than a collapse; what is under way is then finished and written first.
     """
-    if jobs < 1:
-        raise UserError(f"jobs={jobs} processes can't run anything; give at least 1.")
-    check_folder(_claims())
-    todo = specs(name, seeds)
+    todo = table_jobs(name, seeds)
+    ledger.check_ledger()
+    for folder in (_claims(), ledger.kept_path("").parent):
+        check_folder(folder)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    if jobs == 1:
-        return _work(todo, missing, deadline, runner, say)
-    work = delayed(_single_thread)
-    return sum(Parallel(n_jobs=jobs)(work(todo, missing, deadline, runner, say, job == 0) for job in range(jobs)))
+    with (
+        open_engine(engine, workers) as opened,
+        tqdm(total=len(todo), bar_format=BAR, dynamic_ncols=True, disable=None) as bar,  # None: in a terminal alone
+    ):
+        return Recorder(opened, workers, missing, rescore, deadline, work, say, bar).record(todo)
 
 
-def _single_thread(*arguments: Any) -> int:
-    torch.set_num_threads(1)
-    return _work(*arguments)
+@dataclass
+class Recorder:
+    """The one that hands out jobs and writes results.
 
-
-def _work(
-    todo: list[Spec],
-    missing: bool,
-    deadline: float | None,
-    runner: Callable[[Spec], ledger.Entry],
-    say: Callable[[str], None],
-    shows: bool = True,
-) -> int:
-    """Take specs that nobody else has taken until none is left or time is up."""
-
-    def is_due(spec: Spec) -> bool:
-        return not missing or ledger.spec_key(spec) not in ledger.read()
-
-    done = 0
-    form = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
-    # None: in a terminal alone
-    with tqdm(total=len(todo), bar_format=form, dynamic_ncols=True, disable=None if shows else True) as bar:
-        for place, spec in enumerate(todo):
-            if deadline is not None and time.monotonic() + _expected(spec) > deadline:
-                break
-            with _claim(spec) as mine:
-                if not mine or not is_due(spec):
-                    continue
-                row = Row(
-                    spec["method"], tuple(spec.get("options", {}).items()), spec.get("augment", BUDGET["augment"])
-                )
-                what = f"{row!s:<24} {spec['images']:<20} n={spec.get('n', '-')!s:<5} seed {spec['seed']}"
-                left = sum(_expected(later) for later in todo[place:] if is_due(later))
-                bar.n = place
-                bar.set_postfix_str(f"{' '.join(what.split())}; {tqdm.format_interval(left)} left for one process")
-                entry = runner(spec)
-                ledger.append(entry)
-                done += 1
-                score = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
-                say(f"{what}: {score} ({entry['status']})")
-        else:
-            bar.n = len(todo)
-        bar.set_postfix_str("")
-    return done
-
-
-def _expected(spec: Spec) -> float:
-    """Return the seconds that a run takes: the median of the same method and source, or else of all; one slow run
-    says little.
+    Attributes:
+        engine, workers, missing, rescore, deadline, work, say, bar: see `record`.
+        flying: jobs under way.
+        claims: what keeps other recorders from the same runs, by key; they end with this process too.
+        tries: of jobs whose worker died, by key.
+        fault: what a job failed with; no other is begun then.
+        done: how many were written.
     """
-    entries = ledger.read().values()
-    alike = [
-        entry["seconds"]["all"]
-        for entry in entries
-        if all(entry["spec"].get(key) == spec[key] for key in ("gan", "method"))
-    ]
-    return median(alike or [entry["seconds"]["all"] for entry in entries] or [0.0])
+
+    engine: Engine
+    workers: int
+    missing: bool
+    rescore: bool
+    deadline: float | None
+    work: Work
+    say: Callable[[str], None]
+    bar: "tqdm[NoReturn]"
+    flying: dict[Future[Result], Job] = field(default_factory=dict)
+    claims: dict[str, FileLock] = field(default_factory=dict)
+    tries: Counter[str] = field(default_factory=Counter)
+    fault: BaseException | None = None
+    done: int = 0
+
+    def record(self, todo: list[Job]) -> int:
+        """Do what is due; return how much was done."""
+        due = self.due(todo)
+        try:
+            while self.fill(due):
+                for future in wait(self.flying, return_when=FIRST_COMPLETED).done:
+                    self.land(future)
+        finally:
+            for claim in self.claims.values():
+                claim.release()
+        if self.fault is not None:
+            raise self.fault
+        self.bar.set_postfix_str("")
+        return self.done
+
+    def fill(self, due: Iterator[Job]) -> bool:
+        """Give every free worker a job; return whether any is under way."""
+        while self.fault is None and len(self.flying) < self.workers and (job := next(due, None)):
+            self.flying[self.engine.submit(self.work, job)] = job
+        return bool(self.flying)
+
+    def land(self, future: "Future[Result]") -> None:
+        """Write what has come home; a job whose worker died is handed in again."""
+        job, error = self.flying.pop(future), future.exception()
+        if isinstance(error, self.engine.lost):
+            self.tries[job.spec.key] += 1
+            if self.tries[job.spec.key] < TRIES:
+                self.flying[self.engine.submit(self.work, job)] = job
+                return
+            error = UserError(f"{job}: the worker died {TRIES} times ({error}); give it more memory, or fewer workers.")
+        if error is None:
+            self.write(future.result())
+        self.fault = self.fault or error
+        self.claims.pop(job.spec.key).release()
+
+    def due(self, todo: list[Job]) -> Iterator[Job]:
+        """Yield what is to be done, claimed, until time is up."""
+        for place, job in enumerate(todo):
+            if self.deadline is not None and time.monotonic() + self.expected(job) > self.deadline:
+                return
+            claim = FileLock(_claims() / job.spec.key, timeout=0, thread_local=False)
+            try:
+                claim.acquire()
+            except Timeout:
+                continue
+            if not self.lacking(job):  # only now: another recorder may have just written it
+                claim.release()
+                continue
+            self.claims[job.spec.key] = claim
+            left = sum(self.expected(later) for later in todo[place:] if self.lacking(later))
+            self.bar.n = place
+            self.bar.set_postfix_str(f"{' '.join(str(job).split())}; {tqdm.format_interval(left)} left for one worker")
+            yield self.prepared(job)
+        self.bar.n = len(todo)
+
+    def lacking(self, job: Job) -> tuple[str, ...]:
+        """Return the metrics that are to be measured of a job; none if it isn't due."""
+        entry = ledger.read_runs().get(job.spec.key)
+        if entry is None:
+            return () if self.rescore else job.metrics
+        if entry.status == "failed" and (self.missing or self.rescore):
+            return ()
+        if not self.missing:
+            return job.metrics
+        return tuple(m for m in job.metrics if score(entry.key, m, job.generated, job.spec.seed) is None)
+
+    def prepared(self, job: Job) -> Job:
+        """Return a due job as a worker is handed it: to be measured alone, if that is enough."""
+        entry = ledger.read_runs().get(job.spec.key)
+        if entry is None or not (self.missing or self.rescore):
+            return job
+        kept = _kept(entry)
+        if kept is None and job.spec.method not in CONTROLS:
+            return job
+        return replace(job, metrics=self.lacking(job), recorded=True, kept=kept)
+
+    def expected(self, job: Job) -> float:
+        """Return the seconds that a job takes: the median of the same method and source, or else of all; one slow run
+        says little.
+        """
+        entries = ledger.read_runs()
+        measured_only = self.rescore or (self.missing and job.spec.key in entries)
+        alike = [e for e in entries.values() if (e.spec.gan, e.spec.method) == (job.spec.gan, job.spec.method)]
+        costs = [e.seconds.all - measured_only * e.seconds.training for e in alike or entries.values()]
+        return median(costs or [0.0])
+
+    def write(self, result: Result) -> None:
+        """Write what has come home: the GAN first, so that a recorded run has one."""
+        key = result.job.spec.key
+        if result.gan is not None:
+            with atomic_write(ledger.kept_path(key)) as temporary:
+                temporary.write_bytes(result.gan)
+        if result.samples is not None:
+            ledger.save_samples(key, result.samples)
+        if result.entry is not None:
+            ledger.add_run(result.entry)
+        ledger.add_scores(result.scores)
+        self.done += 1
+        found = ", ".join(f"{score.metric} {score.value:.4g}" for score in result.scores)
+        failed = result.entry is not None and result.entry.status == "failed"
+        self.say(f"{result.job}: {result.entry.reason if failed and result.entry else found}")
+
+
+def _kept(entry: Entry) -> bytes | None:
+    """Return the file of a run's GAN; None if it is gone, or another than the one that was recorded."""
+    path = ledger.kept_path(entry.key)
+    content = path.read_bytes() if path.is_file() else None
+    return content if content and file_digest(content) == entry.gan_file else None
 
 
 def _claims() -> Path:
     return cache_dir() / "claims"
-
-
-@contextmanager
-def _claim(spec: Spec) -> Iterator[bool]:
-    """Yield whether this process may run the spec; the claim ends with the block, or with the process."""
-    lock = FileLock(_claims() / ledger.spec_key(spec), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU ({platform.machine()})"
-
-
-def _commit() -> str | None:
-    """Return the project's commit, if it is a checkout and git is there."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return result.stdout.strip() or None

@@ -1,26 +1,36 @@
 """What a table of ours is made of: rows (methods), columns (images and a source), and the spec of each cell's runs.
 
-A run is a pure function of its spec. Cells of several tables that have one spec share one run.
+A run is a pure function of its spec. Cells of several tables that have one spec share one run. A seed decides
+everything random, and which of the disjoint few-shot subsets is trained on.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from fewshotgan.gans import SEVERAL, version
-from fewshotgan.metrics.evaluation import VERSION
+from fewshotgan.bench.schema import Spec
+from fewshotgan.checkpoint import digest
+from fewshotgan.gans import GAN, SEVERAL, combine, load_gan, version
+from fewshotgan.images import Images, count_subsets, load_images
+from fewshotgan.methods import create_method
 from fewshotgan.session import BATCH, ITERATIONS
 
-Spec = dict[str, Any]
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 # the same for every method
 BUDGET: dict[str, Any] = {"iterations": ITERATIONS, "batch": BATCH, "augment": "diffaugment"}
 NOT_ADAPTED = "none"  # the control: the source as it is
+REPLAY = "replay"  # the control: the few images, repeated
+CONTROLS = (NOT_ADAPTED, REPLAY)  # of which nothing trains
+GENERATED = 1000  # images that a cell is measured on, unless its column has another number
 FEW = 10  # images, up to which Intra-LPIPS is measured
+STANDARD = ("fd_efficientnet", "kd_efficientnet", "precision", "recall", "memorisation")  # measured of every run
+INTRA = "intra_lpips_efficientnet"
+SELECTOR = "selector_"  # and a number: the weight of one of several GANs
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: a method, what of its options is not the default, and the augmentation, where the row is about it.
+    """A row: a method or a control, its options that are no defaults, and the augmentation where the row is about it.
 
     `gan` is the row's own source, for a method that the column's networks have no layers for; `iterations` its own
     count, where one was chosen for it.
@@ -47,8 +57,7 @@ class Column:
         label: as printed.
         gan, images, n: what is adapted to how many images of which domain.
         iterations: of each run.
-        mining: whether the numbers of MineGAN's and BSA's tables are measured too, and then of how many generated
-            images all are.
+        generated: images that its cells are measured on.
     """
 
     label: str
@@ -56,7 +65,7 @@ class Column:
     images: str
     n: int
     iterations: int = ITERATIONS
-    mining: int = 0
+    generated: int = GENERATED
 
 
 @dataclass(frozen=True)
@@ -87,22 +96,63 @@ def columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]
     return tuple(Column(f"{images} {n}", gan, images, n) for n in sizes)
 
 
+def cell_metrics(own: OwnTable, row: Row, column: Column) -> tuple[str, ...]:
+    """Return what is measured of a cell: the standard, what the table prints, and diversity around few images."""
+    wanted = dict.fromkeys((*STANDARD, *own.metrics, *((INTRA,) if column.n <= FEW else ())))
+    several = SEVERAL in (row.gan or column.gan) and row.method not in CONTROLS
+    return tuple(metric for metric in wanted if several or not metric.startswith(SELECTOR))
+
+
 def cell_spec(row: Row, column: Column, seed: int) -> Spec:
-    """Return the spec of one run; another source file of the same name, or another protocol, makes another spec: old
-    runs don't count.
-    """
-    gan = row.gan or column.gan
-    versions = SEVERAL.join(version(name) for name in gan.split(SEVERAL))
-    source = {
-        "gan": gan,
-        "gan_sha256": versions,
-        "protocol": VERSION,
-        **({"mining": column.mining} if column.mining else {}),
-    }
-    spec = {**source, "images": column.images, "method": row.method, "seed": seed}
-    options = {"options": dict(row.options)} if row.options else {}
-    budget = {**BUDGET, "iterations": row.iterations or column.iterations, "augment": row.augment}
-    if row.method == NOT_ADAPTED:
-        # around few images diversity is measured, of the source too
-        return {**spec, "n": column.n} if column.n <= FEW else spec
-    return {**spec, "n": column.n, **budget, **options}
+    """Return the spec of one run; another source file of the same name makes another spec: old runs don't count."""
+    subset = seed % count_subsets(column.images, column.n)
+    gan = "" if row.method == REPLAY else row.gan or column.gan
+    trains = row.method not in CONTROLS
+    return Spec(
+        gan=gan,
+        gan_sha256=SEVERAL.join(version(name) for name in gan.split(SEVERAL)) if gan else "",
+        images=column.images,
+        n=column.n,
+        subset=subset,
+        images_sha256=_images_digest(column.images, column.n, subset),
+        method=row.method,
+        options=_options(row.method, row.options, gan) if trains else {},
+        iterations=(row.iterations or column.iterations) if trains else 0,
+        batch=BUDGET["batch"] if trains else 0,
+        augment=row.augment if trains else None,
+        seed=seed,
+        threads=1,
+        precision="float32",
+    )
+
+
+def load_source(gan: str) -> GAN:
+    """Return the shipped GAN of a spec, or several of them as one."""
+    return combine([load_gan(name) for name in gan.split(SEVERAL)])
+
+
+def shots_text(own: OwnTable) -> str:
+    """Return which images the seeds of a table are trained on, in words."""
+    rooms = {(column.n, count_subsets(column.images, column.n)) for column in own.columns}
+    short = [f"{n:,} images have {room}" for n, room in sorted(rooms) if room < len(SEEDS)]
+    text = "each seed has its own disjoint subset of the training images"
+    return f"{text}, as far as there are enough: {', '.join(short)}, taken in turn" if short else text
+
+
+def digest_images(images: Images) -> str:
+    """Return the digest of a set of images by which a spec knows it."""
+    return digest([images.pixels])
+
+
+@cache
+def _images_digest(name: str, n: int, subset: int) -> str:
+    return digest_images(load_images(name, n, subset=subset))
+
+
+_source = cache(load_source)
+
+
+@cache
+def _options(method: str, given: tuple[tuple[str, Any], ...], gan: str) -> dict[str, Any]:
+    """Return all options of a method with the values that they have for this source."""
+    return create_method(method, **dict(given)).settle(_source(gan)).options()

@@ -7,19 +7,19 @@ import sys
 import torch
 
 from fewshotgan import __version__
-from fewshotgan.cli import adapt, claims, domains, gans, methods, pretrain, proximity, record, sample, tables
+from fewshotgan.cli import adapt, bench, claims, domains, gans, methods, pretrain, proximity, record, sample, tables
 from fewshotgan.cli.arguments import EXIT_STOPPED
 from fewshotgan.files import UserError
 
 EXIT_USER, EXIT_PIPE = 2, 141
-VERBS = (adapt, sample, pretrain, record, tables, claims, proximity, methods, gans, domains)
+VERBS = (adapt, sample, pretrain, record, tables, claims, bench, proximity, methods, gans, domains)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; a fault of the user's is one sentence on stderr and exit status 2."""
+    """Run a command; a user error is one sentence on stderr and exit status 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that a terminal can't show is no reason to stop
+            stream.reconfigure(errors="backslashreplace")  # don't stop at a name that the terminal cannot display
     options = parser().parse_args(arguments)
     try:
         return options.run(options) or 0
@@ -30,14 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_PIPE
     except OSError as error:
         print(
-            f"fewshotgan: {error.filename or 'a file'}: {error.strerror or error}; give another name or folder.",
+            f"fewshotgan: {error.filename or 'a file'}: {error.strerror or error}; choose another name or folder.",
             file=sys.stderr,
         )
         return EXIT_USER
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
             print(
-                "fewshotgan: there is not enough memory for this; give fewer images at a time (--batch, --n).",
+                "fewshotgan: out of memory; process fewer images at a time (--batch, --n).",
                 file=sys.stderr,
             )
             return EXIT_USER
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+    """Return the parser with all commands."""
     top = argparse.ArgumentParser(prog="fewshotgan", description="Adapt a pretrained GAN to a few images.")
     top.add_argument("--version", action="version", version=f"fewshotgan {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -1,4 +1,4 @@
-"""`fewshotgan adapt`: a GAN, adapted to a folder or zip of images."""
+"""`fewshotgan adapt`: adapt a GAN to a folder or zip of images."""
 
 import argparse
 import contextlib
@@ -20,46 +20,48 @@ LEAST_FOR_METRICS = 8
 
 
 def add(commands: Commands) -> None:
-    """Add the verb to the command."""
+    """Add the subcommand."""
     new = commands.add_parser("adapt", help="adapt a GAN to a folder or zip of images", description=run.__doc__)
-    either = "a shipped GAN or a file; several are mined together (default: avatars-stylegan2)"
+    either = "a shipped GAN or a file; several for `minegan` to mine together (default: avatars-stylegan2)"
     new.add_argument("--gan", nargs="+", action="extend", help=either)
     new.add_argument(
-        "--images", required=True, help="a folder, a zip, one image, or a shipped domain, see `fewshotgan domains`"
+        "--images", required=True, help="a folder, a zip, an image, or a shipped domain (see `fewshotgan domains`)"
     )
-    new.add_argument("--n", type=int, help="only the first N images (of a shipped domain: the published subset)")
+    new.add_argument("--n", type=int, help="use only N images (for a shipped domain: the published subset)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")
     new.add_argument("--iterations", type=int, default=ITERATIONS, help="training steps (default: %(default)s)")
     new.add_argument("--batch", type=int, default=BATCH, help="images per step (default: %(default)s)")
-    new.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
+    new.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     new.add_argument(
         "--augment",
         default="diffaugment",
         choices=["diffaugment", "ada", "none"],
-        help="what D sees (default: %(default)s)",
+        help="augmentation of what D sees (default: %(default)s)",
     )
     new.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the method, e.g. learning_rate=0.001"
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the method, e.g. learning_rate=0.001; repeatable",
     )
-    new.add_argument("--minutes", type=minutes, help="stop after so long; the same command goes on later")
-    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
-    new.add_argument("--out", type=Path, required=True, help="folder for the GAN, pictures and figures")
+    new.add_argument("--minutes", type=minutes, help="stop after this long; the same command resumes")
+    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
+    new.add_argument("--out", type=Path, required=True, help="folder for the GAN, pictures and scores")
     new.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int | None:
-    """Adapt a GAN, or several together, to images and write the GAN, a sample sheet, a metrics file and an
-    interpolation GIF.
-    """
+    """Adapt one or several GANs to images; write the GAN, a sample sheet, a metrics file and an interpolation GIF."""
     named, place = _options(options.option), Path(options.images)
     if place.is_dir() and options.out.resolve().is_relative_to(place.resolve()):
         raise UserError(
-            f"--out {options.out} lies inside --images {place}, and would be trained on next time; choose another."
+            f"--out {options.out} is inside --images {place}, and would be trained on next time; choose another folder."
         )
     method = create_method(options.method, **named)
     loaded = [load_gan(name) for name in options.gan or ["avatars-stylegan2"]]
     gan = combine(loaded)
-    # to be drawn, without labels
+    # sampled for the pictures, without labels
     source = gan if len(loaded) == 1 else combine([one.unconditional() for one in loaded])
     images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels)
     if images.note:
@@ -73,29 +75,29 @@ def run(options: argparse.Namespace) -> int | None:
         raise
     _write(run, source, images, options)
     if not run.finished:
-        print(f"stopped at iteration {run.iterations}; the same command goes on from there")
+        print(f"stopped at iteration {run.iterations}; the same command resumes from there")
         return EXIT_STOPPED
     return None
 
 
 def _options(pairs: list[str]) -> dict[str, object]:
-    """Parse NAME=VALUE pairs; values are JSON where they can be."""
+    """Parse NAME=VALUE pairs; a value is read as JSON if it is valid JSON."""
     parsed: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise UserError(f"--option {pair} is no NAME=VALUE.")
+            raise UserError(f"--option {pair} is not of the form NAME=VALUE; add a value.")
         try:
             parsed[name] = json.loads(value)
         except ValueError:
             parsed[name] = None if value.lower() == "none" else value
             with contextlib.suppress(ValueError):
-                parsed[name] = float(value)  # .001, which JSON does not know
+                parsed[name] = float(value)  # .001 is not valid JSON
     return parsed
 
 
 def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, collapse: str | None = None) -> None:
-    """Write what a run gave."""
+    """Write the results of a run."""
     out, place = options.out, Path(options.images)
     stem = (
         (place.stem if place.is_file() else place.name)
@@ -105,7 +107,7 @@ def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, c
     name = f"{re.sub('[/%, ]+', '-', stem)[:100] or 'images'}-{options.method}"
     run.gan.name = name
     run.gan.save(out / f"{name}.safetensors")
-    latent = run.spec["seed"] ^ 1  # another seed than that of the run, and as possible
+    latent = run.spec["seed"] ^ 1  # differs from the run's seed, and is as valid
     save_picture(result_figure(source.sample(10, latent), images, run.gan.sample(10, latent)), out / "result.png")
     save_picture(grid(run.gan.sample(32, latent), 8), out / "samples.png")
     save_film(run.gan.interpolate(4, 12, latent), out / "interpolation.gif")
@@ -122,14 +124,12 @@ def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, c
 
 
 def _scores(run: Run, images: Images, options: argparse.Namespace) -> dict[str, object]:
-    """Return metrics against held-out images, or, for images of one's own, against those that were trained on, and
-    say so.
-    """
-    if options.images in list_domains() or images.labels is not None:  # a domain, or a blend of some
+    """Return metrics against held-out images, or against the training images if they are the user's own, and say so."""
+    if options.images in list_domains() or images.labels is not None:  # a shipped domain or a blend
         return evaluate(run.gan, options.images, n=500, train=images)
     if len(images) < LEAST_FOR_METRICS:
         return {"metrics": f"none: {len(images)} images are too few"}
     return {
         **evaluate(run.gan, images, n=200),
-        "note": "against the training images themselves: small distances may be memorisation",
+        "note": "against the training images themselves: a small distance may mean memorisation",
     }

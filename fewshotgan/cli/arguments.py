@@ -1,4 +1,4 @@
-"""What the verbs share: the type of their subparsers, exit statuses, time limits, lists."""
+"""What the subcommands share: argument types, exit statuses, printing of lists."""
 
 import argparse
 import math
@@ -12,10 +12,10 @@ def minutes(text: str) -> float:
     """Parse a time limit."""
     value = float(text)
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes")
     return value
 
 
 def print_lines(lines: dict[str, str]) -> None:
-    """Print names, each with its line of text."""
+    """Print a dictionary as a list of names, each followed by its description."""
     print("\n".join(f"{key:<28} {text}" for key, text in lines.items()))

@@ -1,4 +1,4 @@
-"""`fewshotgan domains`: the shipped domains."""
+"""`fewshotgan domains`: list the shipped image domains."""
 
 import argparse
 
@@ -7,11 +7,11 @@ from fewshotgan.images import list_domains
 
 
 def add(commands: Commands) -> None:
-    """Add the verb to the command."""
-    new = commands.add_parser("domains", help="list the domains")
+    """Add the subcommand."""
+    new = commands.add_parser("domains", help="list the shipped image domains")
     new.set_defaults(run=run)
 
 
 def run(_options: argparse.Namespace) -> None:
-    """List them."""
+    """List the shipped image domains."""
     print_lines(list_domains())

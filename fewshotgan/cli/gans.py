@@ -1,4 +1,4 @@
-"""`fewshotgan gans`: the shipped GANs."""
+"""`fewshotgan gans`: list the shipped GANs."""
 
 import argparse
 
@@ -7,11 +7,11 @@ from fewshotgan.gans import list_gans
 
 
 def add(commands: Commands) -> None:
-    """Add the verb to the command."""
-    new = commands.add_parser("gans", help="list the gans")
+    """Add the subcommand."""
+    new = commands.add_parser("gans", help="list the shipped GANs")
     new.set_defaults(run=run)
 
 
 def run(_options: argparse.Namespace) -> None:
-    """List them."""
+    """List the shipped GANs."""
     print_lines(list_gans())

@@ -1,4 +1,4 @@
-"""`fewshotgan methods`: the methods, or the options of one."""
+"""`fewshotgan methods`: list the methods, or the options of one."""
 
 import argparse
 import inspect
@@ -11,14 +11,14 @@ from fewshotgan.methods.options import Option
 
 
 def add(commands: Commands) -> None:
-    """Add the verb to the command."""
+    """Add the subcommand."""
     new = commands.add_parser("methods", help="list the methods, or the options of one", description=run.__doc__)
-    new.add_argument("name", nargs="?", help="a method; without one, the list")
+    new.add_argument("name", nargs="?", help="a method; omit it for the list")
     new.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """List the methods, or one and its options with their defaults."""
+    """List the methods, or describe one with its options and their defaults."""
     if options.name is None:
         print_lines(list_methods())
         return

@@ -3,51 +3,70 @@
 import argparse
 from pathlib import Path
 
-from fewshotgan.bench.pretrain import pretrain, publish
-from fewshotgan.bench.recipes import RECIPES
+from fewshotgan.bench.pools import SUFFIX, load_pool
+from fewshotgan.bench.pretrain import pretrain
+from fewshotgan.bench.publication import publish
+from fewshotgan.bench.recipes import RECIPES, Recipe
 from fewshotgan.cli.arguments import Commands, minutes
+from fewshotgan.files import UserError
 from fewshotgan.gans import load_gan
-from fewshotgan.images import load_images
+from fewshotgan.images import Images, load_images
 
 
 def add(commands: Commands) -> None:
     """Add the verb to the command."""
     new = commands.add_parser("pretrain", help="make a source GAN by its recipe", description=run.__doc__)
     new.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
-    new.add_argument("--images", help="a folder or zip of more images of the recipe's domain (default: those shipped)")
-    new.add_argument("--minutes", type=minutes, help="stop after so long; the same command goes on later")
+    images = f"a folder, a zip or a pool ({SUFFIX}) of more images of the recipe's domain (default: those shipped)"
+    new.add_argument("--images", help=images)
+    new.add_argument("--minutes", type=minutes, help="stop after this long; the same command goes on later")
     new.add_argument("--thousands", type=int, help="of images to see in all (default: the recipe's)")
+    new.add_argument("--batch", type=int, help="images per step (default: the recipe's)")
     new.add_argument("--start", metavar="GAN", help="begin with the weights of this GAN (default: fresh weights)")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
-    new.add_argument("--out", type=Path, default=Path("runs/pretrain"), help="(default: %(default)s)")
+    new.add_argument("--out", type=Path, default=Path("runs/pretrain"), help="of checkpoints (default: %(default)s)")
+    new.add_argument("--publish", type=Path, metavar="DIR", help="of the GAN with its card (default: --out)")
     new.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int | None:
-    """Make a source GAN by its recipe; stops at --minutes or Ctrl-C, and goes on when called again."""
+    """Follow a recipe; stop at --minutes or Ctrl-C, and go on when called again. The best GAN so far is published.
+
+    The best is the one nearest to training images; held-out images are measured for its card alone.
+    """
     recipe = RECIPES.get(options.recipe)
-    size = recipe.config["generator"] if recipe else {}
-    images = (
-        load_images(options.images, resolution=size.get("resolution"), channels=size.get("channels"))
-        if options.images
-        else None
-    )
-    out, start = options.out / options.recipe, load_gan(options.start) if options.start else None
+    if recipe is None:
+        raise UserError(f"There is no recipe {options.recipe!r}; there are {', '.join(RECIPES)}.")
+    out = options.out / recipe.name
     run = pretrain(
-        options.recipe,
+        recipe.name,
         out,
-        images=images,
+        images=more_images(options.images, recipe) if options.images else None,
         minutes=options.minutes,
         thousands=options.thousands,
-        start=start,
+        start=load_gan(options.start) if options.start else None,
+        batch=options.batch,
         device=options.device,
     )
+    curve, seen = run.gan.card["curve"], run.gan.card["images_seen"]
+    print(f"{seen:,} images seen, fd_efficientnet {curve[-1]['fd_efficientnet']} to training images.")
+    path, folder = out / f"{recipe.name}.safetensors", options.publish or out / "published"
+    if path.is_file() and newer(path, folder / path.name):
+        gan = load_gan(path)
+        publish(gan, recipe, folder)
+        print(f"published: {folder / path.name}, {gan.card['quality']}")
     if not run.finished:
-        print(
-            f"{run.gan.card['images_seen']} images seen; the same command goes on. So far: "
-            f"{out / options.recipe}.safetensors"
-        )
-        return None
-    publish(run.gan, RECIPES[options.recipe], out)
-    print(f"done: {out / options.recipe}.safetensors, {run.gan.card['quality']}")
+        print("The same command goes on.")
     return None
+
+
+def more_images(given: str, recipe: Recipe) -> Images:
+    """Return images of the recipe's domain, at the size of its networks."""
+    if given.endswith(SUFFIX):
+        return load_pool(given, recipe.images)
+    return load_images(given, resolution=recipe.resolution, channels=recipe.config["generator"]["channels"])
+
+
+def newer(path: Path, published: Path) -> bool:
+    """Return whether a GAN lies elsewhere on its curve than the published one, or none is published."""
+    return not published.is_file() or load_gan(path).card["curve"] != load_gan(published).card.get("curve")

@@ -1,4 +1,4 @@
-"""`fewshotgan proximity`: how far each domain is from a source domain."""
+"""`fewshotgan proximity`: print how far each domain is from a source domain."""
 
 import argparse
 from pathlib import Path
@@ -10,17 +10,17 @@ from fewshotgan.pictures import save_picture
 
 
 def add(commands: Commands) -> None:
-    """Add the verb to the command."""
+    """Add the subcommand."""
     new = commands.add_parser("proximity", help="print how far each domain is from a source domain")
     new.add_argument("source", nargs="?", default="avatars/personas", help="(default: %(default)s)")
     new.add_argument(
-        "--picture", type=Path, metavar="FILE", help="also write a PNG with images of each domain, nearest first"
+        "--picture", type=Path, metavar="FILE", help="also write a PNG of images from each domain, nearest first"
     )
     new.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the distances, and draw the domains."""
+    """Print the distances, and draw the domains on request."""
     print(proximity_table(options.source))
     if options.picture:
         save_picture(domains_picture(options.source), options.picture)

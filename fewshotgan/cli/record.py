@@ -2,6 +2,7 @@
 
 import argparse
 
+from fewshotgan.bench.engines import ENGINES
 from fewshotgan.bench.record import record
 from fewshotgan.bench.table import SEEDS
 from fewshotgan.bench.tables import TABLES
@@ -15,15 +16,26 @@ def add(commands: Commands) -> None:
     new.add_argument(
         "--missing", action=argparse.BooleanOptionalAction, default=True, help="only what the ledger lacks"
     )
-    new.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="which, not how many (default: 0 1 2)")
+    new.add_argument("--rescore", action="store_true", help="measure recorded runs, train no others")
+    new.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="which, not how many (default: 0 to 4)")
     new.add_argument("--minutes", type=minutes, help="begin nothing that would not end by then")
-    new.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    new.add_argument("--engine", choices=ENGINES, default="local", help="what computes (default: %(default)s)")
+    new.add_argument("--workers", type=int, default=1, help="runs at a time, a thread each (default: %(default)s)")
     new.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run cells of a table, one seed of every cell first, and append each to the ledger as it finishes."""
+    """Train and measure the cells of a table, one seed of every cell first, and write each as it finishes.
+
+    A run takes one thread, so that equal specs give equal bits on equal processors; --workers makes several at a time.
+    """
     done = record(
-        options.table, missing=options.missing, seeds=tuple(options.seeds), minutes=options.minutes, jobs=options.jobs
+        options.table,
+        missing=options.missing,
+        rescore=options.rescore,
+        seeds=tuple(options.seeds),
+        minutes=options.minutes,
+        engine=options.engine,
+        workers=options.workers,
     )
     print(f"{done} runs recorded")

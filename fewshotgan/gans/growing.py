@@ -25,11 +25,9 @@ def grow(gan: GAN, config: dict[str, Any], seed: int = 0) -> GAN:
     Raises:
         UserError: if the GAN is no StyleGAN2, or a layer that both have differs in shape.
     """
-    if gan.config["family"] != "stylegan2" or config["family"] != "stylegan2":
-        raise UserError(
-            f"{gan.name} can't grow: it is no StyleGAN2, which adds up its images; train it at full resolution."
-        )
     grown = GAN.create(config, gan.name, seed).to(gan.device)
+    if not (isinstance(gan.generator, Generator) and isinstance(grown.generator, Generator)):
+        raise UserError(f"{gan.name} can't grow: only a StyleGAN2 adds up its images; train it at full resolution.")
     for old, new in ((gan.generator, grown.generator), (gan.discriminator, grown.discriminator)):
         known, tensors = old.state_dict(), new.state_dict()
         kept = {key: value for key, value in known.items() if key in tensors and not key.startswith("from_image")}

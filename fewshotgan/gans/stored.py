@@ -54,7 +54,9 @@ def load_gan(name_or_path: str | Path) -> GAN:
         return _load_ours(shipped)
     if not path.is_file():
         close = difflib.get_close_matches(str(name_or_path), list_gans(), n=1) or sorted(list_gans())
-        raise UserError(f"There is no GAN {str(name_or_path)!r}, shipped or as a file; perhaps {' or '.join(close)}?")
+        raise UserError(
+            f"There is no GAN {str(name_or_path)!r}, shipped or as a file; did you mean {' or '.join(close)}?"
+        )
     if path.suffix == ".safetensors":
         return _load_ours(path)
     return _load_official(path)

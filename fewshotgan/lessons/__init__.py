@@ -1,1 +1,1 @@
-"""The course: what notebooks use beside the library and the bench, and what runs them."""
+"""The course: what notebooks use on top of the library and the bench, and what runs them."""

@@ -1,6 +1,4 @@
-"""Checks of the notebooks' exercises: they wait for an answer, say "passed" if it is right, and raise if it is
-wrong.
-"""
+"""Checks of the notebooks' exercises: they wait for an answer, print "passed" if it is right and raise if it is not."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,9 +11,9 @@ P = ParamSpec("P")
 
 
 def exercise(check: Callable[P, None]) -> Callable[P, None]:
-    """Return a check that waits for its answers: while one of them is `...`, it says so and checks nothing.
+    """Decorate a check so that it only runs once all its answers are given, that is, none is `...`.
 
-    It goes by the function's name: `exercise_1` says "exercise 1: no answer yet".
+    Until then it prints its own name: `exercise_1` prints "exercise 1: no answer yet".
     """
     name = check.__name__.replace("_", " ")
 
@@ -30,21 +28,21 @@ def exercise(check: Callable[P, None]) -> Callable[P, None]:
 
 
 def check_close(name: str, got: Tensor | float, wanted: Tensor | float) -> None:
-    """Print that an answer equals what is wanted, to five digits.
+    """Print that an answer equals the expected value to five digits.
 
     Raises:
-        AssertionError: if it does not; the text says by how much, not what is wanted.
+        AssertionError: if it does not; the message gives the error, not the solution.
     """
     x, y = (torch.as_tensor(value).detach().cpu().float() for value in (got, wanted))
     if x.shape != y.shape:
-        raise AssertionError(f"{name}: not yet, the answer has the shape {tuple(x.shape)}, wanted is {tuple(y.shape)}")
+        raise AssertionError(f"{name}: not yet, the answer has shape {tuple(x.shape)}, expected {tuple(y.shape)}")
     if not torch.allclose(x, y, rtol=1e-5, atol=1e-6):
         raise AssertionError(f"{name}: not yet, the result is off by {(x - y).abs().max():.3g}")
     print(f"{name}: passed")
 
 
 def check_true(name: str, holds: bool) -> None:
-    """Print that a statement about an answer holds.
+    """Print that a condition on an answer holds.
 
     Raises:
         AssertionError: if it does not.

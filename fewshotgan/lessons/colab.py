@@ -1,4 +1,4 @@
-"""What every notebook's set-up cell calls, so that a mend is one edit."""
+"""What every notebook's set-up cell calls, so that a fix is a single edit."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from fewshotgan.lessons.profiles import Profile, load
 
 
 def setup(profile: str = "auto") -> Profile:
-    """Print versions, device and profile, and return the profile; installs and downloads nothing."""
+    """Print versions, device and profile, and return the profile; nothing is installed or downloaded."""
     threads = int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads())
     device = (
         torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {threads} thread{'s' * (threads > 1)}"

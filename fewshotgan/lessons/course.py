@@ -1,7 +1,6 @@
-"""The course without a browser: `python -m fewshotgan.lessons.course notebooks/[0-9]*.ipynb --out build/course`.
+"""Run the course without a browser: `python -m fewshotgan.lessons.course notebooks/[0-9]*.ipynb --out build/course`.
 
-Executes the notebooks one after the other and leaves each as .ipynb and .html beside an index that grows as they
-finish.
+Executes the notebooks in order and writes each as .ipynb and .html, next to an index that grows as they finish.
 """
 
 import argparse
@@ -28,7 +27,7 @@ STYLE = (
 
 @dataclass
 class Lesson:
-    """A notebook, and how its execution went."""
+    """A notebook and the state of its execution."""
 
     path: Path
     status: str = "waiting"
@@ -37,14 +36,14 @@ class Lesson:
 
 
 def execute(lesson: Lesson, out: Path) -> None:
-    """Run a notebook, a progress bar over its cells, and write it as .ipynb and .html, errors included."""
+    """Run a notebook with a progress bar over its cells, and write it as .ipynb and .html, errors included."""
     notebook = nbformat.read(lesson.path, as_version=4)
     started = time.monotonic()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     bar = tqdm(total=len(code), desc=lesson.path.stem, unit="cell", dynamic_ncols=True)
     resources = {"metadata": {"path": str(lesson.path.parent)}}
-    quiet = ["--log-level=ERROR"]  # a kernel warns that it talks unencrypted, which it does with this process alone
-    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources, extra_arguments=quiet)
+    quiet = ["--log-level=ERROR"]  # the kernel warns about unencrypted sockets, which only this process uses
+    client = NotebookClient(notebook, timeout=3600, kernel_name="python3", resources=resources, extra_arguments=quiet)
     client.on_cell_executed = lambda **_: bar.update()
     try:
         client.execute()
@@ -77,7 +76,7 @@ def excerpt(notebook: nbformat.NotebookNode) -> str:
 
 
 def write_index(lessons: list[Lesson], out: Path) -> None:
-    """Write index.html: every lesson with its state, and the pictures and tables of those that ran."""
+    """Write index.html: the state of every lesson, with pictures and tables of those that ran."""
     sections = []
     for lesson in lessons:
         name = html.escape(lesson.path.stem)
@@ -93,16 +92,16 @@ def write_index(lessons: list[Lesson], out: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the course; the exit status is the number of lessons that failed."""
     parser = argparse.ArgumentParser(
-        prog="python -m fewshotgan.lessons.course", description="Execute notebooks; leave them and an index.html."
+        prog="python -m fewshotgan.lessons.course", description="Execute notebooks and write them with an index.html."
     )
     parser.add_argument("notebooks", nargs="+", type=Path, help="in this order")
-    parser.add_argument("--out", type=Path, default=Path("build/course"), help="where the results go")
+    parser.add_argument("--out", type=Path, default=Path("build/course"), help="output folder (default: %(default)s)")
     options = parser.parse_args(arguments)
     lessons = [Lesson(path) for path in options.notebooks]
     absent = [str(lesson.path) for lesson in lessons if not lesson.path.is_file()]
     try:
         if absent:
-            raise UserError(f"There is no notebook {', '.join(absent)}.")
+            raise UserError(f"There is no notebook {', '.join(absent)}; check the path.")
         for lesson in lessons:
             lesson.status = "running"
             write_index(lessons, options.out)
@@ -116,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"stopped; what is done stands in {options.out}", file=sys.stderr)
+        print(f"stopped; finished lessons are in {options.out}", file=sys.stderr)
         return 130
     return sum(lesson.status != "done" for lesson in lessons)
 

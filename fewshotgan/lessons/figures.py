@@ -1,4 +1,4 @@
-"""Figures that only lessons draw, and the package's own source, printed beside them."""
+"""Figures for the lessons, and printing of the package's own source code."""
 
 import inspect
 import math
@@ -23,14 +23,14 @@ STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-styled = matplotlib.rc_context(STYLE)  # a decorator: the style holds while a figure is drawn, and changes nothing else
+styled = matplotlib.rc_context(STYLE)  # as a decorator, the style holds only while a figure is drawn
 
 
 @styled
 def curves(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, log: bool = False
 ) -> "Figure":
-    """Return a line plot: {label: (xs, ys)}; `log` makes the x axis logarithmic."""
+    """Return a line plot of {label: (xs, ys)}; `log` makes the x axis logarithmic."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
@@ -52,12 +52,11 @@ def curves(
 
 @styled
 def importance_figure(scores: Mapping[str, Mapping[str, Tensor]], share: float) -> "Figure":
-    """Return a picture of the importance of filters: a strip for each layer, a panel for each adaptation, and beside
-    them who is kept.
+    """Return a figure of filter importance: a panel per adaptation, a strip per layer, and the share kept per layer.
 
     Args:
         scores: {adaptation: {layer, from latents to image: importance of its filters (out,)}}.
-        share: 0..1, of all filters, that count as important.
+        share: fraction of all filters that count as important, 0..1.
     """
     from matplotlib import pyplot
 
@@ -101,8 +100,16 @@ def heat_map(
     marks: Sequence[Sequence[str]],
     what: str,
 ) -> "Figure":
-    """Return a table (rows, columns) of `what` as colours, with its numbers and a mark behind each, perhaps empty;
-    NaN is left white.
+    """Return a heat map of values (rows, columns).
+
+    Args:
+        values: (rows, columns); NaN is left white.
+        rows: labels of the rows.
+        columns: labels of the columns.
+        x: label of the x axis.
+        y: label of the y axis.
+        marks: text appended to each number, often empty; indexed as `values`.
+        what: label of the colour bar.
     """
     from matplotlib import pyplot
 
@@ -123,7 +130,7 @@ def heat_map(
 
 @styled
 def bars(values: Mapping[str, Mapping[str, float]], y: str) -> "Figure":
-    """Return bars, {panel: {label: value}}, a panel each on one scale."""
+    """Return bar charts of {panel: {label: value}} on one scale."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, len(values), figsize=(10, 3), sharey=True, squeeze=False, layout="constrained")
@@ -139,8 +146,10 @@ def bars(values: Mapping[str, Mapping[str, float]], y: str) -> "Figure":
 
 @styled
 def box_plots(series: Mapping[str, Mapping[str, Mapping[str, Tensor]]]) -> "Figure":
-    """Return box plots (quartiles; whiskers at 5 and 95 %), a panel for each quantity: {quantity: {label: {layer:
-    values}}}.
+    """Return box plots (quartiles, whiskers at 5 and 95 %), a panel per quantity.
+
+    Args:
+        series: {quantity: {label: {layer: values}}}.
     """
     from matplotlib import pyplot
 
@@ -166,15 +175,13 @@ def box_plots(series: Mapping[str, Mapping[str, Mapping[str, Tensor]]]) -> "Figu
 
 
 def kernels_picture(rows: Mapping[str, Tensor], zoom: int = 14) -> Image.Image:
-    """Return labelled rows of kernels (N, k, k) in grey, zero in the middle, all rows on one scale."""
+    """Return labelled rows of kernels (N, k, k) on one grey scale, with zero in the middle."""
     most = max(float(kernels.abs().max()) for kernels in rows.values()) or 1.0
     return columns({label: kernels[:, None] / most for label, kernels in rows.items()}, zoom)
 
 
 def groups_picture(rows: Mapping[str, Sequence[tuple[str, str, bool]]]) -> Image.Image:
-    """Return networks as rows of boxes: {network: [(name, what is in it, whether it is frozen), ...]}, frozen ones
-    blue.
-    """
+    """Return networks as rows of boxes: {network: [(name, content, frozen), ...]}; frozen boxes are blue."""
     font, small, width, height = title_font(12), title_font(10), 112, 58
     legend = "blue: the general part, from the source, frozen; orange: the specific part"
     across = max(width * max(map(len, rows.values())), math.ceil(small.getlength(legend)))
@@ -194,7 +201,7 @@ def groups_picture(rows: Mapping[str, Sequence[tuple[str, str, bool]]]) -> Image
 
 
 def map_figure(points: Mapping[str, np.ndarray]) -> "Figure":
-    """Return a scatter plot: {label: coordinates (N, 2)}, the first in grey beneath the others."""
+    """Return a scatter plot of {label: coordinates (N, 2)}; the first is grey and below the others."""
     return maps_figure({"": points})
 
 
@@ -202,8 +209,11 @@ def map_figure(points: Mapping[str, np.ndarray]) -> "Figure":
 def maps_figure(
     maps: Mapping[str, Mapping[str, np.ndarray]], names: tuple[str, str] = ("first principal component", "second")
 ) -> "Figure":
-    """Return scatter plots of one scale beside each other, each as `map_figure`: {title: {label: coordinates (N,
-    2)}}; `names` of axes.
+    """Return scatter plots side by side on one scale, each as in `map_figure`.
+
+    Args:
+        maps: {title: {label: coordinates (N, 2)}}.
+        names: labels of the x and y axes.
     """
     from matplotlib import pyplot
 
@@ -227,5 +237,5 @@ def maps_figure(
 
 
 def show_source(thing: object) -> None:
-    """Print the package's own code of a function, method or class, so that a lesson shows what runs."""
+    """Print the source code of a function, method or class, so that a lesson shows the code that runs."""
     print(textwrap.dedent(inspect.getsource(thing)).rstrip())

@@ -1,8 +1,7 @@
-"""How general a layer is, without any training: how much of what its filters do is explained by knowing what the image
-is of.
+"""How general a layer is, without training: the share of its activations' variance that the class or domain explains.
 
-AdaFM's motivation (arXiv 2002.11810, section 1): layers near the image make local patterns that serve all images, those
-far from it make objects. A layer of objects tells classes, or domains, apart; a layer of patterns does not.
+AdaFM's motivation (arXiv 2002.11810, section 1): layers near the image draw local patterns common to all images, layers
+far from it draw objects. Activations of the latter separate classes or domains; those of the former do not.
 """
 
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from fewshotgan.images import Images
 
 
 def explained(features: Tensor, labels: Tensor) -> float:
-    """Return the share of the variance that the labels explain, 0..1, mean over channels.
+    """Return the share of variance explained by the labels, 0..1, averaged over channels.
 
     Args:
-        features: (N, C, H, W); a channel's variance is that over all pixels of all images.
-        labels: int64 (N,), at least one image of each.
+        features: (N, C, H, W); variance is taken over all pixels of all images, per channel.
+        labels: int64 (N,).
     """
     x = features.double().permute(1, 0, 2, 3).flatten(2)  # (C, N, pixels)
     means, sizes = (
@@ -33,13 +32,12 @@ def explained(features: Tensor, labels: Tensor) -> float:
 
 @torch.no_grad()
 def class_shares(gan: GAN, each: int = 32, seed: int = 0) -> dict[str, float]:
-    """Return what the class explains of each convolution of a class-conditional GP-GAN's generator, from the latents to
-    the image.
+    """Return the share that the class explains, per convolution of a class-conditional GP-GAN's generator.
 
     Args:
         gan: the GAN.
-        each: samples of each class, the same latents for all.
-        seed: of the latents.
+        each: samples per class; all classes share the latents.
+        seed: seed of the latents.
 
     Returns:
         {"G5 conv0": share, ..., "G2 conv1": share}; groups are counted from the image.
@@ -52,12 +50,12 @@ def class_shares(gan: GAN, each: int = 32, seed: int = 0) -> dict[str, float]:
 
 @torch.no_grad()
 def domain_shares(gan: GAN, sets: Sequence[Images], each: int = 100) -> dict[str, float]:
-    """Return what the domain explains of each convolution of a GP-GAN's discriminator, from the image to the logit.
+    """Return the share that the domain explains, per convolution of a GP-GAN's discriminator.
 
     Args:
         gan: the GAN.
-        sets: real images of several domains.
-        each: images of each.
+        sets: real images, one set per domain.
+        each: images per domain.
 
     Returns:
         {"D2 conv0": share, ..., "D5 conv1": share}.
@@ -69,9 +67,7 @@ def domain_shares(gan: GAN, sets: Sequence[Images], each: int = 100) -> dict[str
 
 
 def _named(counted: dict[str, list[nn.Module]], features: list[Tensor], labels: Tensor) -> dict[str, float]:
-    """Return the share of each convolution that was tapped, by its group: all of a group but the one at the image,
-    two in each block.
-    """
+    """Return the share per tapped convolution, named by its group: two per block, without the layer at the image."""
     blocks = {name: len(modules[0]) for name, modules in counted.items() if isinstance(modules[0], nn.ModuleList)}
     names = [f"{name} conv{i}" for name, count in blocks.items() for i in range(2 * count)]
     return {name: explained(feature, labels) for name, feature in zip(names, features, strict=True)}

@@ -1,6 +1,4 @@
-"""Panels to play with, in the part of ipywidgets that versions 7 and 8 share; each has a static twin for readers
-without one.
-"""
+"""Interactive panels, limited to what ipywidgets 7 and 8 share; each has a static counterpart."""
 
 import io
 from collections.abc import Iterable
@@ -11,10 +9,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fewshotgan.bench import ledger
 from fewshotgan.bench.papers import cell_text
-from fewshotgan.bench.record import SHOWN
-from fewshotgan.bench.table import SEEDS, Column, OwnTable, Row, cell_spec
+from fewshotgan.bench.results import samples
+from fewshotgan.bench.runner import SHOWN
+from fewshotgan.bench.table import Column, OwnTable, Row
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.gans.gan import slerp
 from fewshotgan.images import load_images
@@ -29,15 +27,15 @@ from fewshotgan.run import Run
 def panel_picture(
     run: Run, moment: int = -1, seed: int = 0, truncation: float = 1.0, walk: float = 0.0, samples: int = 6
 ) -> Image.Image:
-    """Return what the panel shows: snapshots of the run, fresh samples, and a point on the way to another latent.
+    """Return what `AdaptationPanel` shows: a snapshot of the run, and samples on the way to the next latent.
 
     Args:
         run: an adaptation.
         moment: index of the snapshot.
-        seed: of the fresh samples.
+        seed: seed of the samples.
         truncation: 1 for none.
-        walk: 0..1, from each latent to that of its neighbour.
-        samples: how many.
+        walk: interpolation from each latent to its neighbour, 0..1.
+        samples: number of images.
     """
     gan = run.gan
     keys = gan.latents(samples + 1, seed)
@@ -51,7 +49,7 @@ def panel_picture(
 
 
 class AdaptationPanel(widgets.VBox):
-    """Sliders for the moment of the adaptation, the seed, truncation and a walk between latents."""
+    """Sliders for the snapshot, the seed, truncation and interpolation between latents."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -68,7 +66,7 @@ class AdaptationPanel(widgets.VBox):
         self.redraw()
 
     def redraw(self, _change: object = None) -> None:
-        """Draw the picture of the sliders' values."""
+        """Redraw the picture from the sliders."""
         self.picture.value = _png(
             panel_picture(self.run, self.moment.value, self.seed.value, self.truncation.value, self.walk.value)
         )
@@ -82,14 +80,14 @@ class AdaptationPanel(widgets.VBox):
 def between_picture(
     training: BSATraining, first: int = 0, second: int = 1, walk: float = 0.5, steps: int = 7
 ) -> Image.Image:
-    """Return two training images beside what their latents make, the image on the way between the two latents, and the
-    whole way.
+    """Return two training images, their reconstructions, and the interpolation between their latents.
 
     Args:
         training: BSA, after an adaptation (`run.training`).
-        first, second: numbers of the training images.
-        walk: 0..1, from the first to the second.
-        steps: images of the whole way.
+        first: index of a training image.
+        second: index of another.
+        walk: position between the first and the second, 0..1.
+        steps: images along the whole interpolation.
     """
     real = training.task.pick(torch.tensor([first, second])).cpu()
     a, b = training.latents.detach()[[first, second]]
@@ -103,7 +101,7 @@ def between_picture(
 
 
 class ReconstructionPanel(widgets.VBox):
-    """Sliders for two training images of BSA and the way between their latents."""
+    """Sliders for two training images of BSA and the interpolation between their latents."""
 
     def __init__(self, training: BSATraining) -> None:
         self.training = training
@@ -119,17 +117,15 @@ class ReconstructionPanel(widgets.VBox):
         self.redraw()
 
     def redraw(self, _change: object = None) -> None:
-        """Draw the picture of the sliders' values."""
+        """Redraw the picture from the sliders."""
         self.picture.value = _png(between_picture(self.training, self.first.value, self.second.value, self.walk.value))
 
 
 def recorded_picture(
     row: Row, column: Column, metrics: tuple[str, ...] = ("fd_efficientnet", "intra_lpips_efficientnet")
 ) -> Image.Image:
-    """Return what the ledger kept of a cell: the source's samples, the few images, the adapted samples of the same
-    latents, and scores.
-    """
-    kept = ledger.samples(cell_spec(row, column, SEEDS[0]))
+    """Return what the ledger kept of a cell: source samples, the few images, adapted samples, and scores."""
+    kept = samples(row, column)
     scores = ", ".join(f"{metric} {cell_text(row, column, metric)}" for metric in metrics)
     rows = {
         "source GAN": load_gan(column.gan).sample(SHOWN, seed=1),
@@ -144,11 +140,12 @@ def recorded_picture(
 
 
 class RecordedPanel(widgets.VBox):
-    """Menus for the method, target, number of shots and AdAM's quantile; shows samples that the ledger kept.
+    """Menus for method, target, number of shots and AdAM's quantile; shows samples kept by the ledger.
 
     Args:
-        own: the table whose methods and targets can be chosen.
-        shots, quantiles: what else can be chosen; a run that is not in the ledger says so.
+        own: the table whose methods and targets are on the menus.
+        shots: numbers of images on the menu.
+        quantiles: values of AdAM's quantile on the menu; a run that is not in the ledger says so.
     """
 
     def __init__(self, own: OwnTable, shots: tuple[int, ...], quantiles: tuple[int, ...]) -> None:
@@ -167,24 +164,24 @@ class RecordedPanel(widgets.VBox):
         self.redraw()
 
     def chosen(self) -> tuple[Row, Column]:
-        """Return the cell that the menus name; the quantile is AdAM's alone."""
+        """Return the selected cell; the quantile only applies to AdAM."""
         row = self.rows[self.method.value]
         if row.method == "adam" and self.quantile.value != AdAM.quantile:
             row = replace(row, options=(*row.options, ("quantile", self.quantile.value)))
         return row, Column("", self.gan, self.target.value, self.shots.value)
 
     def redraw(self, _change: object = None) -> None:
-        """Draw the cell that the menus name."""
+        """Redraw the selected cell."""
         self.picture.value = _png(recorded_picture(*self.chosen()))
 
 
 def general_part_picture(own: OwnTable, m: int, n: int) -> Image.Image:
-    """Return a general part GmDn of the grid: which groups are frozen, the distance, and the samples that the ledger
-    kept.
+    """Return a picture of a general part GmDn: which groups are frozen, the distance, and samples kept by the ledger.
 
     Args:
-        own: the grid, with a row "GmDn" for each, of one column.
-        m, n: groups of G and of D, counted from the image.
+        own: the grid, with one column and a row "GmDn" per general part.
+        m: frozen groups of G, counted from the image.
+        n: frozen groups of D, counted from the image.
     """
     (column,) = own.columns
     general = f"G{m}D{n}"
@@ -193,9 +190,7 @@ def general_part_picture(own: OwnTable, m: int, n: int) -> Image.Image:
 
 
 def grouped(gan: GAN, m: int, n: int) -> dict[str, list[tuple[str, str, bool]]]:
-    """Return what `groups_picture` draws of a GP-GAN: its groups from the latents to the image, and from the image
-    to the logit.
-    """
+    """Return the groups of a GP-GAN as `groups_picture` takes them: G from latents to image, D from image to logit."""
 
     def box(name: str, modules: Iterable[nn.Module], frozen: bool) -> tuple[str, str, bool]:
         return name, f"{sum(p.numel() for module in modules for p in module.parameters()):,} numbers", frozen
@@ -209,11 +204,12 @@ def grouped(gan: GAN, m: int, n: int) -> dict[str, list[tuple[str, str, bool]]]:
 
 
 class GeneralPartPanel(widgets.VBox):
-    """Sliders for the groups of G and D that are copied and frozen; shows what the ledger holds of that general part.
+    """Sliders for how many groups of G and D are copied and frozen; shows what the ledger holds of that general part.
 
     Args:
-        own: the grid, as `general_part_picture` wants it.
-        m, n: at which they start.
+        own: the grid, as for `general_part_picture`.
+        m: frozen groups of G at the start.
+        n: frozen groups of D at the start.
     """
 
     def __init__(self, own: OwnTable, m: int = 3, n: int = 2) -> None:
@@ -228,7 +224,7 @@ class GeneralPartPanel(widgets.VBox):
         self.redraw()
 
     def redraw(self, _change: object = None) -> None:
-        """Draw the sliders' general part."""
+        """Redraw the selected general part."""
         self.picture.value = _png(general_part_picture(self.own, self.m.value, self.n.value))
 
     def describe(self) -> str:
@@ -242,16 +238,16 @@ class GeneralPartPanel(widgets.VBox):
 def style_picture(
     adapted: GAN, source: GAN, content: int = 1, style: int = 2, mix_from: int = 0, dial: float = 1.0, samples: int = 8
 ) -> Image.Image:
-    """Return a mix of styles of a small head, with the source's filters turned towards the target's.
+    """Return samples of a small head with mixed styles, its filters between the source's and the target's.
 
     Args:
-        adapted: made by AdaFM or SmallHead.
-        source: what it was adapted from.
-        content, style: seeds of the latents that drive the layers before `mix_from`, and those from there on.
-        mix_from: the first of the head's styles that the second latents drive; the first layer of all is the content's
-            always.
+        adapted: a result of AdaFM or SmallHead.
+        source: the GAN it was adapted from.
+        content: seed of the latents that drive the layers before `mix_from`.
+        style: seed of the latents that drive the layers from `mix_from` on.
+        mix_from: index of the head's first style that the second latents drive.
         dial: 0 for the source's filters, 1 for the adapted ones.
-        samples: how many.
+        samples: number of images.
     """
     gan = dialled(adapted, source, dial)
     a, b = gan.latents(samples, content), gan.latents(samples, style)
@@ -261,9 +257,7 @@ def style_picture(
 
 
 class StylePanel(widgets.VBox):
-    """Sliders for content, style, where they are mixed, and the dial between the source's filters and the adapted
-    ones.
-    """
+    """Sliders for content, style, where they are mixed, and the dial from the source's filters to the adapted ones."""
 
     def __init__(self, adapted: GAN, source: GAN) -> None:
         self.adapted, self.source = adapted, source
@@ -279,7 +273,7 @@ class StylePanel(widgets.VBox):
         self.redraw()
 
     def redraw(self, _change: object = None) -> None:
-        """Draw the picture of the sliders' values."""
+        """Redraw the picture from the sliders."""
         values = (control.value for control in (self.content, self.style, self.mix_from, self.dial))
         self.picture.value = _png(style_picture(self.adapted, self.source, *values))
 

@@ -1,4 +1,4 @@
-"""How large a run is: one frozen object, chosen once, so that no notebook holds an `if`."""
+"""Sizes of live runs: one frozen object, chosen once, so that no notebook needs an `if`."""
 
 import os
 from dataclasses import dataclass
@@ -9,32 +9,28 @@ from fewshotgan.session import BATCH, ITERATIONS
 
 @dataclass(frozen=True)
 class Profile:
-    """Sizes of a lesson's live runs.
+    """Sizes of the live runs of a lesson.
 
     Attributes:
-        name: smoke (that everything runs), laptop (two cores, minutes), gpu, paper (published scale).
-        iterations: of an adaptation.
+        name: smoke (tests), laptop (two cores, minutes), gpu, or paper (published scale).
+        iterations: of one adaptation.
         batch: images per step.
-        n_generated: images that an evaluation generates.
-        seeds: of a live comparison.
-        resolution: of the networks that the profile is meant for.
+        n_generated: images generated for an evaluation.
     """
 
     name: str
     iterations: int
     batch: int
     n_generated: int
-    seeds: tuple[int, ...]
-    resolution: int
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", 12, 4, 32, (0,), 64),
-        Profile("laptop", ITERATIONS, BATCH, 500, (0,), 64),
-        Profile("gpu", 2000, 16, 1000, (0, 1, 2), 64),
-        Profile("paper", 5000, 16, 5000, (0, 1, 2), 256),
+        Profile("smoke", 6, 4, 32),
+        Profile("laptop", ITERATIONS, BATCH, 500),
+        Profile("gpu", 2000, 16, 1000),
+        Profile("paper", 5000, 16, 5000),
     )
 }
 
@@ -43,12 +39,12 @@ def load(name: str = "auto") -> Profile:
     """Return a profile; "auto" is `$FEWSHOTGAN_PROFILE`, else smoke under CI, gpu with CUDA, laptop otherwise.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if there is no such profile.
     """
     if name == "auto":
         name = os.environ.get("FEWSHOTGAN_PROFILE") or _guess()
     if name not in PROFILES:
-        raise UserError(f"There is no profile {name!r}; there are {', '.join(PROFILES)}.")
+        raise UserError(f"There is no profile {name!r}; choose from {', '.join(PROFILES)}.")
     return PROFILES[name]
 
 

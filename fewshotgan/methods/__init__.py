@@ -61,7 +61,7 @@ def create_method(name: str, /, **options: object) -> Method:
     """
     if name not in METHODS:
         close = difflib.get_close_matches(name, METHODS, n=1) or list(METHODS)
-        raise UserError(f"There is no method {name!r}; perhaps {' or '.join(close)}?")
+        raise UserError(f"There is no method {name!r}; did you mean {' or '.join(close)}?")
     known = options_of(METHODS[name])
     for given in options:
         if given not in known:

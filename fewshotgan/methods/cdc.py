@@ -52,7 +52,8 @@ def distance_consistency(source: list[Tensor], target: list[Tensor], layer: Tens
     """Return the divergence of the adapted relations from the source's, a scalar (equations 3 and 4).
 
     Args:
-        source, target: feature maps (N, C, H, W) of both generators, layer by layer, for the same N >= 2 latents.
+        source: feature maps (N, C, H, W) of the source generator, layer by layer, for N >= 2 latents.
+        target: those of the adapted generator, for the same latents.
         layer: (N,) the layer whose map speaks for each sample.
 
     The mean over the N (N - 1) elements, as in the released code, not the sum over each sample's.

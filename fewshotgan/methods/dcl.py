@@ -36,7 +36,8 @@ def contrast(anchor: Tensor, positive: Tensor, negatives: Tensor | None = None, 
     """Return the InfoNCE loss of N anchors, a scalar.
 
     Args:
-        anchor, positive: features (N, ...), row by row of one latent.
+        anchor: features (N, ...).
+        positive: features (N, ...); row i belongs to the same latent as row i of `anchor`.
         negatives: features (M, ...) that repel every anchor; by default each anchor is repelled by the positives of the
             others.
         temperature: divides the cosine similarities.

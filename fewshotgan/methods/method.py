@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from fewshotgan.device import layout
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.options import options_of
@@ -90,7 +91,7 @@ class Task:
 
     def pick(self, numbers: Tensor) -> Tensor:
         """Return the images of these numbers as `real` does."""
-        return (self.images[numbers].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        return (self.images[numbers].float() / 127.5 - 1).contiguous(memory_format=layout(self.images.device))
 
     def latents(self, n: int | None = None) -> Tensor:
         """Return latents (n, z_dim), standard normal; n is the batch size unless given."""

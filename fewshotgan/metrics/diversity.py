@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from fewshotgan.files import UserError
 from fewshotgan.metrics.extractors import SIDES, extractor_network, prepare
+from fewshotgan.metrics.metric import Comparison, Metric
 
 AT_MOST = 50  # images of a cluster whose pairs are compared, as in the released code
 SIDE = 256  # to which VGG's images are resized, as there
@@ -98,11 +99,13 @@ def intra_lpips(samples: Tensor, shots: Tensor, backbone: str = "efficientnet", 
     """
     embed = embedding(backbone)
     centres = embed(shots)
-    nearest = np.concatenate([squared_distances(embed(part), centres).argmin(axis=1) for part in samples.split(BATCH)])
+    nearest = np.concatenate(
+        [squared_distances(embed(part), centres).argmin(axis=1) for part in torch.split(samples, BATCH)]
+    )
     members = [np.flatnonzero(nearest == k) for k in range(len(shots))]
 
     def between(indices: np.ndarray) -> np.ndarray:
-        vectors = torch.cat([embed(part) for part in samples[torch.from_numpy(indices)].split(BATCH)])
+        vectors = torch.cat([embed(part) for part in torch.split(samples[torch.from_numpy(indices)], BATCH)])
         return squared_distances(vectors, vectors)
 
     found = cluster_distance(members, between, seed)
@@ -155,3 +158,30 @@ def lpips_network() -> nn.Module:
             "offline use intra_lpips_efficientnet, or efficientnet features."
         ) from error
     return network.eval().requires_grad_(False).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _metric(name: str, backbone: str, words: str) -> Metric:
+    def found(images: Comparison) -> Intra:
+        return images.once(name, lambda: intra_lpips(images.fake, images.given_shots().tensor(), backbone))
+
+    def detail(images: Comparison) -> dict[str, object]:
+        return {"clusters": found(images).sizes, "pairs": f"of at most {AT_MOST} of a cluster"}
+
+    return Metric(
+        name,
+        lambda images: found(images).value,
+        direction="high",
+        digits=3,
+        version=2,
+        units="mean LPIPS of samples around one training image",
+        range="0 (copies) upwards",
+        source=f"Ojha et al. 2021, arXiv 2104.06820, section 4.2, {words}",
+        needs=("shots",),
+        detail=detail,
+    )
+
+
+METRICS = (
+    _metric("intra_lpips_efficientnet", "efficientnet", "over EfficientNet-Lite0, unweighted"),
+    _metric("intra_lpips", "vgg", "with the VGG16 of the LPIPS package"),
+)

@@ -29,6 +29,7 @@ from fewshotgan.files import UserError, atomic_write, cache_dir, sha256
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 SIDES = {"efficientnet": 128, "inception": 299}
+VERSION = 2  # of the features, to raise whenever a change moves them; cached ones are then left alone
 STAGES = (2, 4, 10, 15)  # EfficientNet-Lite0's last block at each stride: 4, 8, 16, 32
 NOISE = 8.0  # standard deviation, in levels of 255, of the pattern that EfficientNet-Lite0 adds
 BATCH = 50
@@ -59,7 +60,7 @@ def features(images: Tensor, extractor: str = "efficientnet", device: str | torc
         )
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = extractor_network(extractor).to(device)
-    rows = [network(prepare(part, SIDES[extractor]).to(device)).cpu() for part in images.split(BATCH)]
+    rows = [network(prepare(part, SIDES[extractor]).to(device)).cpu() for part in torch.split(images, BATCH)]
     return torch.cat(rows).double().numpy()
 
 

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fewshotgan.metrics.metric import Metric
+
 
 def laplacian_variance(images: Tensor) -> Tensor:
     """Return the variance over pixels of the Laplacian of the grey images, (N,), of images (N, C, H, W), -1..1."""
@@ -22,3 +24,17 @@ def sharpness(fake: Tensor, real: Tensor) -> float:
     sharp, less is blurred.
     """
     return float(laplacian_variance(fake).mean() / laplacian_variance(real).mean())
+
+
+METRICS = (
+    Metric(
+        "sharpness",
+        lambda images: sharpness(images.fake, images.real.tensor()),
+        direction="one",
+        digits=3,
+        version=2,
+        units="variance of the Laplacian over that of real images",
+        range="0 (blurred) to infinity (noise)",
+        source="Pech-Pacheco et al., ICPR 2000",
+    ),
+)

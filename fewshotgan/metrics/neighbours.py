@@ -6,6 +6,10 @@ arXiv 1904.06991), equations 1 and 2.
 
 import numpy as np
 
+from fewshotgan.metrics.cache import real_features
+from fewshotgan.metrics.metric import Comparison, Metric
+
+NEIGHBOURS = 3
 HELD_OUT_QUANTILE = 0.01
 
 
@@ -16,12 +20,12 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squared, 0))
 
 
-def radii(x: np.ndarray, k: int = 3) -> np.ndarray:
+def radii(x: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     """Return the distance (N,) of each row of (N, d) to its k-th nearest other row."""
     return np.partition(distances(x, x) + np.diag(np.full(len(x), -1.0)), k, axis=1)[:, k]
 
 
-def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> tuple[float, float]:
     """Return (precision, recall) of features (N, d) and (M, d), both in 0..1.
 
     Precision is the share of generated images inside a ball of a real one, whose radius is the distance to its k-th
@@ -41,3 +45,57 @@ def memorisation(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> f
     """
     usual = np.quantile(distances(held_out, train).min(axis=1), HELD_OUT_QUANTILE)
     return float((distances(fake, train).min(axis=1) < usual).mean())
+
+
+def _precision_recall(images: Comparison) -> tuple[float, float]:
+    return images.once("precision_recall", lambda: precision_recall(*images.features("efficientnet")))
+
+
+def _memorisation(images: Comparison) -> float:
+    real, fake = images.features("efficientnet")
+    return memorisation(fake, real_features(images.given_shots(), "efficientnet"), real)
+
+
+_PAPER = f"Kynkäänniemi et al. 2019, arXiv 1904.06991, k = {NEIGHBOURS}, with EfficientNet-Lite0 features"
+METRICS = (
+    Metric(
+        "precision",
+        lambda images: _precision_recall(images)[0],
+        direction="high",
+        digits=3,
+        version=2,
+        units="share of generated images among the real ones",
+        range="0 to 1",
+        source=_PAPER,
+        extractor="efficientnet",
+        default=True,
+        is_ratio=False,
+    ),
+    Metric(
+        "recall",
+        lambda images: _precision_recall(images)[1],
+        direction="high",
+        digits=3,
+        version=2,
+        units="share of real images among the generated ones",
+        range="0 to 1",
+        source=_PAPER,
+        extractor="efficientnet",
+        default=True,
+        is_ratio=False,
+    ),
+    Metric(
+        "memorisation",
+        _memorisation,
+        direction="low",
+        digits=3,
+        version=2,
+        units=f"share nearer to a training image than {1 - HELD_OUT_QUANTILE:.0%} of the real held-out images are",
+        range="0 to 1",
+        source="this project",
+        extractor="efficientnet",
+        needs=("shots",),
+        default=True,
+        is_ratio=False,
+    ),
+)

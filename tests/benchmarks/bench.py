@@ -1,11 +1,9 @@
-"""Seconds, peak memory and share of the machine's limit of the things that users wait for; everything measured in one
-run.
+"""Time, peak memory and share of the machine's peak rate for the operations that users wait for.
 
     make bench                      (or: python tests/benchmarks/bench.py [--large])
 
-The limit is the rate of a large matrix product, measured first. Operations are counted from the layers: two for each
-multiplication and addition of convolutions and linear layers; filters (depthwise), activations and optimisers count
-nothing.
+The peak rate is that of a large matrix product, measured first. Operations are counted from the layers: two per
+multiply-add of convolutions and linear layers; depthwise filters, activations and optimisers are not counted.
 """
 
 import argparse
@@ -30,20 +28,20 @@ from fewshotgan.methods import METHODS, Stage
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.train import Loop, make_task
 
-LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2, "minegan-noft": 0.7}  # times a step of transfergan
-MOVE_LIMIT = 0.7  # of the miner's move, in times the generator's
+LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2, "minegan-noft": 0.7}  # relative to a step of transfergan
+MOVE_LIMIT = 0.7  # of the miner's move, relative to the generator's
 ITERATIONS = 200
-MODULATION_LIMIT = 1.10  # times the same step without AdaFM's modulations
+MODULATION_LIMIT = 1.10  # relative to the same step without AdaFM's modulations
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
-    """Return the median time of some work, after one go to warm up."""
+    """Return the median time of some work, after a warm-up."""
     work()
     return sorted(once(work) for _ in range(repeats))[repeats // 2]
 
 
 def once(work: Callable[[], object]) -> float:
-    """Return the time of some work, without the garbage collector, as timeit measures."""
+    """Return the time of some work with garbage collection disabled, as timeit does."""
     gc.collect()
     gc.disable()
     try:
@@ -55,7 +53,7 @@ def once(work: Callable[[], object]) -> float:
 
 
 def machine_rate() -> float:
-    """Return floating-point operations a second of a large matrix product."""
+    """Return the rate of a large matrix product in floating-point operations per second."""
     a = torch.randn(2048, 2048)
     return 2 * 2048**3 / seconds(lambda: a @ a)
 
@@ -83,14 +81,14 @@ def operations(network: nn.Module, run: Callable[[], object]) -> float:
 
 
 def step_operations(gan: GAN, batch: int, mining: bool = False) -> float:
-    """Return the operations of one adaptation step: backward passes cost twice a forward one, once where no weight has
-    a gradient.
+    """Return the operations of one adaptation step; a backward pass counts as two forward ones, or one if no weight
+    needs a gradient.
 
-    D's move: G forward, D forward and backward on real and generated; R1 every 16th, about seven forwards of D. G's
-    move: G and D forward, D backward to its input, G backward. With `mining`, G is fixed: its images serve both moves,
-    its backward pass costs once. The critic's part stays, so that a mining step of networks of equal cost can't come
-    below 0.84 of a full one. Only one pass through D for both moves would (0.68); but then the miner follows the critic
-    as it was, and D may not compare the images of a batch.
+    D's move: G forward, D forward and backward on real and generated images; every 16th time R1, about seven forward
+    passes of D. G's move: G and D forward, D backward to its input, G backward. With `mining`, G is frozen: its images
+    serve both moves, and its backward pass counts once. The critic's cost remains, so a mining step of networks of
+    equal cost takes at least 0.84 of a full step. A single pass through D for both moves would reach 0.68, but the
+    miner would then follow an outdated critic, and D could not compare the images of a batch.
     """
     z, x = torch.randn(batch, gan.z_dim), torch.randn(batch, gan.channels, gan.resolution, gan.resolution)
     g, d = (
@@ -101,9 +99,7 @@ def step_operations(gan: GAN, batch: int, mining: bool = False) -> float:
 
 
 def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop, Stage]:
-    """Return the loop of a method at the beginning of its last stage, of a run of ordinary length: some make a stage
-    every fifty steps.
-    """
+    """Return the loop of a method at the start of its last stage, in a run of ordinary length."""
     training = METHODS[method]().build(make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu")))
     loop = Loop(training, {}, 10**9, 10**9, None)
     *_, stage = training.stages(ITERATIONS)
@@ -112,14 +108,14 @@ def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop
 
 
 def stepper(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> Callable[[], None]:
-    """Return what takes one adaptation step of a method's last stage."""
+    """Return a function that takes one step of a method's last stage."""
     loop, stage = ready(gan, pixels, batch, method)
     silent = tqdm(disable=True)
     return lambda: loop.step(stage, silent)
 
 
 def sixteen(step: Callable[[], None]) -> Callable[[], None]:
-    """Return what takes sixteen steps, one lazy R1 among them."""
+    """Return a function that takes sixteen steps, one of them with lazy R1."""
 
     def steps() -> None:
         for _ in range(16):
@@ -129,7 +125,7 @@ def sixteen(step: Callable[[], None]) -> Callable[[], None]:
 
 
 def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: str, moves: int = 9) -> float:
-    """Return the median time of the generator's move; that of a miner has its images from the critic's move."""
+    """Return the median time of the generator's move; a miner reuses the images of the critic's move."""
     loop, stage = ready(gan, pixels, batch, method)
     times = []
     for _ in range(moves):
@@ -141,9 +137,7 @@ def generator_move_seconds(gan: GAN, pixels: torch.Tensor, batch: int, method: s
 
 
 def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the median time of each work, taken in turns: a ratio of a few percent would drown in what else the
-    machine does.
-    """
+    """Return the median time of each work, measured in turns so that other load does not bias their ratios."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
@@ -152,9 +146,7 @@ def alternating_seconds(works: dict[str, Callable[[], object]], repeats: int) ->
 
 
 def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
-    """Print the steps (without R1) of the methods that freeze the layers near the image, beside fine-tuning all, on
-    the recipe's GP-GAN.
-    """
+    """Print step times (without R1) on the recipe's GP-GAN: freezing methods beside plain fine-tuning."""
     gan = GAN.create(RECIPES["avatars-gp-resnet"].config, "GP-GAN").unconditional()
     methods = ("transfergan", *(name for name, made in METHODS.items() if issubclass(made, LayerTransfer)))
     took = alternating_seconds({method: stepper(gan, pixels, batch, method) for method in methods}, 20)
@@ -166,8 +158,8 @@ def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
 
 
 def fisher_seconds(gan: GAN, samples: int = 32) -> dict[str, float]:
-    """Return the time of G's Fisher information as methods compute it, of a plain loop, one sample and one backward
-    pass at a time, and of the batch's mean gradient, which no way to square the samples' gradients one by one can beat.
+    """Return the time of G's Fisher information: as methods compute it, as a loop over samples, and, as a lower bound,
+    of the batch's mean gradient alone.
     """
     parameters = dict(gan.generator.requires_grad_(True).named_parameters())
     z = gan.latents(samples)
@@ -189,7 +181,7 @@ def fisher_seconds(gan: GAN, samples: int = 32) -> dict[str, float]:
 
 FEW = "f.load_images('avatars/thumbs', n=10)"
 LARGE = "f.GAN.create(networks('stylegan2', 256, 3, {top}, {maximum}), 'large')"
-WORKS = {  # each in a process of its own
+WORKS = {  # each runs in its own process
     "loading the package and the avatars GAN": "f.load_gan('avatars-stylegan2')",
     **{
         f"an adaptation of it, batch 4, {method}": "f.adapt(f.load_gan('avatars-stylegan2'), "
@@ -204,10 +196,10 @@ WORKS = {  # each in a process of its own
 
 
 def peak_memory(work: str) -> float:
-    """Return the peak memory in MiB of a fresh process that does some work, Python code."""
+    """Return the peak memory in MiB of a fresh process that runs some Python code."""
     head = "import fewshotgan as f\nfrom fewshotgan.bench.recipes import networks\n"
     peak = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-    code = f"{head}{work}\n{peak}"  # getrusage would count the parent's memory as the child's
+    code = f"{head}{work}\n{peak}"  # getrusage would include the parent's memory
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) / 1024
 
 

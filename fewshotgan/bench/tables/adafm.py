@@ -3,7 +3,9 @@
 from dataclasses import replace
 from statistics import fmean
 
-from fewshotgan.bench.claims import Claim, runs, scores, values
+from fewshotgan.bench.claims import Claim, Claims
+from fewshotgan.bench.controls import AS_IT_IS, REPEATED, controls_lose, with_controls
+from fewshotgan.bench.results import scores, shown_runs
 from fewshotgan.bench.table import Column, OwnTable, Row
 
 SOURCE = "fashion-gp-resnet"
@@ -37,6 +39,7 @@ GP_GAN = Row("layer_transfer", (("general", "G0D0"), FRESH))
 OUR = Row("adafm")
 SCRATCH = Row("smallhead", (("general_from", "scratch"), FRESH))
 RANDOM = "control: G3D2, random"
+RANDOM_ROW = Row("layer_transfer", (("general", CHOICE), ("general_from", "fresh"), FRESH))
 
 
 def grid_row(general: str, rest: str = "fresh") -> Row:
@@ -49,10 +52,7 @@ GRID = OwnTable(
     f"Every general part GmDn of {SOURCE}, copied and frozen, the rest fresh",
     "adafm",
     (),
-    {
-        **{f"G{m}D{n}": grid_row(f"G{m}D{n}") for m in GROUPS for n in GROUPS},
-        RANDOM: Row("layer_transfer", (("general", CHOICE), ("general_from", "fresh"), FRESH)),
-    },
+    with_controls({**{f"G{m}D{n}": grid_row(f"G{m}D{n}") for m in GROUPS for n in GROUPS}, RANDOM: RANDOM_ROW}),
     (LARGE,),
 )
 CROSS = OwnTable(
@@ -60,11 +60,33 @@ CROSS = OwnTable(
     "The same, but the rest starts from the source too, as in the released code: a row and a column of the grid",
     "adafm",
     (),
-    {
-        general: grid_row(general, "source")
-        for general in dict.fromkeys([*(f"G{m}D2" for m in GROUPS), *(f"G3D{n}" for n in GROUPS), "G0D0", "G5D5"])
-    },
+    with_controls(
+        {
+            general: grid_row(general, "source")
+            for general in dict.fromkeys([*(f"G{m}D2" for m in GROUPS), *(f"G3D{n}" for n in GROUPS), "G0D0", "G5D5"])
+        }
+    ),
     (LARGE,),
+)
+
+
+def _warm(general: str) -> str:
+    return f"{general}, the rest from the source"
+
+
+CHOICES = OwnTable(
+    "layer-choice",
+    "The general parts that the claims are about, on two large targets",
+    "adafm",
+    (),
+    with_controls(
+        {
+            **{general: grid_row(general) for general in (CHOICE, "G0D0", "G3D0", "G0D2", "G5D2", "G3D5")},
+            **{_warm(general): grid_row(general, "source") for general in (CHOICE, "G0D0", "G5D2")},
+            RANDOM: RANDOM_ROW,
+        }
+    ),
+    THOUSAND,
 )
 STEPS = {  # of the ablation; from (a) to (b) all that is not frozen starts from the source too
     "(a) GP-GAN": GP_GAN,
@@ -75,11 +97,11 @@ STEPS = {  # of the ablation; from (a) to (b) all that is not frozen starts from
 }
 ABLATION = OwnTable(
     "adafm-table1",
-    "AdaFM's ablation at our scale: one large target and three small ones",
+    "AdaFM's ablation at our scale: two large targets and three small ones",
     "adafm",
     ("table-1",),
-    STEPS,
-    (LARGE, *SMALL),
+    with_controls(STEPS),
+    THOUSAND + SMALL,
 )
 
 
@@ -92,11 +114,11 @@ def fine_tuned(r1_gamma: float) -> Row:
 
 RIVALS = OwnTable(
     "adafm-table2",
-    "AdaFM's table 2 at our scale: one large target and three small ones",
+    "AdaFM's table 2 at our scale: two large targets and three small ones",
     "adafm",
     ("table-2",),
-    {"TransferGAN": fine_tuned(1.25), "Scratch": SCRATCH, "Our": OUR},
-    (LARGE, *SMALL),
+    with_controls({"TransferGAN": fine_tuned(1.25), "Scratch": SCRATCH, "Our": OUR}),
+    THOUSAND + SMALL,
 )
 ON_AVATARS = OwnTable(
     "adafm-avatars",
@@ -104,7 +126,7 @@ ON_AVATARS = OwnTable(
     "a large target and a small one (there (d) is the rivals' Our)",
     "adafm",
     ("table-1", "table-2"),
-    {"TransferGAN": fine_tuned(5.0), "Scratch": SCRATCH, **STEPS},
+    with_controls({"TransferGAN": fine_tuned(5.0), "Scratch": SCRATCH, **STEPS}),
     AVATARS,
 )
 LIMITED = OwnTable(
@@ -112,7 +134,13 @@ LIMITED = OwnTable(
     "AdaFM's table 3 at our scale: 1,000 images, with more and more of D frozen",
     "adafm",
     ("table-3",),
-    {"Scratch": SCRATCH, "Our-G3D2": OUR, **{f"Our-G3D{n}": Row("adafm", (("general", f"G3D{n}"),)) for n in (3, 4)}},
+    with_controls(
+        {
+            "Scratch": SCRATCH,
+            "Our-G3D2": OUR,
+            **{f"Our-G3D{n}": Row("adafm", (("general", f"G3D{n}"),)) for n in (3, 4)},
+        }
+    ),
     THOUSAND,
 )
 TWENTY_FIVE = OwnTable(
@@ -122,13 +150,17 @@ TWENTY_FIVE = OwnTable(
     f"BSA, which needs batch norms: those of {BATCH_NORMS}",
     "adafm",
     (),
-    {
-        "Scratch": SCRATCH,
-        "Our": OUR,
-        "Our, set for 25": Row("adafm", (("general", "G3D4"), ("penalised", "both"), ("r1_gamma", 2.5), ("z_dim", 4))),
-        BSA: Row("bsa", gan=BATCH_NORMS),
-        LOOSE_BSA: Row("bsa", (("latent_weight", 0.001),), gan=BATCH_NORMS),
-    },
+    with_controls(
+        {
+            "Scratch": SCRATCH,
+            "Our": OUR,
+            "Our, set for 25": Row(
+                "adafm", (("general", "G3D4"), ("penalised", "both"), ("r1_gamma", 2.5), ("z_dim", 4))
+            ),
+            BSA: Row("bsa", gan=BATCH_NORMS),
+            LOOSE_BSA: Row("bsa", (("latent_weight", 0.001),), gan=BATCH_NORMS),
+        }
+    ),
     FEW,
 )
 CURVES = OwnTable(
@@ -136,7 +168,7 @@ CURVES = OwnTable(
     "Distance against iterations, each cell a run of its own",
     "adafm",
     (),
-    {"Scratch": SCRATCH, "SmallHead": Row("smallhead"), "Our": OUR},
+    with_controls({"Scratch": SCRATCH, "SmallHead": Row("smallhead"), "Our": OUR}),
     tuple(replace(LARGE, label=f"{length} iterations", iterations=length) for length in LENGTHS),
 )
 
@@ -145,87 +177,103 @@ def grid_means() -> list[list[float]]:
     """Return the grid's distances, mean over seeds, a row for each m and a column for each n; NaN where no run is or
     all collapsed.
     """
-    found = [[list(scores(GRID.rows[f"G{m}D{n}"], LARGE).values()) for n in GROUPS] for m in GROUPS]
+    found = [[list(scores(GRID.rows[f"G{m}D{n}"], LARGE, old=True).values()) for n in GROUPS] for m in GROUPS]
     return [[fmean(cell) if cell else float("nan") for cell in row] for row in found]
 
 
 def grid_failures() -> list[list[str]]:
     """Return a star for each run of a cell of the grid that collapsed, laid out as `grid_means`."""
-    found = [[runs(GRID.rows[f"G{m}D{n}"], LARGE).values() for n in GROUPS] for m in GROUPS]
-    return [["*" * sum(entry["status"] == "failed" for entry in cell) for cell in row] for row in found]
+    found = [[shown_runs(GRID.rows[f"G{m}D{n}"], LARGE).values() for n in GROUPS] for m in GROUPS]
+    return [["*" * sum(entry.status == "failed" for entry in cell) for cell in row] for row in found]
 
 
 def curve_means() -> dict[str, tuple[list[int], list[float]]]:
     """Return {method: (iterations, mean distance over seeds)} of what is recorded of the curves."""
     found = {}
     for label, row in CURVES.rows.items():
-        points = {column.iterations: list(scores(row, column).values()) for column in CURVES.columns}
+        points = {column.iterations: list(scores(row, column, old=True).values()) for column in CURVES.columns}
         done = {length: fmean(cell) for length, cell in points.items() if cell}
         found[label] = list(done), list(done.values())
     return found
 
 
-def _claims() -> list[Claim]:
-    """Return what the paper claims, controls among it."""
+def _claims_of_layers() -> list[Claim]:
+    """Return what is claimed of the general part, of both large targets."""
+    write = Claims("adafm", CHOICES.name, CHOICES.rows)
+    where = "1,000 images"
+    return [
+        write.beats(f"{text}, {where}", first, second, CHOICES.columns)
+        for text, first, second in (
+            ("copying the layers near the image helps: G3D2 beats G0D0", CHOICE, "G0D0"),
+            ("copying those of G alone helps: G3D0 beats G0D0", "G3D0", "G0D0"),
+            ("copying those of D alone helps: G0D2 beats G0D0", "G0D2", "G0D0"),
+            ("copying too many of G hurts: G3D2 beats G5D2", CHOICE, "G5D2"),
+            ("copying too many of D hurts: G3D2 beats G3D5", CHOICE, "G3D5"),
+            ("where all starts from the source, freezing helps: G3D2 beats G0D0", _warm(CHOICE), _warm("G0D0")),
+            (
+                "where all starts from the source, freezing too much of G hurts: G3D2 beats G5D2",
+                _warm(CHOICE),
+                _warm("G5D2"),
+            ),
+            ("control: a random frozen part loses to the copied one", CHOICE, RANDOM),
+            ("control: a random frozen part is worse than none", "G0D0", RANDOM),
+            ("control: the source as it is loses to G3D2", CHOICE, AS_IT_IS),
+        )
+    ]
+
+
+def _claims_of_steps() -> list[Claim]:
+    """Return what the ablation claims, of both large targets and of the small ones, and on avatars of both."""
     found = []
-
-    def claim(own: OwnTable, text: str, lower: str, higher: str, column: Column) -> None:
-        where = f"{column.n:,} images of {column.images}"
-        found.append(
-            Claim(
-                "adafm", f"{text}, {where}", own.name, values(own.rows[lower], column), values(own.rows[higher], column)
-            )
-        )
-
-    claim(GRID, "copying the layers near the image helps: G3D2 beats G0D0", CHOICE, "G0D0", LARGE)
-    claim(GRID, "copying those of G alone helps: G3D0 beats G0D0", "G3D0", "G0D0", LARGE)
-    claim(GRID, "copying those of D alone helps: G0D2 beats G0D0", "G0D2", "G0D0", LARGE)
-    claim(GRID, "copying too many of G hurts: G3D2 beats G5D2", CHOICE, "G5D2", LARGE)
-    claim(GRID, "copying too many of D hurts: G3D2 beats G3D5", CHOICE, "G3D5", LARGE)
-    claim(CROSS, "where all starts from the source, freezing helps: G3D2 beats G0D0", CHOICE, "G0D0", LARGE)
-    claim(
-        CROSS, "where all starts from the source, freezing too much of G hurts: G3D2 beats G5D2", CHOICE, "G5D2", LARGE
-    )
-    claim(GRID, "control: a random frozen part loses to the copied one", CHOICE, RANDOM, LARGE)
-    claim(GRID, "control: a random frozen part is worse than none", "G0D0", RANDOM, LARGE)
-    for own, column in [(each, column) for each in (ABLATION, ON_AVATARS) for column in each.columns]:
-        claim(own, "copying filters helps: GPHead beats GP-GAN", "(b) GPHead", "(a) GP-GAN", column)
-        if column.n >= 1000:
-            claim(
-                own,
-                "with much data the small head is no gain: GPHead beats SmallHead",
-                "(b) GPHead",
-                "(c) SmallHead",
-                column,
-            )
-        else:
-            claim(
-                own,
-                "with little data the small head helps: SmallHead beats GPHead",
-                "(c) SmallHead",
-                "(b) GPHead",
-                column,
-            )
-        claim(own, "modulation helps: Our beats SmallHead", "(d) Our", "(c) SmallHead", column)
-        claim(
-            own,
-            "control: random filters, modulated, lose to the source's",
-            "(d) Our",
-            "control: Our, random filters",
-            column,
-        )
-    for own, column in [(each, column) for each in (RIVALS, ON_AVATARS) for column in each.columns]:
-        claim(own, "Our beats Scratch", "Our" if own == RIVALS else "(d) Our", "Scratch", column)
-        claim(own, "Our beats TransferGAN", "Our" if own == RIVALS else "(d) Our", "TransferGAN", column)
-        claim(own, "TransferGAN overfits and loses to Scratch", "Scratch", "TransferGAN", column)
-    for column in LIMITED.columns:
-        claim(LIMITED, "with more of D frozen, Our-G3D4 beats Our-G3D2", "Our-G3D4", "Our-G3D2", column)
-    for column in TWENTY_FIVE.columns:
-        claim(TWENTY_FIVE, "the setting for 25 images beats the common one", "Our, set for 25", "Our", column)
-        for rival in (BSA, LOOSE_BSA):
-            claim(TWENTY_FIVE, f"Our, set for 25, beats {rival}", "Our, set for 25", rival, column)
-    return found
+    for own, columns, where in (
+        (ABLATION, THOUSAND, "1,000 images"),
+        (ABLATION, SMALL, "up to 100 images"),
+        (ON_AVATARS, AVATARS, "avatars"),
+    ):
+        write = Claims("adafm", own.name, own.rows)
+        random = "control: random filters, modulated, lose to the source's"
+        found += [
+            write.beats(f"copying filters helps: GPHead beats GP-GAN, {where}", "(b) GPHead", "(a) GP-GAN", columns),
+            write.beats(f"modulation helps: Our beats SmallHead, {where}", "(d) Our", "(c) SmallHead", columns),
+            write.beats(f"{random}, {where}", "(d) Our", "control: Our, random filters", columns),
+            write.beats(f"control: the source as it is loses to Our, {where}", "(d) Our", AS_IT_IS, columns),
+        ]
+    write = Claims("adafm", ABLATION.name, ABLATION.rows)
+    large = "with much data the small head is no gain: GPHead beats SmallHead, 1,000 images"
+    small = "with little data the small head helps: SmallHead beats GPHead, up to 100 images"
+    return [
+        *found,
+        write.beats(large, "(b) GPHead", "(c) SmallHead", THOUSAND),
+        write.beats(small, "(c) SmallHead", "(b) GPHead", SMALL),
+        write.beats("control: the shots repeated lose to Our, up to 100 images", "(d) Our", REPEATED, SMALL),
+    ]
 
 
-TABLES = (GRID, CROSS, ABLATION, RIVALS, ON_AVATARS, LIMITED, TWENTY_FIVE, CURVES)
-CLAIMS = _claims()
+def _claims_of_rivals() -> list[Claim]:
+    """Return what is claimed of TransferGAN, Scratch and BSA, and of the settings for few images."""
+    found = []
+    for own, our, columns, where in (
+        (RIVALS, "Our", THOUSAND, "1,000 images"),
+        (RIVALS, "Our", SMALL, "up to 100 images"),
+        (ON_AVATARS, "(d) Our", AVATARS, "avatars"),
+    ):
+        write = Claims("adafm", own.name, own.rows)
+        found += [
+            write.beats(f"Our beats Scratch, {where}", our, "Scratch", columns),
+            write.beats(f"Our beats TransferGAN, {where}", our, "TransferGAN", columns),
+            write.beats(f"TransferGAN overfits and loses to Scratch, {where}", "Scratch", "TransferGAN", columns),
+        ]
+    limited = Claims("adafm", LIMITED.name, LIMITED.rows)
+    text = "with more of D frozen, Our-G3D4 beats Our-G3D2, 1,000 images"
+    few, our = Claims("adafm", TWENTY_FIVE.name, TWENTY_FIVE.rows), "Our, set for 25"
+    return [
+        *found,
+        limited.beats(text, "Our-G3D4", "Our-G3D2", THOUSAND),
+        few.beats("the setting for 25 images beats the common one, 25 images", our, "Our", FEW),
+        *(few.beats(f"{our}, beats {rival}, 25 images", our, rival, FEW) for rival in (BSA, LOOSE_BSA)),
+        controls_lose(few, our, our, "25 images", FEW),
+    ]
+
+
+TABLES = (GRID, CROSS, CHOICES, ABLATION, RIVALS, ON_AVATARS, LIMITED, TWENTY_FIVE, CURVES)
+CLAIMS = _claims_of_layers() + _claims_of_steps() + _claims_of_rivals()
