@@ -180,7 +180,7 @@ def test_refusals_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match="no held-out split"):
         load_images(tmp_path, split="held_out")
     (tmp_path / "a.doc").write_text("x")
-    with pytest.raises(UserError, match="neither an image"):
+    with pytest.raises(UserError, match="is not an image, a zip or a folder"):
         load_images(tmp_path / "a.doc")
 
 
