@@ -174,7 +174,7 @@ def _metric(name: str, backbone: str, words: str) -> Metric:
         digits=3,
         version=2,
         units="mean LPIPS of samples around one training image",
-        range="0 (copies) to about 1",
+        range="0 (copies) upwards",
         source=f"Ojha et al. 2021, arXiv 2104.06820, section 4.2, {words}",
         needs=("shots",),
         detail=detail,
