@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshotgan import images as module
+from fewshotgan import decoding as module
 from fewshotgan.files import UserError
 from fewshotgan.images import Images, count_subsets, list_domains, load_images
 
@@ -171,7 +171,7 @@ def test_refusals_are_one_sentence(tmp_path):
         (tmp_path / "absent", {}, "There is no folder, zip or shipped domain"),
         ("avatars/pixelart", {}, "did you mean avatars/pixel-art"),
         ("avatars/thumbs", {"n": 2000}, "1000 images, not 2000; choose n from 1 to 1000"),
-        ("avatars/thumbs", {"n": 0}, "choose 1 to"),
+        ("avatars/thumbs", {"n": 0}, "choose n from 1 to"),
         ("avatars/thumbs", {"split": "test"}, "'train' or 'held_out'"),
     ):
         with pytest.raises(UserError, match=text):
@@ -180,7 +180,7 @@ def test_refusals_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match="no held-out split"):
         load_images(tmp_path, split="held_out")
     (tmp_path / "a.doc").write_text("x")
-    with pytest.raises(UserError, match="neither an image"):
+    with pytest.raises(UserError, match="is not an image, a zip or a folder"):
         load_images(tmp_path / "a.doc")
 
 
@@ -257,7 +257,7 @@ def test_the_subsets_of_one_size_share_no_image():
     )
     with pytest.raises(UserError, match="no subset 1 of 100; choose subset 0 to 0"):
         load_images("avatars/lorelei", 100, subset=1)
-    with pytest.raises(UserError, match="say with n how many"):
+    with pytest.raises(UserError, match="pass n as well"):
         load_images("avatars/lorelei", subset=1)
     for name, n in (("fashion/sandal", 1001), ("nobody/nothing", 1)):
         with pytest.raises(UserError):

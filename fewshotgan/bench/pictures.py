@@ -31,7 +31,7 @@ def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], 
         figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
         for label, (images, distance) in lines.items():
             axes.plot(images, distance, marker="o", markersize=3, label=label)
-        axes.axhline(bar, color="grey", linestyle="--", linewidth=1, label=f"bar, {bar:.0f}")
+        axes.axhline(bar, color="grey", linestyle="--", linewidth=1, label=f"bar, {bar:.0f} (to held-out images)")
         axes.set(xscale="log", yscale="log", xlabel="images seen", ylabel="fd_efficientnet to training images")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
