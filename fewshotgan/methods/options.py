@@ -5,8 +5,8 @@ float, int, bool, str, a `Literal` of words, or one of these or None.
 """
 
 import dataclasses
-import math
 import reprlib
+import sys
 import types
 import typing
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Option:
             return type(value) in self.kinds
         if isinstance(value, int | float):
             numeric = float in self.kinds or (int in self.kinds and isinstance(value, int))
-            return numeric and math.isfinite(value) and self.limits.hold(value)
+            return numeric and abs(value) <= sys.float_info.max and self.limits.hold(value)
         return value in self.choices or type(value) in self.kinds
 
     def convert(self, value: object) -> object:
