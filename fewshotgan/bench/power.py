@@ -9,7 +9,7 @@ from scipy.stats import wilcoxon
 from fewshotgan.bench.statistics import LEVEL, MARGIN
 
 PAIRS = (10, 15, 20, 40)
-TRIALS = 2000
+TRIALS = 10_000
 SPREAD = 0.05  # of the logarithm of a distance over seeds and shots: about five percent
 
 
