@@ -240,7 +240,7 @@ def test_other_images_or_another_source_by_the_same_name_are_another_run(tmp_pat
     adapt(tiny_gan(), images, "scratch", **QUICK, out=tmp_path)
     others = replace(images, pixels=images.pixels.flip(3))
     for gan, changed in ((tiny_gan(), others), (tiny_gan(seed=1), images)):
-        with pytest.raises(UserError, match="images or a GAN of these names that were others then"):
+        with pytest.raises(UserError, match="same name but different content"):
             adapt(gan, changed, "scratch", **QUICK, out=tmp_path)
     assert adapt(tiny_gan(), images, "scratch", **QUICK, out=tmp_path).iterations == 12
 
