@@ -31,7 +31,7 @@ class Fitness:
         repeated: distance of the ten shots, repeated.
         recall, memorisation: of the ten shots, repeated.
         real: distance of as many training images: what a perfect method could reach.
-        tuned: the best row of plain fine-tuning and its distance.
+        tuned: the best row of plain fine-tuning and its distance; None until every row was run.
         enough: whether the best row has fewer iterations than the most that were tried.
     """
 
@@ -68,12 +68,9 @@ def check() -> list[Fitness]:
 def fitness(own: OwnTable, column: Column) -> Fitness:
     """Return what is known of a source and a target."""
     quality = load_gan(column.gan).card["quality"]
-    tuned = {
-        label: mean
-        for label, row in own.rows.items()
-        if label not in (AS_IT_IS, REPEATED) and (mean := _mean(own, label, column)) is not None
-    }
-    best = min(tuned, key=lambda label: tuned[label], default=None)
+    tuned = {label: _mean(own, label, column) for label in own.rows if label not in (AS_IT_IS, REPEATED)}
+    known = {label: mean for label, mean in tuned.items() if mean is not None}
+    best = min(known, key=lambda label: known[label]) if len(known) == len(tuned) else None
     return Fitness(
         source=column.gan,
         target=column.images,
@@ -84,7 +81,7 @@ def fitness(own: OwnTable, column: Column) -> Fitness:
         recall=_mean(own, REPEATED, column, "recall"),
         memorisation=_mean(own, REPEATED, column, "memorisation"),
         real=_real_distance(column.images),
-        tuned=None if best is None else (best, tuned[best]),
+        tuned=None if best is None else (best, known[best]),
         enough=best is not None and own.rows[best].iterations != ITERATIONS[-1],
     )
 
