@@ -77,6 +77,8 @@ def test_the_card_says_what_was_measured(recipe, tmp_path, monkeypatch):
     run = pretrain.pretrain("tiny", tmp_path, images=noise_images(60), thousands=1, progress=False, measured=12)
     quality = {
         "fd_efficientnet": 9.0,
+        "precision": 0.5,
+        "recall": 0.25,
         "closest": "avatars/shapes",
         "closest_distance": 12.0,
         "ratio": 0.75,

@@ -49,6 +49,7 @@ def write_card(gan: GAN, folder: Path) -> None:
         f"# {gan.name}\n\n{gan.card['summary']}. Generator (moving average) and discriminator.\n\n"
         f"![samples, seed 0, not chosen]({gan.name}.png)\n\n| | |\n| --- | --- |\n{rows}\n"
         f"| fd_efficientnet to held-out real images | {quality['fd_efficientnet']} |\n"
+        f"| precision and recall of 1,000 samples | {quality['precision']}, {quality['recall']} |\n"
         f"| closest other domain | {quality['closest']}, {quality['closest_distance']} |\n\n"
         f"The ratio, {quality['ratio']}, {verdict} the bar of {quality['bar']} "
         f"(evaluation protocol {quality['protocol']}).\n"
