@@ -134,7 +134,8 @@ def provenance(own: OwnTable) -> str:
 
 def _head(label: str, row: Row) -> str:
     """Return a row's label, with the number of iterations that was chosen for it."""
-    return f"{label}, {row.iterations} iterations" if row.iterations else label
+    count = f"{row.iterations} iterations"
+    return f"{label}, {count}" if row.iterations and count not in label else label
 
 
 def render_table(name: str) -> str:

@@ -24,7 +24,11 @@ FITNESS = {
         "transfergan",
         (),
         with_controls(
-            {f"TransferGAN, rate {rate:g}, {count}": row(rate, count) for rate in RATES for count in ITERATIONS}
+            {
+                f"TransferGAN, rate {rate:g}, {count} iterations": row(rate, count)
+                for rate in RATES
+                for count in ITERATIONS
+            }
         ),
         tuple(Column(target, source, target, 10) for target in targets),
         ("fd_efficientnet", "recall", "memorisation"),
