@@ -88,14 +88,11 @@ def fitness(own: OwnTable, column: Column) -> Fitness:
 
 def check_table() -> str:
     """Return the check as text."""
-    head = f"{'source':<20}{'target':<20}{'ratio':>7}{'as it is':>10}{'replay':>8}{'recall':>8}{'memo':>6}{'real':>6}  "
-    lines = [f"{head}{'fine-tuning at its best':<54}verdict"]
+    titles = f"{'ratio':>7}{'as it is':>10}{'replay':>8}{'recall':>8}{'memo':>6}{'real':>6}"
+    lines = [f"{'source':<20}{'target':<20}{titles}  {'fine-tuning at its best':<54}verdict"]
     for row in check():
-        tuned = (
-            f"{row.tuned[1]:.0f} ({row.tuned[0].removeprefix('TransferGAN, ')}{'' if row.enough else ', the most tried'})"
-            if row.tuned
-            else NOT_RUN
-        )
+        most = "" if row.enough else ", the most tried"
+        tuned = f"{row.tuned[1]:.0f} ({row.tuned[0].removeprefix('TransferGAN, ')}{most})" if row.tuned else NOT_RUN
         numbers = (
             f"{_text(row.as_it_is):>10}{_text(row.repeated):>8}{_text(row.recall, 2):>8}{_text(row.memorisation, 2):>6}"
         )
