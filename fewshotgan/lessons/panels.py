@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from fewshotgan.bench.papers import cell_text
-from fewshotgan.bench.results import samples
+from fewshotgan.bench.results import is_old, samples
 from fewshotgan.bench.runner import SHOWN
 from fewshotgan.bench.table import Column, OwnTable, Row
 from fewshotgan.gans import GAN, load_gan
@@ -126,16 +126,17 @@ def recorded_picture(
 ) -> Image.Image:
     """Return what the ledger kept of a cell: source samples, the few images, adapted samples, and scores."""
     kept = samples(row, column)
+    began = "source GAN today (the run is of an older one)" if is_old(row, column) else "source GAN"
     scores = ", ".join(f"{metric} {cell_text(row, column, metric)}" for metric in metrics)
     rows = {
-        "source GAN": load_gan(column.gan).sample(SHOWN, seed=1),
+        began: load_gan(column.gan).sample(SHOWN, seed=1),
         f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_images(
             column.images, n=column.n
         ).tensor()[:SHOWN],
     }
     title = f"{row}: {scores}"
     return columns(
-        {**rows, (title if kept is not None else f"{row}: not run"): rows["source GAN"] * 0 if kept is None else kept}
+        {**rows, (title if kept is not None else f"{row}: not run"): rows[began] * 0 if kept is None else kept}
     )
 
 
