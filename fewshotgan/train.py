@@ -75,12 +75,14 @@ class Loop:
         snapshot_every: int,
         viewer: Viewer | None,
         graphs: bool = False,
+        mixed: bool = False,
     ) -> None:
         self.training, self.method, self.task = training, training.method, training.task
         self.modules, self.spec, self.viewer = training.modules, spec, viewer
         self.iterations, self.snapshot_every = iterations, snapshot_every
         self.ema = nn.ModuleDict()
         self.graphs = graphs
+        self.mixed = mixed  # bfloat16 where autocast takes it, in all but the penalties
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.steps: dict[str, Callable[[], Terms]] = {}
         self.batch = Batch(0)
@@ -231,16 +233,17 @@ class Loop:
         moves: dict[str, tuple[Callable[[Batch], Terms], int]] = {player.name: (player.terms, 1)}
         moves |= {f"{player.name}/{i}": (penalty.terms, penalty.every) for i, penalty in enumerate(player.penalties)}
         for name, (terms, weight) in moves.items():
-            step = partial(self.minimise, player, terms, weight)
+            step = partial(self.minimise, player, terms, weight, self.mixed and terms is player.terms)
             self.steps[name] = Replay(step, self.task.rng) if self.graphs else step
 
-    def minimise(self, player: Player, evaluate: Callable[[Batch], Terms], weight: float) -> Terms:
-        """Step down the sum of the terms."""
+    def minimise(self, player: Player, evaluate: Callable[[Batch], Terms], weight: float, mixed: bool) -> Terms:
+        """Step down the sum of the terms, evaluated in mixed precision or in full."""
         self.modules.requires_grad_(False)  # no gradient is computed that nobody uses
         for parameter in player.parameters:
             parameter.requires_grad_(True)
         optimiser = self.optimisers[player.name]
-        with parametrize.cached():  # an adapted weight that serves twice is computed once
+        autocast = torch.autocast(self.task.source.device.type, torch.bfloat16, enabled=mixed)
+        with autocast, parametrize.cached():  # an adapted weight that serves twice is computed once
             terms = evaluate(self.batch)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(sum_terms(terms) * weight)

@@ -31,6 +31,18 @@ def test_it_stops_by_itself_and_resumes_to_the_bit(recipe, tmp_path):
     assert last.card["recipe"]["r1_gamma"] == 0.1 and last.card["recipe"]["batch"] == 50
 
 
+def test_mixed_precision_is_close_to_full_and_part_of_the_run(recipe, tmp_path):
+    options = {"images": noise_images(60), "progress": False, "measured": 12}
+    full = pretrain.pretrain("tiny", tmp_path / "full", **options).gan
+    mixed = pretrain.pretrain("tiny", tmp_path / "mixed", mixed=True, **options).gan
+    assert (full.card["recipe"]["precision"], mixed.card["recipe"]["precision"]) == ("fp32", "bf16")
+    assert all(weight.dtype == torch.float32 for weight in mixed.weights())
+    difference, size = (mixed.sample(16) - full.sample(16)).square().mean(), full.sample(16).var()
+    assert 0 < difference < 0.02 * size
+    with pytest.raises(UserError, match="a different run"):
+        pretrain.pretrain("tiny", tmp_path / "mixed", **options)
+
+
 def test_a_gan_grows_and_resumes_to_the_bit_from_any_phase(monkeypatch, tmp_path):
     options = {"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0}
     config = tiny_gan(noise=False).config

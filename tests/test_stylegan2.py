@@ -94,3 +94,17 @@ def test_fir_filters_keep_a_constant_and_the_deviation_knows_its_groups():
 def test_impossible_resolutions_are_refused():
     with pytest.raises(ValueError, match="power of two"):
         Generator(48)
+
+
+def test_filters_of_bfloat16_and_their_gradients_are_those_of_full_precision():
+    x = torch.randn(2, 3, 8, 8).bfloat16()
+    for filtered in (fir_down, fir_up):
+        full, half = x.float().requires_grad_(), x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            got = filtered(half)
+        expected = filtered(full)
+        assert got.dtype == torch.bfloat16
+        torch.testing.assert_close(got.float(), expected, atol=0.03, rtol=0.01)
+        got.backward(torch.ones_like(got))
+        expected.backward(torch.ones_like(expected))
+        torch.testing.assert_close(half.grad.float(), full.grad, atol=0.03, rtol=0.01)

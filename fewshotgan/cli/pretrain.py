@@ -22,6 +22,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--minutes", type=minutes, help="stop after this long; the same command goes on later")
     new.add_argument("--thousands", type=int, help="of images to see in all (default: the recipe's)")
     new.add_argument("--batch", type=int, help="images per step (default: the recipe's)")
+    new.add_argument("--bf16", action="store_true", help="mixed precision: faster on a processor made for it")
     new.add_argument("--start", metavar="GAN", help="begin with the weights of this GAN (default: fresh weights)")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     new.add_argument("--out", type=Path, default=Path("runs/pretrain"), help="of checkpoints (default: %(default)s)")
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace) -> int | None:
         thousands=options.thousands,
         start=load_gan(options.start) if options.start else None,
         batch=options.batch,
+        mixed=options.bf16,
         device=options.device,
     )
     curve, seen = run.gan.card["curve"], run.gan.card["images_seen"]

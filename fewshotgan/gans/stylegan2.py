@@ -71,11 +71,11 @@ class ModulatedConv2d(Layer):
         """Scale the input by the style, convolve once, scale the output to unit variance times `gain`."""
         style = self.affine(w)
         weight = self.weight * self.scale
-        x = self.convolve(x * style[:, :, None, None], weight)
+        x = self.convolve(x * style[:, :, None, None].to(x.dtype), weight)
         if not self.demodulate:
             return x * gain
         norm = torch.rsqrt(style.square() @ weight.square().sum(dim=(2, 3)).T + 1e-8)
-        return x * (norm * gain)[:, :, None, None]
+        return x * (norm * gain)[:, :, None, None].to(x.dtype)
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         """Convolve; upsampling works at the low resolution (transposed), then filters with the FIR kernel."""
@@ -100,7 +100,8 @@ class StyledConv(Layer):
 
     def forward(self, x: Tensor, w: Tensor, noise: str = "random", rng: torch.Generator | None = None) -> Tensor:
         """Return the activated features; `noise` is "random", "const" or "none"."""
-        y = self.conv(x, w, gain=GAIN) + (self.bias * GAIN)[:, None, None]
+        y = self.conv(x, w, gain=GAIN)
+        y = y + (self.bias * GAIN)[:, None, None].to(y.dtype)
         if self.noisy and noise != "none":
             y = y + self.draw(y, noise, rng) * (self.noise_strength * GAIN)
         return F.leaky_relu(y, LEAK)
