@@ -86,7 +86,15 @@ def pretrain(
         raise UserError(f"{recipe.name} has seen {seen} images; ask for more than that with --thousands.")
     check_folder(out)
     training = Pretraining(
-        recipe, images or load_images(recipe.images), Path(out), start, mixed, measured, seed, choose_device(device), viewer
+        recipe,
+        images or load_images(recipe.images),
+        Path(out),
+        start,
+        mixed,
+        measured,
+        seed,
+        choose_device(device),
+        viewer,
     )
     return training.run(minutes, progress)
 
