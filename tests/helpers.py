@@ -15,6 +15,7 @@ TINY: dict[str, dict] = {  # of each family what its generator's configuration h
     "sngan": {},
     "wgan_resnet": {},
     "gp_resnet": {"embed": 3},
+    "dcgan": {},
 }
 
 

@@ -9,7 +9,8 @@ from helpers import FAMILIES, assert_met, noise_images, tensors, tiny_gan
 from fewshotgan.adapters import KernelModulation, adapter_of, layers
 from fewshotgan.files import UserError
 from fewshotgan.fisher import discriminator_fisher, fisher, generator_fisher
-from fewshotgan.gans import load_gan, official
+from fewshotgan.gans import load_gan
+from fewshotgan.gans.official import rosinality
 from fewshotgan.gans.stylegan2 import Discriminator, Generator
 from fewshotgan.losses import logistic_generator
 from fewshotgan.methods.adam import AdAM, filter_importance, important
@@ -20,12 +21,12 @@ from fewshotgan.train import Loop, make_task
 
 def test_modulated_generator_loads_folded_and_meets_the_golden():
     golden = fill.load("adam_kml_g32")
-    state = official.fold_kernel_modulation(tensors(golden.params))
+    state = rosinality.fold_kernel_modulation(tensors(golden.params))
     net = Generator(32).eval()
-    net.load_state_dict(official.stylegan2_generator(state))
+    net.load_state_dict(rosinality.generator(state))
     plain = Generator(32).eval()
     plain.load_state_dict(
-        official.stylegan2_generator({k: v for k, v in tensors(golden.params).items() if not k.endswith("_vector")})
+        rosinality.generator({k: v for k, v in tensors(golden.params).items() if not k.endswith("_vector")})
     )
     x = tensors(golden.inputs)
     with torch.no_grad():
@@ -45,7 +46,7 @@ def test_modulated_discriminator_loads_folded_and_meets_the_golden():
         ("logits_frozen", {k: v for k, v in params.items() if not k.endswith("b_vector")}),
     ):
         net = Discriminator(32, group=25)
-        net.load_state_dict(official.stylegan2_discriminator(official.fold_kernel_modulation(state)))
+        net.load_state_dict(rosinality.discriminator(rosinality.fold_kernel_modulation(state)))
         outputs = []
         net.from_image.register_forward_hook(lambda _m, _i, y, into=outputs: into.append(y))
         net.conv.register_forward_hook(lambda _m, _i, y, into=outputs: into.append(y))
@@ -75,11 +76,11 @@ def test_fisher_information_meets_the_golden():
     params, inputs = tensors(golden.params), tensors(golden.inputs)
     networks = {}
     for key, prefix, convert in (
-        ("g", "g.", official.stylegan2_generator),
-        ("d", "d.", official.stylegan2_discriminator),
+        ("g", "g.", rosinality.generator),
+        ("d", "d.", rosinality.discriminator),
     ):
         state = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
-        networks[key] = convert(official.fold_kernel_modulation(state))
+        networks[key] = convert(rosinality.fold_kernel_modulation(state))
     sizes = {"resolution": 8}
     g, d = Generator(**sizes, z_dim=64, w_dim=64, mapping_layers=2).eval(), Discriminator(**sizes)
     g.load_state_dict(networks["g"])

@@ -8,8 +8,10 @@ from helpers import assert_met, noise_images, tensors, tiny_gan, tiny_gp_resnet
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.gans import GAN, official_resnets
+from fewshotgan.gans import GAN
 from fewshotgan.gans.gp_resnet import Discriminator, Generator, ResidualBlock
+from fewshotgan.gans.official import gan_stability
+from fewshotgan.gans.official.layout import Part
 from fewshotgan.losses import r1_penalty
 from fewshotgan.session import adapt
 
@@ -21,10 +23,10 @@ def checkpoint(variant):
 @pytest.mark.parametrize("variant", ["imagenet", "celeba", "lsun"])
 def test_the_published_variants_are_met(variant):
     g, d = (fill.load(f"gpgan_{variant}_{network}") for network in "gd")
-    config, generator, discriminator = official_resnets.gp_resnet(tensors(g.params), tensors(d.params))
-    gan = GAN.create(config, variant)
-    gan.generator.load_state_dict(generator)
-    gan.discriminator.load_state_dict(discriminator)
+    found = gan_stability.convert(Part(tensors(g.params)), Part(tensors(d.params)))
+    gan = GAN.create(found.config, variant)
+    gan.generator.load_state_dict(found.generator)
+    gan.discriminator.load_state_dict(found.discriminator)
     x, images = tensors(g.inputs), tensors(d.inputs)["x"].requires_grad_()
     got = {"image": gan.generator(x["z"], labels=x["y"])}
     if "y_embed" in x:

@@ -7,19 +7,26 @@ from helpers import assert_met, tensors
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.gans import GAN, official
+from fewshotgan.gans import GAN
 from fewshotgan.gans.layers import minibatch_std
+from fewshotgan.gans.official import progan
+from fewshotgan.gans.official.layout import Part
 from fewshotgan.gans.progan import Discriminator, Generator, pixel_norm
 
 
 @pytest.fixture
 def loaded(request):
     goldens = [fill.load(f"{request.param}_{network}32") for network in "gd"]
-    config, generator, discriminator = official.progan(*(tensors(golden.params) for golden in goldens))
-    gan = GAN.create(config, request.param)
-    gan.generator.load_state_dict(generator)
-    gan.discriminator.load_state_dict(discriminator)
-    return *goldens, gan
+    convert = progan.convert_zoo if request.param == "progan_zoo" else progan.convert_pro_gan_pytorch
+    return *goldens, created(convert(*(Part(tensors(golden.params)) for golden in goldens)))
+
+
+def created(found):
+    """The GAN of what a converter returned."""
+    gan = GAN.create(found.config, "converted")
+    gan.generator.load_state_dict(found.generator)
+    gan.discriminator.load_state_dict(found.discriminator)
+    return gan
 
 
 @pytest.mark.parametrize("loaded", ["progan"], indirect=True)
@@ -79,7 +86,7 @@ def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_p
     assert gan.discriminator(gan.sample(4)).shape == (4, 1)
     wrapped[0]["state_dict"]["attention.weight"] = torch.zeros(1)
     torch.save({"generator": wrapped[0], "discriminator": wrapped[1]}, tmp_path / "other.pt")
-    with pytest.raises(UserError, match=r"no layout .*attention"):
+    with pytest.raises(UserError, match="layout of pro_gan_pytorch, but the tensor 'layers.*attention|attention"):
         load_gan(tmp_path / "other.pt")
 
 
@@ -90,11 +97,10 @@ def test_a_zoo_whose_widths_follow_no_rule_loads():
             for axis in range(min(2, value.dim())):
                 value = value.narrow(axis, 0, width) if value.shape[axis] == 16 else value
             state[key] = value
-    config, generator, discriminator = official.progan(*zoo)
-    assert config["generator"]["level_channels"] == config["discriminator"]["level_channels"] == [32, 32, width, 8]
-    gan = GAN.create(config, "zoo")
-    gan.generator.load_state_dict(generator)
-    gan.discriminator.load_state_dict(discriminator)
+    found = progan.convert_zoo(*map(Part, zoo))
+    for network in ("generator", "discriminator"):
+        assert found.config[network]["level_channels"] == [32, 32, width, 8]
+    gan = created(found)
     assert gan.discriminator(gan.sample(4)).isfinite().all()
 
 

@@ -11,7 +11,7 @@ from helpers import assert_met, noise_images, tensors, tiny_gan
 from tqdm import tqdm
 
 from fewshotgan.files import UserError
-from fewshotgan.gans import official
+from fewshotgan.gans.official import rosinality
 from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.gans.stylegan2 import Discriminator
 from fewshotgan.methods.cdc import CDC, distance_consistency, relations
@@ -85,7 +85,7 @@ def test_patch_discriminator_meets_the_golden():
     params, x = tensors(golden.params), torch.from_numpy(golden.inputs["x"])
     net = Discriminator(64)
     net.load_state_dict(
-        official.stylegan2_discriminator({k.removeprefix("d."): v for k, v in params.items() if k.startswith("d.")})
+        rosinality.discriminator({k.removeprefix("d."): v for k, v in params.items() if k.startswith("d.")})
     )
     features, got = [], {}
     with torch.no_grad():

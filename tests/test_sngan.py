@@ -7,17 +7,15 @@ from helpers import assert_met, tensors, tiny_sngan
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.gans import official_resnets
+from fewshotgan.gans.official import mimicry
+from fewshotgan.gans.official.layout import Part
 from fewshotgan.gans.sngan import Discriminator, Generator, SpectralConv2d, of_class
 
 
 def pair(name, size):
     goldens = [fill.load(f"{name}_{network}{size}") for network in "gd"]
-    states = (
-        official_resnets.sngan_generator(tensors(goldens[0].params)),
-        official_resnets.sngan_discriminator(tensors(goldens[1].params)),
-    )
-    return goldens, states, official_resnets.sngan_config(*states)
+    found = mimicry.convert(*(Part(tensors(golden.params)) for golden in goldens))
+    return goldens, (found.generator, found.discriminator), found.config
 
 
 @pytest.mark.parametrize(("name", "size"), [("sngan", 32), ("sngan", 64), ("cgan_pd", 32)])

@@ -5,8 +5,8 @@ import torch
 from golden import fill
 from helpers import assert_met, tensors
 
-from fewshotgan.gans import official
 from fewshotgan.gans.layers import fir_down, fir_up, minibatch_std
+from fewshotgan.gans.official import rosinality
 from fewshotgan.gans.stylegan2 import Discriminator, Generator
 from fewshotgan.losses import path_lengths, r1_penalty
 
@@ -14,7 +14,7 @@ from fewshotgan.losses import path_lengths, r1_penalty
 def test_generator_meets_the_golden():
     golden = fill.load("stylegan2_g64")
     net = Generator(golden.spec["constructor"]["size"]).eval()
-    net.load_state_dict(official.stylegan2_generator(tensors(golden.params)))
+    net.load_state_dict(rosinality.generator(tensors(golden.params)))
     x, call = tensors(golden.inputs), golden.spec["call"]
     net.w_mean.copy_(x["w_mean"][0])
     with torch.no_grad():
@@ -33,26 +33,10 @@ def test_generator_meets_the_golden():
 def test_discriminator_meets_the_golden():
     golden = fill.load("stylegan2_d64")
     net = Discriminator(golden.spec["constructor"]["size"])
-    net.load_state_dict(official.stylegan2_discriminator(tensors(golden.params)))
+    net.load_state_dict(rosinality.discriminator(tensors(golden.params)))
     x = torch.from_numpy(golden.inputs["x"]).requires_grad_()
     logits = net(x)
     assert_met(golden, {"logits": logits, "r1": r1_penalty(logits, x)})
-
-
-def test_the_converter_reads_the_sizes_and_drops_module():
-    golden = fill.load("stylegan2_g64")
-    state = {f"module.{key}": value for key, value in tensors(golden.params).items()}
-    config = official.stylegan2_config(official.stylegan2_generator(state), {})
-    assert config["generator"] == {
-        "resolution": 64,
-        "channels": 3,
-        "top": 512,
-        "maximum": 512,
-        "z_dim": 512,
-        "w_dim": 512,
-        "mapping_layers": 8,
-        "noise": True,
-    }
 
 
 def test_modulation_of_activations_equals_a_weight_per_sample():

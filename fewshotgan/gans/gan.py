@@ -7,6 +7,7 @@ generator, the discriminator's configuration is None.
 """
 
 import copy
+import inspect
 import json
 import math
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.gans import gp_resnet, mixture, network, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.gans import dcgan, gp_resnet, mixture, network, progan, sngan, stylegan2, wgan_resnet
 from fewshotgan.gans.network import Discriminator, Generator
 from fewshotgan.gans.prior import Miner
 
@@ -31,8 +32,10 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "sngan": (sngan.Generator, sngan.Discriminator),
     "wgan_resnet": (wgan_resnet.Generator, wgan_resnet.Discriminator),
     "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
+    "dcgan": (dcgan.Generator, dcgan.Discriminator),
 }
 SEVERAL = " & "  # between the names of GANs that are adapted together
+OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator
 MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
 
 
@@ -50,7 +53,8 @@ class Missing(Discriminator):
             UserError: always.
         """
         raise UserError(
-            "This GAN came without a discriminator, so it cannot judge images; load a file that has both networks."
+            "This GAN came without a discriminator, so it cannot judge images; load a file that has both networks, or start "
+            "one with GAN.judged."
         )
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
@@ -226,6 +230,22 @@ class GAN:
         gan = GAN.create(config, self.name, seed).to(self.device)
         gan.generator.load_state_dict(self.generator.state_dict(), strict=False)
         gan.discriminator.load_state_dict(self.discriminator.state_dict())
+        return gan
+
+    def judged(self, seed: int = 0) -> "GAN":
+        """Return a copy with a fresh discriminator of its family, as wide as the generator and without training.
+
+        Raises:
+            UserError: of a mixture of GANs.
+        """
+        if self.config["family"] == MIXTURE:
+            raise UserError(f"{self.name} is a mixture of GANs; start a discriminator for one of them.")
+        taken = inspect.signature(FAMILIES[self.config["family"]][1]).parameters.keys() - OWN
+        config = copy.deepcopy(self.config)
+        config["discriminator"] = {key: value for key, value in config["generator"].items() if key in taken}
+        gan = GAN.create(config, self.name, seed).to(self.device)
+        gan.generator.load_state_dict(self.generator.state_dict())
+        gan.card = copy.deepcopy(self.card)
         return gan
 
     def copy(self) -> "GAN":

@@ -1,13 +1,14 @@
 """GP-GAN: a residual generator and discriminator without any normalisation, class-conditional or not.
 
 Paper: Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018, arXiv 1801.04406), appendix
-G: what keeps the two together is the gradient penalty alone. The networks come in three published variants, which
-differ in
+G: what keeps the two together is the gradient penalty alone. The published networks differ in
 
 - the residual blocks at each resolution: two (ImageNet), or one (LSUN, CelebA). With two the width changes on the
   image's side of the resampling, with one on the latents' side;
-- the kernel at the image: 7 (CelebA) or 3;
-- the label's embedding: divided by its norm (ImageNet, LSUN), or not (CelebA).
+- the image's own resolution: it has blocks (ImageNet, CelebA), or none, `late` (LSUN);
+- the kernel at the image: 7 (LSUN, CelebA) or 3;
+- the label's embedding: divided by its norm (ImageNet), or not (LSUN, CelebA);
+- the side of the first features, `start`: 4 pixels, but 2 for images half as large as the published.
 
 AdaFM (arXiv 2002.11810) counts groups from the image, G1, G2, ... and D1, D2, ...: the convolution at the image is the
 first one, the blocks of each resolution one more; the fully connected layer is in none. `head` puts its tailored head
@@ -55,15 +56,22 @@ class Group(Row[ResidualBlock]):
         return x
 
 
-def ends(width: dict[int, int], blocks: int) -> dict[int, tuple[int, int]]:
+def pool(x: Tensor) -> Tensor:
+    """Halve the size of (N, C, H, W) by the mean of each three by three pixels."""
+    return F.avg_pool2d(x, 3, stride=2, padding=1)
+
+
+def ends(width: dict[int, int], blocks: int, late: bool) -> dict[int, tuple[int, int]]:
     """Return {resolution: (channels towards the latents, channels towards the image)} of the blocks at each
-    resolution.
+    resolution; with `late` the image's has none.
     """
     if blocks == 2:
-        return {side: (width.get(side // 2, out), out) for side, out in width.items()}
-    if blocks == 1:
-        return {side: (before, width.get(2 * side, before)) for side, before in width.items()}
-    raise ValueError(f"a GP-GAN has 1 or 2 residual blocks at each resolution, not {blocks}")
+        found = {side: (width.get(side // 2, out), out) for side, out in width.items()}
+    elif blocks == 1:
+        found = {side: (before, width.get(2 * side, before)) for side, before in width.items()}
+    else:
+        raise ValueError(f"a GP-GAN has 1 or 2 residual blocks at each resolution, not {blocks}")
+    return {side: pair for side, pair in found.items() if not late or side < max(width)}
 
 
 class Generator(network.Generator):
@@ -77,6 +85,9 @@ class Generator(network.Generator):
         maximum: most feature channels at any resolution.
         blocks: residual blocks at each resolution, 1 or 2.
         kernel: of the convolution at the image.
+        start: side of the first features, a power of two.
+        late: whether the last upsampling comes after all blocks.
+        level_channels: feature channels at `start` pixels, twice that, ..., in place of `top` and `maximum`.
         classes: number of labels, 0 for none.
         embed: size of a label's embedding.
         normalise: whether embeddings are divided by their norm.
@@ -95,6 +106,9 @@ class Generator(network.Generator):
         maximum: int = 1024,
         blocks: int = 2,
         kernel: int = 3,
+        start: int = 4,
+        late: bool = False,
+        level_channels: list[int] | None = None,
         classes: int = 0,
         embed: int = 256,
         normalise: bool = True,
@@ -104,14 +118,15 @@ class Generator(network.Generator):
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior)
         self.normalise = normalise
-        sizes = ends(widths(resolution, top, maximum), blocks)
+        sizes = ends(widths(resolution, top, maximum, level_channels, start), blocks, late)
+        self.start = start
         if head and (head not in sizes or head < 8 or classes):
             raise ValueError(
                 f"a small head makes 8 pixels up to {resolution}, a power of two, without classes, "
                 f"not {head} for {classes}"
             )
-        first = sizes[head][1] if head else sizes[4][0]
-        self.dense = nn.Linear(z_dim + (embed if classes else 0), first * 16)
+        first, units = (sizes[head][1], 16) if head else (sizes[start][0], start**2)
+        self.dense = nn.Linear(z_dim + (embed if classes else 0), first * units)
         self.embedding = nn.Embedding(classes, embed) if classes else None
         if head:
             self.mapping = Mapping(z_dim, w_dim)
@@ -146,8 +161,8 @@ class Generator(network.Generator):
         if self.head is not None:
             groups = {"mapping": [self.mapping], **groups, **self.head.groups()}
         for side, block in self.blocks.items():
-            groups.setdefault(side, []).append(block)
-        groups[str(self.resolution)].append(self.to_image)
+            groups.setdefault(str(max(int(side), 4)), []).append(block)
+        groups.setdefault(str(self.resolution), []).append(self.to_image)
         return groups
 
     def forward(
@@ -184,7 +199,11 @@ class Generator(network.Generator):
             noise = noise or ("random" if self.training else "const")
             x = self.head(x, self.map_to_w(z, mix, mix_from), noise, rng, features)
         for side, group in self.blocks.items():
-            x = group(F.interpolate(x, scale_factor=2) if side != "4" else x, features)
+            x = group(F.interpolate(x, scale_factor=2) if x.shape[-1] < int(side) else x, features)
+        if x.shape[-1] < self.resolution:
+            x = F.interpolate(x, scale_factor=2)
+            if features is not None:
+                features.append(x)
         return torch.tanh(self.to_image(F.leaky_relu(x, LEAK)))
 
     def first(self, z: Tensor, labels: Tensor | None) -> Tensor:
@@ -194,7 +213,8 @@ class Generator(network.Generator):
         if self.embedding is not None and given is not None:
             mined = labels is None  # weights of the classes, not embeddings
             x = torch.cat([x, self.embedded(given @ self.embedding.weight if mined else given)], dim=1)
-        features: Tensor = self.dense(x).view(len(z), -1, 4, 4)
+        side = self.start if self.head is None else 4
+        features: Tensor = self.dense(x).view(len(z), -1, side, side)
         return features
 
     def embedded(self, labels: Tensor) -> Tensor:
@@ -241,10 +261,14 @@ class Discriminator(network.Discriminator):
         maximum: int = 1024,
         blocks: int = 2,
         kernel: int = 3,
+        start: int = 4,
+        late: bool = False,
+        level_channels: list[int] | None = None,
         classes: int = 0,
     ) -> None:
         super().__init__(resolution, channels, classes)
-        sizes = ends(widths(resolution, top, maximum), blocks)
+        sizes = ends(widths(resolution, top, maximum, level_channels, start), blocks, late)
+        self.start = start
         self.from_image = nn.Conv2d(channels, top, kernel, padding=kernel // 2)
         self.blocks: Stack[Group] = Stack()
         for side in sorted(sizes, reverse=True):
@@ -252,7 +276,7 @@ class Discriminator(network.Discriminator):
             self.blocks[str(side)] = Group(
                 [*(ResidualBlock(before, before) for _ in range(blocks - 1)), ResidualBlock(before, after)]
             )
-        self.out = nn.Linear(sizes[4][0] * 16, max(classes, 1))
+        self.out = nn.Linear(sizes[start][0] * start**2, max(classes, 1))
 
     def counted(self) -> dict[str, list[nn.Module]]:
         """Return the groups as the paper counts them, from the image: "D1" is the convolution at the image, "D2" the
@@ -264,9 +288,10 @@ class Discriminator(network.Discriminator):
         """Return the modules by resolution, from the image to the logit: "64" (with the convolution at the image),
         ..., "4".
         """
-        groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
-        groups[str(self.resolution)].insert(0, self.from_image)
-        groups["4"].append(self.out)
+        groups: network.Groups = {str(self.resolution): [self.from_image]}
+        for side, block in self.blocks.items():
+            groups.setdefault(str(max(int(side), 4)), []).append(block)
+        groups.setdefault("4", []).append(self.out)
         return groups
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
@@ -276,20 +301,23 @@ class Discriminator(network.Discriminator):
         `features` collects the output of each block's convolutions.
         """
         self.check_labels(labels)
-        logits: Tensor = self.out(F.leaky_relu(self.trunk(x, 4, features), LEAK).flatten(1))
+        logits: Tensor = self.out(F.leaky_relu(self.trunk(x, min(self.start, 4), features), LEAK).flatten(1))
         if not self.classes:
             return logits
         return logits.mean(dim=1, keepdim=True) if labels is None else logits.gather(1, labels[:, None])
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
-        """Return what the blocks make of images, down to those at 4 pixels or to what enters those at `side`: (N, C,
+        """Return what the blocks make of images, down to what enters those at `side`, the last blocks included: (N, C,
         side, side).
         """
         x = self.from_image(x)
         for name, group in self.blocks.items():
-            if int(name) > side:
-                x = F.avg_pool2d(group(x, features), 3, stride=2, padding=1)
-        return self.blocks["4"](x, features) if side == 4 else x
+            if x.shape[-1] > int(name):
+                x = pool(x)
+            if int(name) == side:
+                return x if side > self.start else group(x, features)
+            x = group(x, features)
+        return x
 
     def mean_class(self) -> network.StateDict:
         """Return the state dict of the unconditional network, whose logit is the mean over this one's classes."""

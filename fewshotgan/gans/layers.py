@@ -18,9 +18,11 @@ LEAK = 0.2  # slope of every leaky ReLU of the family
 GAIN = math.sqrt(2)  # restores unit variance after it
 
 
-def widths(resolution: int, top: int, maximum: int, level_channels: Sequence[int] | None = None) -> dict[int, int]:
-    """Return {resolution: channels}: `top` channels at the image, doubling with each halving, at most `maximum`; or
-    `level_channels` from 4 pixels on.
+def widths(
+    resolution: int, top: int, maximum: int, level_channels: Sequence[int] | None = None, start: int = 4
+) -> dict[int, int]:
+    """Return {resolution: channels} from `start` pixels on: `top` channels at the image, doubling with each halving, at
+    most `maximum`; or `level_channels`.
 
     Raises:
         ValueError: for another resolution than a power of two of at least 8, or too few or many numbers.
@@ -28,9 +30,12 @@ def widths(resolution: int, top: int, maximum: int, level_channels: Sequence[int
     levels = int(math.log2(resolution))
     if 2**levels != resolution or resolution < 8:
         raise ValueError(f"the resolution must be a power of two of at least 8, not {resolution}")
+    sides = [2**level for level in range(levels + 1) if 2**level >= start]
+    if start not in sides:
+        raise ValueError(f"the first features have a power of two pixels up to {resolution}, not {start}")
     if level_channels is not None:
-        return {2**level: channels for level, channels in zip(range(2, levels + 1), level_channels, strict=True)}
-    return {2**level: min(top * 2 ** (levels - level), maximum) for level in range(2, levels + 1)}
+        return dict(zip(sides, level_channels, strict=True))
+    return {side: min(top * resolution // side, maximum) for side in sides}
 
 
 class Layer(nn.Module):

@@ -9,7 +9,7 @@ recipes train at full size from the start, with the losses of the other families
 64 pixels that is stable without growing.
 
 Differs: the gain sqrt(2) of a layer comes after the bias instead of before it, the same function with other values in
-the bias; `gans/official.py` converts them.
+the bias; `gans/official/progan.py` converts them.
 """
 
 from itertools import pairwise

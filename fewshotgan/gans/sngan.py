@@ -5,8 +5,9 @@ Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networ
 section 2.1 and the residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR
 2018, arXiv 1802.05637), equation 3, with the class-conditional batch norm of Dumoulin et al. (arXiv 1610.07629).
 
-Computes what mimicry's SNGAN and cGAN-PD compute (`gans/official.py` converts them): bilinear upsampling, where the
-authors' own code repeats pixels; a discriminator block rectifies its input for the shortcut too.
+Computes what mimicry's SNGAN and cGAN-PD compute: bilinear upsampling; a discriminator block rectifies its input for the
+shortcut too. The authors' own code repeats pixels (`nearest`), hands the shortcut the input as it is (not `rectified`)
+and iterates in evaluation too (`iterates`). `gans/official` converts files of both.
 
 Differs: trained with the losses of the other families (logistic, R1) instead of the hinge loss. The 1x1 convolution of
 a generator's shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.
@@ -61,6 +62,8 @@ class GeneratorBlock(Layer):
     (N, out, 2H, 2W).
     """
 
+    nearest = False
+
     def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
         super().__init__()
         self.norm0, self.norm1 = make_norm(in_channels, classes), make_norm(out_channels, classes)
@@ -78,7 +81,9 @@ class GeneratorBlock(Layer):
         return out
 
     def upsample(self, x: Tensor) -> Tensor:
-        """Double the size of (N, C, H, W), bilinearly."""
+        """Double the size of (N, C, H, W), bilinearly or by repeating pixels."""
+        if self.nearest:
+            return F.interpolate(x, scale_factor=2)
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -93,6 +98,7 @@ class Generator(network.Generator):
         maximum: most feature channels at any resolution.
         classes: number of classes, 0 for a generator without.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
+        nearest: whether upsampling repeats pixels instead of interpolating.
     """
 
     block: ClassVar[type[GeneratorBlock]] = GeneratorBlock
@@ -106,6 +112,7 @@ class Generator(network.Generator):
         maximum: int = 1024,
         classes: int = 0,
         prior: PriorConfig | None = None,
+        nearest: bool = False,
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior)
         width = widths(resolution, top, maximum)
@@ -113,6 +120,8 @@ class Generator(network.Generator):
         self.blocks: Stack[GeneratorBlock] = Stack(
             {str(side): self.block(width[side // 2], width[side], classes) for side in width if side > 4}
         )
+        for block in self.blocks.values():
+            block.nearest = nearest
         self.norm = nn.BatchNorm2d(width[resolution])
         self.to_image = nn.Conv2d(width[resolution], channels, 3, padding=1)
         nn.init.xavier_uniform_(self.dense.weight)
@@ -223,8 +232,10 @@ class Spectral(Layer):
 class SpectralConv2d(Spectral):
     """Convolution with spectral norm, of the same size: (N, in, H, W) -> (N, out, H, W)."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, gain: float = GAIN) -> None:
-        super().__init__((out_channels, in_channels, kernel, kernel), gain)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, gain: float = GAIN, fresh: bool = False
+    ) -> None:
+        super().__init__((out_channels, in_channels, kernel, kernel), gain, fresh)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -262,20 +273,22 @@ class DiscriminatorBlock(Layer):
     in its shortcut.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, first: bool, down: bool) -> None:
+    def __init__(
+        self, inner: int, outer: int, first: bool, down: bool, rectified: bool = True, iterates: bool = False
+    ) -> None:
         super().__init__()
-        hidden = out_channels if first else in_channels
-        self.conv0 = SpectralConv2d(in_channels, hidden, 3)
-        self.conv1 = SpectralConv2d(hidden, out_channels, 3)
-        self.skip = (
-            SpectralConv2d(in_channels, out_channels, 1, gain=1.0) if down or in_channels != out_channels else None
-        )
-        self.first, self.down = first, down
+        hidden = outer if first else inner
+        self.conv0 = SpectralConv2d(inner, hidden, 3, fresh=iterates)
+        self.conv1 = SpectralConv2d(hidden, outer, 3, fresh=iterates)
+        skips = down or inner != outer
+        self.skip = SpectralConv2d(inner, outer, 1, gain=1.0, fresh=iterates) if skips else None
+        self.first, self.down, self.rectified = first, down, rectified
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the shortcut, which reads the rectified input, as in mimicry."""
-        x = x if self.first else F.relu(x)
-        y = self.conv1(F.relu(self.conv0(x)))
+        """Add the shortcut, which reads the rectified input (as in mimicry) or the input itself."""
+        seen = x if self.first else F.relu(x)
+        x = seen if self.rectified else x
+        y = self.conv1(F.relu(self.conv0(seen)))
         if not self.down:
             return y + (x if self.skip is None else self.skip(x))
         assert self.skip is not None  # a block that halves has one; averaging first is the same and costs a quarter
@@ -286,7 +299,8 @@ class Discriminator(network.Discriminator):
     """SNGAN's residual discriminator, with a projection of the class where there are classes.
 
     Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to
-    2 pixels).
+        2 pixels), `rectified` whether a shortcut reads the rectified input, `iterates` whether the spectral norm makes
+        an iteration in evaluation too.
     """
 
     def __init__(
@@ -297,6 +311,8 @@ class Discriminator(network.Discriminator):
         maximum: int = 1024,
         classes: int = 0,
         halvings: int | None = None,
+        rectified: bool = True,
+        iterates: bool = False,
     ) -> None:
         super().__init__(resolution, channels, classes)
         width = widths(resolution, top, maximum)
@@ -305,10 +321,11 @@ class Discriminator(network.Discriminator):
         self.blocks: Stack[DiscriminatorBlock] = Stack()
         before = channels
         for i, side in enumerate(sides):
-            self.blocks[str(side)] = DiscriminatorBlock(before, width[side], first=i == 0, down=i < halvings)
+            self.blocks[str(side)] = DiscriminatorBlock(before, width[side], i == 0, i < halvings, rectified, iterates)
             before = width[side]
-        self.out = SpectralLinear(before, 1, fresh=bool(classes))
+        self.out = SpectralLinear(before, 1, fresh=bool(classes) or iterates)
         self.embedding = SpectralEmbedding((classes, before), fresh=True) if classes else None
+        self.iterates = iterates
 
     def groups(self) -> network.Groups:
         """Return the modules by name, from the image to the logit: "64", "32", ..., "4" (with the last layers).
@@ -338,6 +355,8 @@ class Discriminator(network.Discriminator):
         labels.
         """
         state = {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
+        if self.iterates:
+            return state
         weight, u = state["out.weight"], state["out.u"]
         v = F.normalize(weight.T @ u, dim=0)
         return {**state, "out.u": F.normalize(weight @ v, dim=0), "out.v": v}

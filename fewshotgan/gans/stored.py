@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError, data_dir
 from fewshotgan.gans import official
 from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.official.archives import read
+from fewshotgan.gans.official.folders import find_pair
+from fewshotgan.gans.official.pickles import Unreadable
 
 
 def list_gans() -> dict[str, str]:
@@ -35,31 +38,35 @@ def version(name: str) -> str:
         return hashlib.sha256(head.encode() + file.read()).hexdigest()[:12]
 
 
-def load_gan(name_or_path: str | Path) -> GAN:
+def load_gan(name_or_path: str | Path, discriminator: str | Path | None = None) -> GAN:
     """Load a shipped GAN by name, a file of ours, or an official release.
 
     Args:
-        name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a `.pt`/`.pth` checkpoint
-            of StyleGAN2 in the rosinality layout (`{"g_ema": ..., "d": ...}`, "d" may be missing), AdAM's included, of
-            ProGAN as pro_gan_pytorch or pytorch_GAN_zoo write it, of GP-GAN as GAN_stability does, or a generator of
-            SNGAN or cGAN-PD as mimicry writes it.
+        name_or_path: "avatars-stylegan2", a `.safetensors` file written by `GAN.save`, or a checkpoint in one of the
+            layouts of `list_layouts`: a file (`.pt`, `.pth`, `.pkl`, `.npz`), or a folder with a file for each network,
+            of which the latest pair is taken.
+        discriminator: the discriminator's own file, where a release has one for each network and no folder for both.
 
     Raises:
-        UserError: if there is no such GAN, the file is truncated or does not fit, or it is a pickle of more than
-            weights.
+        UserError: if there is no such GAN, the file is damaged, or its tensors fit no network.
     """
     path = Path(name_or_path)
     shipped = _shipped() / f"{name_or_path}.safetensors"
     if shipped.is_file():
         return _load_ours(shipped)
-    if not path.is_file():
+    if not path.exists():
         close = difflib.get_close_matches(str(name_or_path), list_gans(), n=1) or sorted(list_gans())
         raise UserError(
             f"There is no GAN {str(name_or_path)!r}, shipped or as a file; did you mean {' or '.join(close)}?"
         )
     if path.suffix == ".safetensors":
         return _load_ours(path)
-    return _load_official(path)
+    return _load_official(path, None if discriminator is None else Path(discriminator))
+
+
+def list_layouts() -> dict[str, str]:
+    """Return the layouts of public checkpoints that `load_gan` reads: {name: networks and files}."""
+    return {layout.name: layout.about for layout in official.LAYOUTS}
 
 
 def _shipped() -> Path:
@@ -90,26 +97,34 @@ def _load_ours(path: Path) -> GAN:
     return gan
 
 
-def _load_official(path: Path) -> GAN:
-    """Load a PyTorch checkpoint without running any code in it."""
+def _load_official(path: Path, discriminator: Path | None) -> GAN:
+    """Load a public checkpoint without running any code in it."""
+    name, generator = path.stem, path
+    if path.is_dir():
+        generator, discriminator = find_pair(path)
+        name = path.name
+    contents = [_read(file) for file in (generator, discriminator) if file is not None]
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # truncated or corrupt files raise a dozen kinds
-        raise UserError(
-            f"{path} is not a file of plain weights: it is damaged, or a pickle with more than tensors, which is never "
-            "opened."
-        ) from error
+        converted = official.convert(*contents)
+    except official.Misfit as error:
+        raise UserError(f"{_short(generator)} can't be loaded: {error}.") from error
+    gan = GAN.create(converted.config, name)
+    tensors = {f"generator.{key}": value for key, value in converted.generator.items()}
+    tensors |= {f"discriminator.{key}": value for key, value in converted.discriminator.items()}
+    _fill(gan, tensors, generator)
+    return gan if converted.centred else gan.refresh()
+
+
+def _read(path: Path) -> Any:
     try:
-        config, generator, discriminator = official.convert(checkpoint)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"{path} has no layout that fewshotgan knows (`load_gan` lists them); missing or unknown: {error}."
-        ) from error
-    gan = GAN.create(config, path.stem)
-    prefixed = {f"generator.{key}": value for key, value in generator.items()}
-    _fill(gan, {**prefixed, **{f"discriminator.{key}": value for key, value in discriminator.items()}}, path)
-    gan.refresh()
-    return gan
+        return read(path)
+    except Unreadable as error:
+        raise UserError(f"{_short(path)} can't be read: {error}; download or copy it again.") from error
+
+
+def _short(path: Path) -> str:
+    """Return the file's name, its end if it is long, to leave room for a sentence."""
+    return path.name if len(path.name) <= 40 else f"...{path.name[-37:]}"
 
 
 def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:

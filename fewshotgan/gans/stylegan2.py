@@ -1,14 +1,16 @@
 """StyleGAN2: generator and discriminator in pure PyTorch, at any power-of-two resolution and any width.
 
 Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020, arXiv 1912.04958).
-The generator has skip connections to RGB, the discriminator is residual (section 4.1).
+The generator has skip connections to RGB, the discriminator is residual (section 4.1); the other architectures of that
+section are there for files that have them: "skip", "resnet" (residual) and "orig" (neither). Classes are as in
+StyleGAN2-ADA (arXiv 2006.06676): an embedding joins the latents after the normalisation of both, and the discriminator's
+logit is the product of its last features with a mapping of the class.
 
 Differs from the official code in how, not in what, it computes: the modulated convolution (section 2.2) scales the
 activations around one convolution shared by the batch instead of building a weight per sample.
 """
 
 import math
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,30 +27,16 @@ from fewshotgan.gans.layers import (
     Layer,
     Stack,
     depthwise,
+    fir_down,
     fir_kernel,
     fir_up,
     minibatch_std,
     widths,
 )
+from fewshotgan.gans.mapping import ClassProjection, MappingNetwork
 from fewshotgan.gans.prior import PriorConfig
 
-
-class MappingNetwork(Layer):
-    """Map latents z to the intermediate space W (StyleGAN, arXiv 1812.04948, section 2): (N, z_dim) -> (N, w_dim).
-
-    Without `normalise`, the length of z counts, and not only its direction: zero is then the middle of the latents.
-    """
-
-    def __init__(self, z_dim: int, w_dim: int, layers: int, normalise: bool = True, lr_mul: float = 0.01) -> None:
-        super().__init__()
-        self.normalise = normalise
-        sizes = [z_dim] + [w_dim] * layers
-        self.layers = nn.Sequential(*(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes)))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Normalise z to unit mean square, unless switched off, then apply the layers."""
-        w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt() if self.normalise else z)
-        return w
+RESIDUAL = {"skip": False, "resnet": True, "orig": False}  # whether blocks of an architecture have a shortcut
 
 
 class ModulatedConv2d(Layer):
@@ -128,19 +116,18 @@ class ToImage(Layer):
 
 
 class SynthesisBlock(nn.Module):
-    """The layers of one resolution: an upsampling convolution (not at 4x4), a convolution, a projection to the
-    image.
+    """The layers of one resolution: an upsampling convolution (not at 4x4), a convolution, a projection to the image
+    (where `channels` are not 0), and a shortcut around the convolutions (if `residual`).
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, channels: int, noise: bool
+        self, inner: int, outer: int, w_dim: int, resolution: int, channels: int, noise: bool, residual: bool
     ) -> None:
         super().__init__()
-        self.conv0 = (
-            StyledConv(in_channels, out_channels, w_dim, resolution, up=True, noise=noise) if in_channels else None
-        )
-        self.conv1 = StyledConv(out_channels, out_channels, w_dim, resolution, up=False, noise=noise)
-        self.to_image = ToImage(out_channels, channels, w_dim)
+        self.conv0 = StyledConv(inner, outer, w_dim, resolution, up=True, noise=noise) if inner else None
+        self.conv1 = StyledConv(outer, outer, w_dim, resolution, up=False, noise=noise)
+        self.to_image = ToImage(outer, channels, w_dim) if channels else None
+        self.skip = EqualConv2d(inner, outer, 1, activate=False) if residual and inner else None
 
     def convolutions(self) -> list[StyledConv]:
         """Return the convolutions in the order of the forward pass, one at 4x4 and else two."""
@@ -161,6 +148,8 @@ class Generator(network.StyleGenerator):
         noise: whether the convolutions add noise (a network for flat drawings does without).
         normalise: whether the mapping network normalises the latents.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
+        classes: number of classes, 0 for a generator without.
+        architecture: "skip", "resnet" or "orig".
     """
 
     def __init__(
@@ -175,16 +164,19 @@ class Generator(network.StyleGenerator):
         noise: bool = True,
         normalise: bool = True,
         prior: PriorConfig | None = None,
+        classes: int = 0,
+        architecture: str = "skip",
     ) -> None:
-        super().__init__(resolution, channels, z_dim, prior=prior)
+        super().__init__(resolution, channels, z_dim, classes, prior)
         self.w_dim = w_dim
-        width = widths(resolution, top, maximum)
-        self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers, normalise)
+        width, residual = widths(resolution, top, maximum), RESIDUAL[architecture]
+        self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers, normalise, classes)
         self.const = nn.Parameter(torch.randn(width[4], 4, 4))
         self.blocks: Stack[SynthesisBlock] = Stack()
         before = 0
         for side, out in width.items():
-            self.blocks[str(side)] = SynthesisBlock(before, out, w_dim, side, channels, noise)
+            projects = channels if architecture == "skip" or side == resolution else 0
+            self.blocks[str(side)] = SynthesisBlock(before, out, w_dim, side, projects, noise, residual)
             before = out
         self.w_mean: Tensor
         self.register_buffer("w_mean", torch.zeros(w_dim))
@@ -221,7 +213,7 @@ class Generator(network.StyleGenerator):
         Args:
             z: latents (N, z_dim), standard normal.
             w: intermediate latents instead of z: (N, w_dim), or one for each layer (N, num_ws, w_dim).
-            labels: refused, as there are no classes.
+            labels: classes (N,), or weights of the classes (N, classes); a miner's by default, if the prior is one.
             mix: second latents (N, z_dim) for style mixing.
             mix_from: first layer that `mix` drives.
             truncation: w moves to `w_mean + truncation * (w - w_mean)`.
@@ -230,13 +222,13 @@ class Generator(network.StyleGenerator):
             features: collects the activations of each convolution.
 
         Raises:
-            UserError: for labels, or without z and w.
+            UserError: if labels are missing, or given where there are no classes, or without z and w.
         """
         self.check_labels(labels)
         if w is None:
             if z is None:
                 raise UserError("A StyleGAN2 needs latents to make an image of: give z or w.")
-            w = self.map_to_w(z, mix, mix_from)
+            w = self.map_to_w(z, mix, mix_from, labels)
         w = w[:, None].expand(-1, self.num_ws, -1) if w.dim() == 2 else w
         if truncation != 1.0:
             w = torch.lerp(self.w_mean.expand_as(w), w, truncation)
@@ -245,12 +237,17 @@ class Generator(network.StyleGenerator):
     if TYPE_CHECKING:
         __call__ = forward
 
-    def map_to_w(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
-        """Map z (N, z_dim) to w (N, num_ws, w_dim), with the layers from `mix_from` on taken from `mix`."""
-        w = self.mapping(self.prior(z))[:, None].expand(-1, self.num_ws, -1)
+    def map_to_w(
+        self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0, labels: Tensor | None = None
+    ) -> Tensor:
+        """Map z (N, z_dim) to w (N, num_ws, w_dim), with the layers from `mix_from` on taken from `mix`; both of the
+        labels' classes.
+        """
+        labels = self.condition(z, labels)
+        w = self.mapping(self.prior(z), labels)[:, None].expand(-1, self.num_ws, -1)
         if mix is None:
             return w
-        other = self.mapping(self.prior(mix))[:, None].expand(-1, self.num_ws, -1)
+        other = self.mapping(self.prior(mix), labels)[:, None].expand(-1, self.num_ws, -1)
         return torch.cat([w[:, :mix_from], other[:, mix_from:]], dim=1)
 
     def synthesise(
@@ -261,31 +258,46 @@ class Generator(network.StyleGenerator):
         image: Tensor | None = None
         layer = 0  # the next row of w; each image projection shares its row with the layer after it
         for block in self.blocks.values():
+            before = x
             for conv in block.convolutions():
                 x = conv(x, w[:, layer], noise, rng)
                 layer += 1
                 if features is not None:
                     features.append(x)
-            projected = block.to_image(x, w[:, layer])
-            image = projected if image is None else fir_up(image) + projected
-        assert image is not None  # there is always a block
+            if block.skip is not None:
+                x = (x + fir_up(block.skip(before))) * (1 / GAIN)
+            if block.to_image is not None:
+                projected = block.to_image(x, w[:, layer])
+                image = projected if image is None else fir_up(image) + projected
+        assert image is not None  # the last block projects
         return image
+
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the network without classes that does for every latent what this one does for the
+        mean of the classes' embeddings.
+        """
+        state = {key: value for key, value in self.state_dict().items() if not key.startswith("mapping.embedding.")}
+        return {**state, **self.mapping.mean_class("mapping.")}
 
     @torch.no_grad()
     def refresh(self, samples: int = 8192, seed: int = 0) -> None:
         """Set `w_mean`, the centre of truncation, to the mean w of `samples` latents."""
-        z = torch.randn(samples, self.z_dim, generator=torch.Generator().manual_seed(seed))
-        self.w_mean.copy_(self.mapping(self.prior(z.to(self.w_mean.device))).mean(dim=0))
+        rng = torch.Generator().manual_seed(seed)
+        z = torch.randn(samples, self.z_dim, generator=rng).to(self.w_mean.device)
+        labels = torch.randint(self.classes, (samples,), generator=rng).to(z.device) if self.classes else None
+        self.w_mean.copy_(self.map_to_w(z, labels=labels)[:, 0].mean(dim=0))
 
 
 class ResidualBlock(Layer):
-    """Discriminator block: two convolutions, the second halves the size; (N, in, H, W) -> (N, out, H/2, W/2)."""
+    """Discriminator block: two convolutions, the second halves the size, and a shortcut around them (if `residual`);
+    (N, in, H, W) -> (N, out, H/2, W/2).
+    """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, residual: bool = True) -> None:
         super().__init__()
         self.conv0 = EqualConv2d(in_channels, in_channels, 3)
         self.conv1 = EqualConv2d(in_channels, out_channels, 3, down=True)
-        self.skip = EqualConv2d(in_channels, out_channels, 1, down=True, activate=False)
+        self.skip = EqualConv2d(in_channels, out_channels, 1, down=True, activate=False) if residual else None
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None) -> Tensor:
         """Add the skip, scaled to unit variance; `features` collects the output of both convolutions, before that."""
@@ -293,56 +305,87 @@ class ResidualBlock(Layer):
         second = self.conv1(first)
         if features is not None:
             features += [first, second]
-        return (second + self.skip(x)) * (1 / GAIN)
+        return second if self.skip is None else (second + self.skip(x)) * (1 / GAIN)
 
 
 class Discriminator(network.Discriminator):
     """StyleGAN2's residual discriminator (section 4.1).
 
-    Args: as `Generator`; `group` is the group size of the minibatch standard deviation.
+    Args: as `Generator`; `group` is the group size of the minibatch standard deviation, `mapping_layers` and `map_dim`
+        are those of the classes' mapping (as wide as the features at 4 pixels by default).
     """
 
     def __init__(
-        self, resolution: int = 64, channels: int = 3, top: int = 512, maximum: int = 512, group: int = 4
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        top: int = 512,
+        maximum: int = 512,
+        group: int = 4,
+        classes: int = 0,
+        architecture: str = "resnet",
+        mapping_layers: int = 8,
+        map_dim: int | None = None,
     ) -> None:
-        super().__init__(resolution, channels)
+        super().__init__(resolution, channels, classes)
         self.group = group
-        width = widths(resolution, top, maximum)
+        width, residual = widths(resolution, top, maximum), RESIDUAL[architecture]
         self.from_image = EqualConv2d(channels, width[resolution], 1)
         self.blocks: Stack[ResidualBlock] = Stack(
             {
-                str(side): ResidualBlock(width[side], width[side // 2])
+                str(side): ResidualBlock(width[side], width[side // 2], residual)
                 for side in sorted(width, reverse=True)
                 if side > 4
             }
         )
         self.conv = EqualConv2d(width[4] + 1, width[4], 3)
         self.hidden = EqualLinear(width[4] * 16, width[4], activate=True)
-        self.out = EqualLinear(width[4], 1)
+        self.out = EqualLinear(width[4], (map_dim or width[4]) if classes else 1)
+        halved = [side for side in width if side < resolution and architecture == "skip"]
+        self.from_images: Stack[EqualConv2d] = Stack(
+            {str(side): EqualConv2d(channels, width[side], 1) for side in halved}
+        )
+        self.projection = ClassProjection(classes, map_dim or width[4], mapping_layers) if classes else None
 
     def groups(self) -> network.Groups:
         """Return the modules by name, from the image to the logit: "64" (with the image's 1x1), "32", ..., "8", "4"."""
         groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
         groups[str(self.resolution)].insert(0, self.from_image)
-        return {**groups, "4": [self.conv, self.hidden, self.out]}
+        groups["4"] = [self.conv, self.hidden, self.out]
+        for side, layer in self.from_images.items():
+            groups[side].insert(0, layer)
+        return groups if self.projection is None else {**groups, "4": [*groups["4"], self.projection]}
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
-        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block's
-        convolutions.
+        """Return logits (N, 1) of images (N, channels, H, W), with classes those of the labels (N,), without labels
+        their mean.
+
+        `features` collects the output of each block's convolutions.
         """
         self.check_labels(labels)
         x = self.trunk(x, 4, features)
         x = self.conv(minibatch_std(x, self.group))
-        return self.out(self.hidden(x.flatten(1)))
+        x = self.out(self.hidden(x.flatten(1)))
+        return x if self.projection is None else self.projection(x, labels)
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
         """Return what the blocks down to `side` pixels make of images: (N, C, side, side)."""
-        x = self.from_image(x)
+        image, x = x, self.from_image(x)
         for block in self.blocks.values():
             if x.shape[-1] == side:
                 break
             x = block(x, features)
+            if self.from_images:
+                image = fir_down(image)
+                x = x + self.from_images[str(x.shape[-1])](image)
         return x
+
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the network without classes whose logit is the mean over this one's."""
+        state = {key: value for key, value in self.state_dict().items() if not key.startswith("projection.")}
+        assert self.projection is not None  # asked of a network with classes alone
+        mean = self.projection.mean().detach()
+        return {**state, "out.weight": (mean @ state["out.weight"])[None], "out.bias": (mean @ state["out.bias"])[None]}
 
     def patches(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
         """Return the activations (N, C, side, side) of the last convolution before the skip that leads to `side`

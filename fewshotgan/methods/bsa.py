@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, attach, merged
 from fewshotgan.files import UserError
-from fewshotgan.gans import sngan, stylegan2
+from fewshotgan.gans import dcgan, sngan, stylegan2
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.network import Generator
@@ -131,8 +131,8 @@ class BSA(Method):
         Raises:
             UserError: for a source that has no statistics to bend, or a miner.
         """
-        if not isinstance(source.generator, sngan.Generator | stylegan2.Generator):
-            raise UserError("bsa bends SNGAN's batch norms or StyleGAN2's styles, and this generator has neither.")
+        if not isinstance(source.generator, sngan.Generator | dcgan.Generator | stylegan2.Generator):
+            raise UserError("bsa bends the batch norms of SNGAN or DCGAN, or StyleGAN2's styles; here are neither.")
         if isinstance(source.generator.prior, Miner):
             raise UserError(
                 f"bsa looks for latents itself, and {source.name} has a miner before them; "

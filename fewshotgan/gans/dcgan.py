@@ -1,0 +1,197 @@
+"""DCGAN: strided convolutions both ways, batch norm in both networks.
+
+Paper: Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks"
+(ICLR 2016, arXiv 1511.06434), section 3, with the widths and depths of PyTorch's own tutorial, whose files
+`gans/official/dcgan.py` reads: no norm at the image on either side, convolutions without bias.
+
+Differs: the discriminator returns the logit before the tutorial's sigmoid, and trains with the losses of the other
+families. The generator's first layer has a bias, zero at the start and in the tutorial's files, which BSA shifts.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fewshotgan.gans import network
+from fewshotgan.gans.layers import LEAK, Layer, Stack, widths
+from fewshotgan.gans.prior import PriorConfig
+
+STD = 0.02  # of initial weights, and of norms' scales around one
+
+
+def inner_widths(resolution: int, top: int, maximum: int) -> dict[int, int]:
+    """Return {resolution: feature channels} from 4 pixels to half the image's side, which has `top`."""
+    width = widths(resolution, top, maximum)
+    return {side: width[2 * side] for side in width if side < resolution}
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    """Return batch norm with the tutorial's initial scales."""
+    layer = nn.BatchNorm2d(channels)
+    nn.init.normal_(layer.weight, 1.0, STD)
+    return layer
+
+
+class UpConv2d(Layer):
+    """Transposed 4x4 convolution without bias, with its weight as (out, in, 4, 4): (N, in, H, W) -> (N, out, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 4, 4) * STD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Double the size."""
+        return F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2, padding=1)
+
+
+class GeneratorBlock(Layer):
+    """Transposed convolution, norm, ReLU: (N, in, H, W) -> (N, out, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv, self.norm = UpConv2d(in_channels, out_channels), norm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Double the size."""
+        return F.relu(self.norm(self.conv(x)))
+
+
+class Generator(network.Generator):
+    """DCGAN's generator.
+
+    Args:
+        resolution: side of the images, a power of two of at least 8.
+        channels: 1 (grey) or 3 (colour).
+        z_dim: size of the latents z.
+        top: feature channels at half the image's side; they double with each halving of the resolution.
+        maximum: most feature channels at any resolution.
+        prior: what turns standard normal numbers into latents (`gans/prior.py`).
+    """
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        z_dim: int = 100,
+        top: int = 64,
+        maximum: int = 512,
+        prior: PriorConfig | None = None,
+    ) -> None:
+        super().__init__(resolution, channels, z_dim, prior=prior)
+        width = inner_widths(resolution, top, maximum)
+        self.dense = nn.Linear(z_dim, width[4] * 16)
+        self.norm = norm(width[4])
+        self.blocks: Stack[GeneratorBlock] = Stack(
+            {str(side): GeneratorBlock(width[side // 2], width[side]) for side in width if side > 4}
+        )
+        self.to_image = UpConv2d(width[resolution // 2], channels)
+        nn.init.normal_(self.dense.weight, 0.0, STD)
+        nn.init.zeros_(self.dense.bias)
+
+    @property
+    def truncates(self) -> bool:
+        """Yes, towards the latent zero."""
+        return True
+
+    def groups(self) -> network.Groups:
+        """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
+        inner: network.Groups = {side: [block] for side, block in self.blocks.items()}
+        return {"4": [self.dense, self.norm], **inner, str(self.resolution): [self.to_image]}
+
+    def forward(
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Generate images, -1..1, as `network.Generator.forward`.
+
+        Args:
+            z: latents (N, z_dim), standard normal.
+            labels: refused.
+            mix: refused.
+            mix_from: without effect.
+            truncation: latents are drawn towards zero by this factor.
+            noise: without effect.
+            rng: likewise.
+            features: collects the 4-pixel map, the output of each block, and the image before its tanh.
+
+        Raises:
+            UserError: for what is refused.
+        """
+        features = [] if features is None else features
+        self.condition(z, labels)
+        self.check_options(mix, truncation)
+        x: Tensor = self.dense(self.prior(z) * truncation).view(len(z), -1, 4, 4)
+        x = F.relu(self.norm(x))
+        features.append(x)
+        for block in self.blocks.values():
+            x = block(x)
+            features.append(x)
+        x = self.to_image(x)
+        features.append(x)
+        return torch.tanh(x)
+
+
+class DiscriminatorBlock(Layer):
+    """Convolution, norm, leaky ReLU: (N, in, H, W) -> (N, out, H/2, W/2)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv, self.norm = down(in_channels, out_channels), norm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the size."""
+        return F.leaky_relu(self.norm(self.conv(x)), LEAK)
+
+
+def down(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Return a 4x4 convolution without bias that halves the size."""
+    conv = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=False)
+    nn.init.normal_(conv.weight, 0.0, STD)
+    return conv
+
+
+class Discriminator(network.Discriminator):
+    """DCGAN's discriminator, which mirrors the generator.
+
+    Args: as `Generator`.
+    """
+
+    def __init__(self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 512) -> None:
+        super().__init__(resolution, channels)
+        width = inner_widths(resolution, top, maximum)
+        self.from_image = down(channels, width[resolution // 2])
+        self.blocks: Stack[DiscriminatorBlock] = Stack(
+            {str(side): DiscriminatorBlock(width[side], width[side // 2]) for side in sorted(width, reverse=True)[:-1]}
+        )
+        self.out = nn.Conv2d(width[4], 1, 4, bias=False)
+        nn.init.normal_(self.out.weight, 0.0, STD)
+
+    def groups(self) -> network.Groups:
+        """Return the modules by the side of the map that they read, from the image to the logit: "64", ..., "4"."""
+        inner: network.Groups = {side: [block] for side, block in self.blocks.items()}
+        return {str(self.resolution): [self.from_image], **inner, "4": [self.out]}
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
+        """Return logits (N, 1) of images (N, channels, H, W); `features` collects the output of each block."""
+        self.check_labels(labels)
+        logits: Tensor = self.out(self.trunk(x, 4, features))
+        return logits.flatten(1)
+
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return what the blocks above `side` pixels make of images, (N, C, side, side)."""
+        features = [] if features is None else features
+        x = F.leaky_relu(self.from_image(x), LEAK)
+        features.append(x)
+        for name, block in self.blocks.items():
+            if int(name) > side:
+                x = block(x)
+                features.append(x)
+        return x
