@@ -13,7 +13,7 @@ from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
-from fewshotgan.methods import Method, create_method
+from fewshotgan.methods import METHODS, Method, create_method
 from fewshotgan.pictures import LiveGrid
 from fewshotgan.run import Run, Viewer
 from fewshotgan.train import Loop, make_task
@@ -36,6 +36,7 @@ def adapt(
     snapshot_every: int | None = None,
     progress: bool = True,
     viewer: Viewer | None = None,
+    discriminator: str | None = None,
     **options: object,
 ) -> Run:
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
@@ -56,6 +57,8 @@ def adapt(
         progress: show a progress bar.
         viewer: called with (iteration, images) at each snapshot; by default, beside the progress bar of a notebook, a
             live grid.
+        discriminator: "fresh" starts one from scratch, which a GAN that came without needs for most methods; by default
+            the GAN's own.
         options: of a method that is given by name.
 
     Returns:
@@ -68,11 +71,15 @@ def adapt(
     check_kinds(gan, images)
     chosen = choose_method(method, options)
     gan = gan if isinstance(gan, GAN) else combine(gan)
+    check_seed(seed)
+    gan = choose_discriminator(gan, discriminator, seed)
     check(gan, images, chosen, iterations, batch, seed)
     spec = {
         "gan": gan.name, "images": images.name, "n": len(images), "method": chosen.name, "iterations": iterations,
         "batch": batch, "seed": seed, "augment": augment, "digests": digests(gan, images),
     }  # fmt: skip
+    if discriminator is not None:
+        spec["discriminator"] = discriminator
     source = gan if chosen.conditional else gan.unconditional()
     training = chosen.build(make_task(source, images.pixels, batch, seed, augment, choose_device(device)))
     spec["options"] = training.method.options()
@@ -99,6 +106,21 @@ def choose_method(method: object, options: dict[str, object]) -> Method:
     return method
 
 
+def choose_discriminator(gan: GAN, discriminator: str | None, seed: int) -> GAN:
+    """Return the GAN, with a fresh discriminator if that is asked for.
+
+    Raises:
+        UserError: for anything but "fresh" or None.
+    """
+    if discriminator is None:
+        return gan
+    if discriminator != "fresh":
+        raise UserError(
+            f'discriminator={discriminator!r} can\'t be; give "fresh" for one from scratch, or leave it out.'
+        )
+    return gan.judged(seed)
+
+
 def check_kinds(gan: object, images: object) -> None:
     """Raise one sentence if names or paths were handed over instead of what is loaded from them."""
     for one in gan if isinstance(gan, list | tuple) else (gan,):
@@ -122,8 +144,10 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
     if gan.config["family"] == MIXTURE and not method.multi_source:
         raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
     if method.needs_discriminator and not gan.complete:
+        without = " or ".join(name for name, kind in METHODS.items() if not kind.needs_discriminator)
         raise UserError(
-            f"{method.name} needs a discriminator, and {gan.name} came without one; load a file that has both networks."
+            f"{method.name} needs a discriminator, and {gan.name} came without one: adapt it with {without}, or start "
+            'one from scratch with discriminator="fresh".'
         )
     if len(images) < method.least_images:
         raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")

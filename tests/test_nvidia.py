@@ -29,7 +29,8 @@ def test_the_generators_are_met(name):
         "image_nonoise": net(x["z"], labels=labels, noise="none"),
         "w_avg_after": torch.lerp(w[:, 0].mean(dim=0), net.w_mean, 0.995),
     }
-    for key, (e, l) in golden.compare({k: v.numpy() for k, v in got.items()}).items(): print(name, key, e)
+    for key, (e, l) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
+        print(name, key, e)
     assert_met(golden, got)
 
 
@@ -39,9 +40,13 @@ def test_the_discriminators_are_met(name):
     golden = fill.load(name)
     part = Part(tensors(golden.params))
     state = nvidia.discriminator(part)
-    net = GAN.create({"family": "stylegan2", "generator": {"resolution": 8}, "discriminator": nvidia.discriminator_sizes(state, {})}, name).discriminator
+    net = GAN.create(
+        {"family": "stylegan2", "generator": {"resolution": 8}, "discriminator": nvidia.discriminator_sizes(state, {})},
+        name,
+    ).discriminator
     net.load_state_dict(state)
     x = tensors(golden.inputs)
     got = {"logits": net(x["x"], labels=x["c"].argmax(dim=1) if "c" in x else None)}
-    for key, (e, l) in golden.compare({k: v.numpy() for k, v in got.items()}).items(): print(name, key, e)
+    for key, (e, l) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
+        print(name, key, e)
     assert_met(golden, got)

@@ -11,8 +11,8 @@ from helpers import assert_met, noise_images, tensors, tiny_gan
 from tqdm import tqdm
 
 from fewshotgan.files import UserError
-from fewshotgan.gans.official import rosinality
 from fewshotgan.gans.layers import EqualConv2d
+from fewshotgan.gans.official import rosinality
 from fewshotgan.gans.stylegan2 import Discriminator
 from fewshotgan.methods.cdc import CDC, distance_consistency, relations
 from fewshotgan.methods.dcl import DCL, contrast

@@ -45,6 +45,7 @@ def add(commands: Commands) -> None:
         metavar="NAME=VALUE",
         help="an option of the method, e.g. learning_rate=0.001; repeatable",
     )
+    new.add_argument("--discriminator", choices=["fresh"], help="start one from scratch, for a GAN that came without")
     new.add_argument("--minutes", type=minutes, help="stop after this long; the same command resumes")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
     new.add_argument("--out", type=Path, required=True, help="folder for the GAN, pictures and scores")
@@ -66,7 +67,10 @@ def run(options: argparse.Namespace) -> int | None:
     images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels)
     if images.note:
         print(images.note)
-    arguments = {key: getattr(options, key) for key in ("iterations", "batch", "seed", "minutes", "device", "out")}
+    arguments = {
+        key: getattr(options, key)
+        for key in ("iterations", "batch", "seed", "minutes", "device", "out", "discriminator")
+    }
     augment = None if options.augment == "none" else options.augment
     try:
         run = adapt(gan, images, method, augment=augment, **arguments)

@@ -53,8 +53,8 @@ class Missing(Discriminator):
             UserError: always.
         """
         raise UserError(
-            "This GAN came without a discriminator, so it cannot judge images; load a file that has both networks, or start "
-            "one with GAN.judged."
+            "This GAN came without a discriminator, so it cannot judge images; load a file that has both networks, or "
+            "start one from scratch with judged()."
         )
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:

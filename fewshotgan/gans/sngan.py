@@ -5,9 +5,9 @@ Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networ
 section 2.1 and the residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR
 2018, arXiv 1802.05637), equation 3, with the class-conditional batch norm of Dumoulin et al. (arXiv 1610.07629).
 
-Computes what mimicry's SNGAN and cGAN-PD compute: bilinear upsampling; a discriminator block rectifies its input for the
-shortcut too. The authors' own code repeats pixels (`nearest`), hands the shortcut the input as it is (not `rectified`)
-and iterates in evaluation too (`iterates`). `gans/official` converts files of both.
+Computes what mimicry's SNGAN and cGAN-PD compute: bilinear upsampling; a discriminator block rectifies its input for
+the shortcut too. The authors' own code repeats pixels (`nearest`), hands the shortcut the input as it is (not
+`rectified`) and iterates in evaluation too (`iterates`). `gans/official` converts files of both.
 
 Differs: trained with the losses of the other families (logistic, R1) instead of the hinge loss. The 1x1 convolution of
 a generator's shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.

@@ -3,8 +3,7 @@
 Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020, arXiv 1912.04958).
 The generator has skip connections to RGB, the discriminator is residual (section 4.1); the other architectures of that
 section are there for files that have them: "skip", "resnet" (residual) and "orig" (neither). Classes are as in
-StyleGAN2-ADA (arXiv 2006.06676): an embedding joins the latents after the normalisation of both, and the discriminator's
-logit is the product of its last features with a mapping of the class.
+StyleGAN2-ADA (arXiv 2006.06676): see `gans/mapping.py`.
 
 Differs from the official code in how, not in what, it computes: the modulated convolution (section 2.2) scales the
 activations around one convolution shared by the batch instead of building a weight per sample.
@@ -237,9 +236,7 @@ class Generator(network.StyleGenerator):
     if TYPE_CHECKING:
         __call__ = forward
 
-    def map_to_w(
-        self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0, labels: Tensor | None = None
-    ) -> Tensor:
+    def map_to_w(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0, labels: Tensor | None = None) -> Tensor:
         """Map z (N, z_dim) to w (N, num_ws, w_dim), with the layers from `mix_from` on taken from `mix`; both of the
         labels' classes.
         """

@@ -21,7 +21,8 @@ def find_pair(folder: Path) -> tuple[Path, Path | None]:
     generators, discriminators = _named(files, GENERATOR), _named(files, DISCRIMINATOR)
     if not generators:
         raise UserError(
-            f"The folder {folder.name[-60:]} has no generator's file, such as netG.pth or G_ema.pth; give the file itself."
+            f"The folder {folder.name[-60:]} has no generator's file, such as netG.pth or G_ema.pth; "
+            "give the file itself."
         )
     pairs = generators.keys() & discriminators.keys()
     latest = max(pairs or generators, key=_number)

@@ -1,5 +1,5 @@
-"""GP-GAN (arXiv 1801.04406) as LMescheder/GAN_stability writes it, in any of its published variants, from whose ImageNet
-network AdaFM starts. Only names change.
+"""GP-GAN (arXiv 1801.04406) as LMescheder/GAN_stability writes it, in any of its published variants; AdaFM starts from
+the ImageNet network. Only names change.
 
 The variants are called resnet (one block at each resolution, in a row), resnet2 (two blocks; ImageNet), resnet3 (one,
 with an upsampling behind the last; LSUN) and resnet4 (one; CelebA and CelebA-HQ). The first two divide the label's
@@ -10,8 +10,6 @@ import math
 import re
 from collections.abc import Mapping
 from typing import Any
-
-from torch import Tensor
 
 from fewshotgan.gans.network import StateDict
 from fewshotgan.gans.official.layout import Converted, Layout, Part, measure
@@ -49,11 +47,12 @@ def _ends(state: StateDict) -> Ends:
     """Return the feature channels (before, after) the blocks of each resolution, in the order of their numbers."""
     before: dict[int, int] = {}
     after: dict[int, int] = {}
-    for number, index, tensor, value in sorted((*_block(key), value) for key, value in state.items() if "resnet" in key):
+    for key, value in state.items():
+        number, index, tensor = _block(key) if "resnet" in key else (0, 0, "")
         if tensor == "conv_0.weight" and index == 0:
             before[number] = value.shape[1]
         if tensor == "conv_1.weight":
-            after[number] = len(value)
+            after[number] = len(value)  # the same for each block behind the first
     return [(before[number], after[number]) for number in sorted(after)]
 
 
@@ -102,7 +101,7 @@ def _renamed(state: StateDict, sides: list[int], at_image: str, dense: str) -> S
 
 LAYOUT = Layout(
     "GAN_stability",
-    "GP-GAN of LMescheder/GAN_stability (ImageNet, LSUN, CelebA, CelebA-HQ): {generator, discriminator, generator_test}",
+    "GP-GAN of LMescheder/GAN_stability (ImageNet, LSUN, CelebA): {generator, discriminator, generator_test}",
     r"embedding\.weight",
     r"conv_img\.weight",
     convert,

@@ -2,8 +2,8 @@
 never looked at; tensors and settings come from the modules' state. Only names change.
 
 Differs: where NVIDIA's networks run in half precision they clamp what convolutions make to +-256, which ours don't, as
-they run in single precision. Activations of another kind than the leaky ReLU, filters other than [1, 3, 3, 1] and another
-number of deviation maps than one are refused; no configuration of that trainer has any.
+they run in single precision. Activations of another kind than the leaky ReLU, filters other than [1, 3, 3, 1] and
+another number of deviation maps than one are refused; no configuration of that trainer has any.
 """
 
 import re

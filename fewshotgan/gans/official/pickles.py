@@ -211,7 +211,12 @@ def no_persistent(_identity: Any) -> Any:
     raise Unreadable("it points to data outside of itself")
 
 
-def read_pickle(file: IO[bytes], persistent: Persistent = no_persistent, rebuild: Rebuild = lambda record: record) -> Any:
+def as_it_is(record: Record) -> Record:
+    """Return the record."""
+    return record
+
+
+def read_pickle(file: IO[bytes], persistent: Persistent = no_persistent, rebuild: Rebuild = as_it_is) -> Any:
     """Return the value of the pickle that starts at the file's position, and leave the file behind it.
 
     Args:
