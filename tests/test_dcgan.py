@@ -85,7 +85,7 @@ def test_bsa_adapts_a_generator_alone_and_others_ask_for_a_discriminator():
     gan.config["discriminator"] = None
     run = adapt(gan, noise_images(), "bsa", iterations=4, batch=2, progress=False)
     assert run.finished and "discriminator" not in run.spec
-    with pytest.raises(UserError, match="bsa.*discriminator=.fresh"):
+    with pytest.raises(UserError, match=r"bsa.*discriminator=.fresh"):
         adapt(gan, noise_images(), "freezed", iterations=2, progress=False)
     fresh = adapt(gan, noise_images(), "freezed", iterations=2, batch=2, progress=False, discriminator="fresh")
     assert fresh.spec["discriminator"] == "fresh" and fresh.gan.complete

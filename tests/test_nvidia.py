@@ -5,9 +5,9 @@ import torch
 from golden import fill
 from helpers import assert_met, tensors
 
-from fewshotgan.gans import GAN
 from fewshotgan.gans.official import nvidia
 from fewshotgan.gans.official.layout import Part
+from fewshotgan.gans.stylegan2 import Discriminator, Generator
 
 
 @pytest.mark.parametrize("name", ["sg2ada_g32", "sg2ada_g64_cond"])
@@ -15,7 +15,7 @@ from fewshotgan.gans.official.layout import Part
 def test_the_generators_are_met(name):
     golden = fill.load(name)
     found = nvidia.convert(Part(tensors(golden.params)), None)
-    net = GAN.create(found.config, name).generator
+    net = Generator(**found.config["generator"]).eval()
     net.load_state_dict(found.generator)
     x, call = tensors(golden.inputs), golden.spec["call"]
     labels = x["c"].argmax(dim=1) if "c" in x else None
@@ -29,8 +29,6 @@ def test_the_generators_are_met(name):
         "image_nonoise": net(x["z"], labels=labels, noise="none"),
         "w_avg_after": torch.lerp(w[:, 0].mean(dim=0), net.w_mean, 0.995),
     }
-    for key, (e, l) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
-        print(name, key, e)
     assert_met(golden, got)
 
 
@@ -40,13 +38,8 @@ def test_the_discriminators_are_met(name):
     golden = fill.load(name)
     part = Part(tensors(golden.params))
     state = nvidia.discriminator(part)
-    net = GAN.create(
-        {"family": "stylegan2", "generator": {"resolution": 8}, "discriminator": nvidia.discriminator_sizes(state, {})},
-        name,
-    ).discriminator
+    net = Discriminator(**nvidia.discriminator_sizes(state, {}))
     net.load_state_dict(state)
     x = tensors(golden.inputs)
     got = {"logits": net(x["x"], labels=x["c"].argmax(dim=1) if "c" in x else None)}
-    for key, (e, l) in golden.compare({k: v.numpy() for k, v in got.items()}).items():
-        print(name, key, e)
     assert_met(golden, got)

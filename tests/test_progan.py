@@ -86,7 +86,7 @@ def test_both_kinds_of_checkpoint_load_and_the_averaged_generator_is_taken(tmp_p
     assert gan.discriminator(gan.sample(4)).shape == (4, 1)
     wrapped[0]["state_dict"]["attention.weight"] = torch.zeros(1)
     torch.save({"generator": wrapped[0], "discriminator": wrapped[1]}, tmp_path / "other.pt")
-    with pytest.raises(UserError, match="layout of pro_gan_pytorch, but the tensor 'layers.*attention|attention"):
+    with pytest.raises(UserError, match="layout of pro_gan_pytorch, but the tensor 'attention"):
         load_gan(tmp_path / "other.pt")
 
 

@@ -33,7 +33,7 @@ def norm(channels: int) -> nn.BatchNorm2d:
 
 
 class UpConv2d(Layer):
-    """Transposed 4x4 convolution without bias, its weight kept as (out, in, 4, 4): (N, in, H, W) -> (N, out, 2H, 2W)."""
+    """Transposed 4x4 convolution without bias, its weight (out, in, 4, 4): (N, in, H, W) -> (N, out, 2H, 2W)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

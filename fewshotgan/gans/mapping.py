@@ -1,10 +1,10 @@
 """The mapping network of the StyleGAN family: latents, and classes where there are some, to the intermediate space W.
 
 Papers: Karras et al., "A Style-Based Generator Architecture for GANs" (CVPR 2019, arXiv 1812.04948), section 2;
-"Training Generative Adversarial Networks with Limited Data" (NeurIPS 2020, arXiv 2006.06676), whose released code embeds
-the class, normalises the embedding as it does the latents, and joins both. Its discriminator has such a network of the
-class alone; the logit is the product of the image's features with it (arXiv 1802.05637, equation 3), over the root of
-their number.
+"Training Generative Adversarial Networks with Limited Data" (NeurIPS 2020, arXiv 2006.06676), whose released code
+embeds the class, normalises the embedding as it does the latents, and joins both. Its discriminator has such a network
+of the class alone; the logit is the product of the image's features with it (arXiv 1802.05637, equation 3), over the
+root of their number.
 """
 
 import math

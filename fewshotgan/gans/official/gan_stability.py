@@ -52,7 +52,7 @@ def _ends(state: StateDict) -> Ends:
         if tensor == "conv_0.weight" and index == 0:
             before[number] = value.shape[1]
         if tensor == "conv_1.weight":
-            after[number] = len(value)  # the same for each block behind the first
+            after[number] = len(value)  # the last block's, as they come in order
     return [(before[number], after[number]) for number in sorted(after)]
 
 
