@@ -195,7 +195,7 @@ def test_archives_of_arrays_hold_numbers_alone(tmp_path):
     np.savez(path, a=np.array([Setter()], dtype=object))
     with pytest.raises(UserError, match="more than numbers"):
         load_gan(path)
-    np.savez_compressed(path, a=np.zeros(10**7))
+    np.savez_compressed(path, a=np.zeros(10**6))
     with pytest.raises(UserError, match="unpacks to far more"):
         load_gan(path)
 

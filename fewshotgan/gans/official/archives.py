@@ -9,6 +9,7 @@ import io
 import math
 import mmap
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -62,7 +63,7 @@ def _read_zip(file: IO[bytes]) -> Any:
             if names and all(name.endswith(".npy") for name in names):
                 return _read_arrays(file, sum(entry.file_size for entry in archive.infolist()))
             return _read_torch_zip(archive)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise Unreadable("it is damaged, or no archive of weights") from error
 
 
@@ -132,12 +133,15 @@ def _read_pickles(file: IO[bytes], size: int, nested: bool = False) -> Any:
 
     for _ in range(2):
         read_pickle(file)
-    value = read_pickle(file, persistent, rebuild)
-    for key in read_pickle(file):
+    value, order = read_pickle(file, persistent, rebuild), read_pickle(file)
+    if not isinstance(order, list) or not storages.keys() <= set(map(str, order)):
+        raise Unreadable("it lacks some of its parts")
+    for key in order:
         count = int.from_bytes(file.read(8), "little")
-        if count != storages[key].numel():
+        storage = storages.get(str(key), torch.empty(0))
+        if count != storage.numel():
             raise Unreadable("its parts have other sizes than it says")
-        storages[key].copy_(_numbers(file.read(_bytes(storages[key])), storages[key].dtype, count))
+        storage.copy_(_numbers(file.read(_bytes(storage)), storage.dtype, count))
     return value
 
 

@@ -17,7 +17,9 @@ def find_pair(folder: Path) -> tuple[Path, Path | None]:
     Raises:
         UserError: if there is no generator.
     """
-    files = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in ENDINGS)
+    files = sorted(
+        path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in ENDINGS and "optim" not in path.stem
+    )
     generators, discriminators = _named(files, GENERATOR), _named(files, DISCRIMINATOR)
     if not generators:
         raise UserError(

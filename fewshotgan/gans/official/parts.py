@@ -14,6 +14,7 @@ GENERATORS = (  # averages come before what they are averages of
     "netG_state_dict", "netG", "g", "G", "generator",
 )  # fmt: skip
 DISCRIMINATORS = ("d", "D", "netD_state_dict", "netD", "discriminator")
+LONGEST = 100  # letters of a name that a message shows
 WRAPPERS = ("state_dict", "model_state_dict")
 
 
@@ -42,8 +43,10 @@ def part(content: Any) -> Part | None:
     if not isinstance(content, Mapping):
         return None
     for name in WRAPPERS:
-        if isinstance(content.get(name), Mapping | Record):
-            return part(content[name])
+        inner = content.get(name)
+        if isinstance(inner, Record):
+            return _unfold(inner)
+        content = inner if isinstance(inner, Mapping) else content
     tensors = {
         str(key).removeprefix("module."): value for key, value in content.items() if isinstance(value, Tensor)
     }  # DataParallel leaves the prefix
@@ -98,5 +101,6 @@ def first_tensor(content: Any) -> str | None:
         inner = list(enumerate(value)) if isinstance(value, list | tuple) else list(_items(value))
         if isinstance(value, Record):
             inner = [("state", value.state), ("args", value.args), *inner]
-        pending += reversed([(f"{name}.{key}".lstrip("."), one) for key, one in inner])
+        stem = name[:LONGEST]
+        pending += reversed([(f"{stem}.{key}".lstrip("."), one) for key, one in inner])
     return None

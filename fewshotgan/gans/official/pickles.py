@@ -26,6 +26,9 @@ GATHERED: dict[str, Callable[[list[Any]], Any]] = {
     "FROZENSET": frozenset,
     "DICT": lambda items: dict(zip(items[::2], items[1::2], strict=True)),
 }
+FAULTS = (
+    ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, MemoryError, RuntimeError,
+)  # fmt: skip  # what instructions in the wrong order or with wrong arguments raise
 WITHOUT_EFFECT = {"PROTO", "FRAME", "STOP"}
 REFUSED = {"EXT1", "EXT2", "EXT4"}  # numbers of classes that a program has registered
 
@@ -234,6 +237,6 @@ def read_pickle(file: IO[bytes], persistent: Persistent = no_persistent, rebuild
         value = machine.stack.pop()
     except Unreadable:
         raise
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, MemoryError) as error:
+    except FAULTS as error:
         raise Unreadable("it is damaged, or no pickle") from error
     return value
