@@ -2,13 +2,11 @@
 
 import importlib
 import json
-import pickle
 
 import pytest
 import safetensors.torch
 import torch
-from golden import fill
-from helpers import assert_met, tensors, tiny_gan
+from helpers import tiny_gan
 
 from fewshotgan import list_gans, load_gan
 from fewshotgan.files import UserError
@@ -62,22 +60,7 @@ def test_a_version_is_that_of_the_weights_and_not_of_the_card(tmp_path, monkeypa
     assert version("first") == version("noted") != version("other")
 
 
-def test_official_checkpoints_load(tmp_path):
-    g, d = fill.load("stylegan2_g64"), fill.load("stylegan2_d64")
-    as_tensors = [tensors(golden.params) for golden in (g, d)]
-    torch.save({"g_ema": as_tensors[0], "d": as_tensors[1]}, tmp_path / "550000.pt")
-    gan = load_gan(tmp_path / "550000.pt")
-    with torch.no_grad():
-        image = gan.generator(torch.from_numpy(g.inputs["z"]))
-    assert_met(g, {"image": image}, every=False)
-
-
-class Bomb:
-    def __reduce__(self):
-        return print, ("a pickle was run",)
-
-
-def test_bad_files_are_refused(tmp_path, capsys):
+def test_bad_files_are_refused(tmp_path):
     path = tmp_path / "gan.safetensors"
     gan = tiny_gan()
     gan.save(path)
@@ -85,10 +68,6 @@ def test_bad_files_are_refused(tmp_path, capsys):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="damaged"):
         load_gan(path)
-    (tmp_path / "evil.pt").write_bytes(pickle.dumps({"g_ema": Bomb()}))
-    with pytest.raises(UserError, match="never opened"):
-        load_gan(tmp_path / "evil.pt")
-    assert "a pickle was run" not in capsys.readouterr().out
     strange = (
         {"model": {}},
         [torch.zeros(2)],
@@ -101,7 +80,7 @@ def test_bad_files_are_refused(tmp_path, capsys):
     )
     for content in strange:
         torch.save(content, tmp_path / "other.pt")
-        with pytest.raises(UserError, match="no layout"):
+        with pytest.raises(UserError, match="can't be loaded"):
             load_gan(tmp_path / "other.pt")
     for said in ("[]", "{}", '{"name": "x", "config": [], "card": {}}', '{"name": "x", "config": {}, "card": {}}', "{"):
         safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"fewshotgan": said})

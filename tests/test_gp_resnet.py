@@ -54,22 +54,19 @@ def test_a_published_checkpoint_loads_and_the_averaged_generator_is_taken(tmp_pa
     assert gan.sample(2).shape == (2, 3, 64, 64)
 
 
-def test_a_checkpoint_without_a_discriminator_or_of_another_variant_is_refused(tmp_path):
+def test_a_checkpoint_of_another_variant_is_refused(tmp_path):
     generator, discriminator = checkpoint("lsun")
-    torch.save({"generator": generator}, tmp_path / "half.pt")
-    with pytest.raises(UserError, match="missing or unknown: 'discriminator'"):
-        load_gan(tmp_path / "half.pt")
     torch.save(
         {"generator": {**generator, "resnet.9.norm.weight": torch.ones(1)}, "discriminator": discriminator},
         tmp_path / "other.pt",
     )
-    with pytest.raises(UserError, match="missing or unknown"):
+    with pytest.raises(UserError, match=r"the tensor 'resnet\.9\.norm\.weight' is missing or belongs to no layer"):
         load_gan(tmp_path / "other.pt")
     torch.save(
         {"generator": generator, "discriminator": {**discriminator, "fc.weight": torch.ones(1, 7)}},
         tmp_path / "thin.pt",
     )
-    with pytest.raises(UserError, match="does not fit its own configuration"):
+    with pytest.raises(UserError, match="layout of GAN_stability, but its tensors have impossible shapes"):
         load_gan(tmp_path / "thin.pt")
 
 

@@ -39,46 +39,43 @@ def assert_pair(gan, goldens, image="image", labels=None):
 # --- rosinality ------------------------------------------------------------------------------------------------------
 
 
-def rosinality(kind):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What rosinality's train.py writes, and the GAN that it loads as."""
     goldens, (g, d) = states("stylegan2", 64)
-    trainer = {"g": g, "d": d, "g_ema": g, "g_optim": {"state": {}, "param_groups": [{"lr": 0.002}]}}
-    files = {
-        "as train.py writes it": {**trainer, "args": argparse.Namespace(size=64, batch=16), "ada_aug_p": 0.0},
-        "without an average": {"g": g, "d": d},
-        "of several cards": {"g": {f"module.{key}": value for key, value in g.items()}, "d": d},
-        "the generator's state dict": g,
-    }
-    return goldens, files[kind]
+    optimiser = {"state": {}, "param_groups": [{"lr": 0.002}]}
+    content = {"g": g, "d": d, "g_ema": g, "g_optim": optimiser, "args": argparse.Namespace(size=64), "ada_aug_p": 0.0}
+    path = tmp_path_factory.mktemp("rosinality") / "550000.pt"
+    torch.save(content, path)
+    return goldens, content, load_gan(path)
 
 
-@pytest.mark.parametrize(
-    "kind", ["as train.py writes it", "without an average", "of several cards", "the generator's state dict"]
-)
-@pytest.mark.parametrize("zipped", [True, False])
-def test_rosinality(tmp_path, kind, zipped):
-    goldens, content = rosinality(kind)
-    torch.save(content, tmp_path / "550000.pt", _use_new_zipfile_serialization=zipped)
-    gan = load_gan(tmp_path / "550000.pt")
-    assert gan.complete == ("d" in content) and gan.config["generator"]["mapping_layers"] == 8
-    assert_pair(gan, goldens)
+def test_rosinality_with_its_arguments(trained):
+    goldens, _, gan = trained
+    assert gan.complete and gan.name == "550000" and gan.config["generator"] == {
+        "resolution": 64, "channels": 3, "top": 512, "maximum": 512, "z_dim": 512, "w_dim": 512, "mapping_layers": 8,
+        "noise": True,
+    }  # fmt: skip
     assert gan.generator.w_mean.abs().sum() > 0
+    assert_pair(gan, goldens)
 
 
-@torch.no_grad()
-def test_rosinality_without_fixed_noise_gets_the_same_at_each_loading(tmp_path):
-    goldens, content = rosinality("without an average")
-    content["g"] = {key: value for key, value in content["g"].items() if not key.startswith("noises.")}
-    torch.save(content, tmp_path / "x.pt")
-    first, again = (load_gan(tmp_path / "x.pt") for _ in range(2))
-    z, noises = torch.from_numpy(goldens[0].inputs["z"]), states("stylegan2", 64)[1][0]
-    assert torch.equal(first.generator(z), again.generator(z))
-    for index in range(9):
-        side = 4 << ((index + 1) // 2)
-        block = first.generator.blocks[str(side)]
-        conv = block.convolutions()[-1 if index % 2 == 0 else 0]
-        assert conv.noise_const.std() > 0.5
-        conv.noise_const.copy_(noises[f"noises.noise_{index}"][0, 0])
-    assert_pair(first, goldens)
+def test_rosinality_in_other_wraps(trained, tmp_path):
+    _, content, gan = trained
+    quiet = {key: value for key, value in content["g"].items() if not key.startswith("noises.")}
+    prefixed = {f"module.{key}": value for key, value in content["g"].items()}
+    files = {"no average": {"g": content["g"], "d": content["d"]}, "cards": {"g_ema": prefixed}, "bare": content["g"]}
+    for name, other in {**files, "no noise": quiet, "no noise, again": quiet}.items():
+        torch.save(other, tmp_path / f"{name}.pt", _use_new_zipfile_serialization=name != "bare")
+    loaded = {name: load_gan(tmp_path / f"{name}.pt") for name in ("no average", "cards", "bare", "no noise")}
+    wanted = gan.generator.state_dict()
+    for name, found in loaded.items():
+        assert found.complete == (name == "no average")
+        for key, value in found.generator.state_dict().items():
+            assert torch.equal(value, wanted[key]) or (name == "no noise" and key.endswith("noise_const")), (name, key)
+    again = load_gan(tmp_path / "no noise, again.pt").generator.state_dict()
+    assert all(torch.equal(value, again[key]) for key, value in loaded["no noise"].generator.state_dict().items())
+    assert again["blocks.64.conv1.noise_const"].std() > 0.9
 
 
 # --- ProGAN ----------------------------------------------------------------------------------------------------------
@@ -532,25 +529,23 @@ def test_an_unknown_layout_names_those_that_are_known_and_the_first_tensor(tmp_p
     assert "'attention." in refusal(tmp_path, {"g_ema": {"attention." * 30: torch.zeros(2)}})
 
 
-def test_a_tensor_of_no_layer_is_named_with_the_layout(tmp_path):
-    _, (g, _) = states("stylegan2", 64)
-    assert "layout of rosinality, but the tensor 'attention.weight'" in refusal(
-        tmp_path, {**g, "attention.weight": g["conv1.conv.weight"]}
-    )
-    del g["style.1.weight"]
-    assert "'mapping.layers.0.weight' is missing" in refusal(tmp_path, g)
-    assert "layout of rosinality, but its tensors have impossible shapes" in refusal(
-        tmp_path, {**rosinality("the generator's state dict")[1], "style.1.weight": torch.zeros(3)}
-    )
+def test_a_tensor_of_no_layer_is_named_with_the_layout(trained, tmp_path):
+    g = trained[1]["g"]
+    more = {**g, "convs.0.attention.weight": g["conv1.conv.weight"]}
+    assert "layout of rosinality, but the tensor 'convs.0.attention.weight'" in refusal(tmp_path, more)
+    less = {key: value for key, value in g.items() if not key.startswith("style.1.")}
+    assert "'mapping.layers.0.weight' is missing" in refusal(tmp_path, less)
+    flat = {**g, "style.1.weight": torch.zeros(3)}
+    assert "layout of rosinality, but its tensors have impossible shapes" in refusal(tmp_path, flat)
 
 
-def test_networks_that_are_not_of_one_gan_are_refused(tmp_path):
+def test_networks_that_are_not_of_one_gan_are_refused(trained, tmp_path):
     _, (g, _) = states("cgan_pd", 32)
     _, (_, d) = states("cgan_pd", 32)
     d["l_y.weight"], d["l_y.sn_u"] = d["l_y.weight"][:7], d["l_y.sn_u"][:, :7]
     said = refusal(tmp_path, {"model_state_dict": g}, {"model_state_dict": d})
     assert "its generator has classes 10, its discriminator 7" in said
-    _, (_, other) = states("stylegan2", 64)
+    other = trained[1]["d"]
     assert "its discriminator another" in refusal(tmp_path, {"model_state_dict": g}, {"d": other})
     assert "a discriminator of rosinality and no generator" in refusal(tmp_path, {"d": other})
     (tmp_path / "empty").mkdir()
@@ -558,12 +553,12 @@ def test_networks_that_are_not_of_one_gan_are_refused(tmp_path):
         load_gan(tmp_path / "empty")
 
 
-def test_widths_that_no_network_has_are_refused(tmp_path):
-    _, (g, _) = states("stylegan2", 64)
-    narrow = {key: value[:, :100] if key == "to_rgbs.0.conv.weight" else value for key, value in g.items()}
-    assert refusal(tmp_path, narrow)
-    narrow = {key: value[:100] if key == "convs.1.activate.bias" else value for key, value in g.items()}
-    assert "100 feature channels at 8 pixels, where a network with 512 at 64 has 512" in refusal(tmp_path, narrow)
+def test_widths_that_no_network_has_are_refused(trained, tmp_path):
+    g = trained[1]["g"]
+    thin = {key: value[:100] if key == "convs.1.activate.bias" else value for key, value in g.items()}
+    assert "100 feature channels at 8 pixels, where a network with 512 at 64 has 512" in refusal(tmp_path, thin)
+    thin = {key: value[:, :, :100] if key == "to_rgbs.0.conv.weight" else value for key, value in g.items()}
+    assert "blocks.8.to_image.conv.weight is (3, 100, 1, 1), not (3, 512, 1, 1)" in refusal(tmp_path, thin)
 
 
 def test_the_command_lists_the_layouts(capsys):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Part, measure
+from fewshotgan.gans.official.layout import Converted, Layout, Part, measure, naming
 
 Ends = list[tuple[int, int]]
 """(Feature channels towards the latents, towards the image) of the blocks of each resolution, from the latents on."""
@@ -91,7 +91,8 @@ def _renamed(state: StateDict, sides: list[int], at_image: str, dense: str) -> S
         if "resnet" in key:
             number, index, tensor = _block(key)
             layer = tensor.rpartition(".")[0]
-            converted[f"blocks.{sides[number]}.{index}.{_BLOCK[layer]}.{kind}"] = value
+            with naming(key):
+                converted[f"blocks.{sides[number]}.{index}.{_BLOCK[layer]}.{kind}"] = value
         elif path in ends:
             converted[f"{ends[path]}.{kind}"] = value
         else:

@@ -1,7 +1,8 @@
 """What a layout of public checkpoints is, and what all of them share."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,15 @@ def misfit(width: Mapping[int, int], ruled: Mapping[int, int]) -> Misfit:
         f"it has {width.get(side, 0)} feature channels at {side} pixels, where a network with {ruled[max(ruled)]} at "
         f"{max(ruled)} has {ruled[side]}; there is no network of such widths"
     )
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Turn the KeyError of a part of a tensor's name into one of its whole name."""
+    try:
+        yield
+    except KeyError as error:
+        raise KeyError(key) from error
 
 
 def renamed(state: Mapping[str, Tensor], names: Mapping[str, str]) -> StateDict:

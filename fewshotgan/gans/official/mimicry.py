@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Part, measure
+from fewshotgan.gans.official.layout import Converted, Layout, Part, measure, naming
 
 _SNGAN_BLOCK = {
     "c1": "conv0",
@@ -37,7 +37,8 @@ def generator(state: Mapping[str, Tensor]) -> StateDict:
             name = f"blocks.{4 << (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}"
             converted[f"{name}.weight"], converted[f"{name}.bias"] = value.chunk(2, dim=1)
         elif match := re.fullmatch(r"block(\d+)\.(.+)", path):
-            converted[f"blocks.{4 << (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
+            with naming(key):
+                converted[f"blocks.{4 << (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
         elif match := re.fullmatch(r"([lbc])\d+", path):
             converted[f"{_SNGAN_ENDS[match[1]]}.{kind}"] = value
         else:
@@ -60,7 +61,8 @@ def discriminator(state: Mapping[str, Tensor]) -> StateDict:
         kind = _SPECTRAL.get(kind, kind)
         value = value.flatten() if kind == "u" else value
         if match := re.fullmatch(r"block(\d+)\.(c\w+)", path):
-            converted[f"blocks.{resolution >> (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
+            with naming(key):
+                converted[f"blocks.{resolution >> (int(match[1]) - 1)}.{_SNGAN_BLOCK[match[2]]}.{kind}"] = value
         elif re.fullmatch(r"l(\d+|_y)", path):
             converted[f"{'embedding' if path == 'l_y' else 'out'}.{kind}"] = value
         else:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Part, measure
+from fewshotgan.gans.official.layout import Converted, Layout, Part, measure, naming
 
 _STYLED = {
     "conv.weight": "conv.weight",
@@ -82,7 +82,8 @@ def generator(state: Mapping[str, Tensor]) -> StateDict:
     """
     converted: StateDict = {}
     for key, value in state.items():
-        name = _generator_key(key)
+        with naming(key):
+            name = _generator_key(key)
         if name:
             converted[name] = _reshape(name, value)
     converted["w_mean"] = torch.zeros(len(converted["mapping.layers.0.weight"]))
@@ -137,7 +138,8 @@ def discriminator(state: Mapping[str, Tensor]) -> StateDict:
         if key in _HEAD:
             converted[_HEAD[key]] = value
         elif match := re.fullmatch(r"convs\.(\d+)\.(.+)", key):
-            converted[f"blocks.{resolution >> (int(match[1]) - 1)}.{_RESIDUAL[match[2]]}"] = value
+            with naming(key):
+                converted[f"blocks.{resolution >> (int(match[1]) - 1)}.{_RESIDUAL[match[2]]}"] = value
         else:
             raise KeyError(key)
     return converted

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Part, renamed
+from fewshotgan.gans.official.layout import Converted, Layout, Part, naming, renamed
 from fewshotgan.gans.official.mimicry import discriminator_sizes, generator_sizes
 
 EPSILON = 2e-5 - 1e-5
@@ -42,7 +42,9 @@ def _dotted(state: Mapping[str, Tensor]) -> StateDict:
         key = re.sub(r"^gen/", "", key)
         key = re.sub(r"(gamma|beta)s/W$", r"\1", key)
         path, _, kind = key.replace("/", ".").rpartition(".")
-        found[f"{path}.{_KINDS[kind]}"] = value + EPSILON if kind == "avg_var" else value
+        with naming(key):
+            kind = _KINDS[kind]
+        found[f"{path}.{kind}"] = value + EPSILON if kind == "running_var" else value
     return found
 
 
