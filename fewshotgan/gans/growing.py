@@ -39,6 +39,7 @@ def grow(gan: GAN, config: dict[str, Any], seed: int = 0) -> GAN:
     larger, smaller = (cast(Generator, each.generator).blocks for each in (grown, gan))
     for side in larger.keys() - smaller.keys():
         projection = larger[side].to_image
-        projection.conv.weight.zero_()
-        projection.bias.zero_()
+        if projection is not None:  # not of an architecture without skip connections
+            projection.conv.weight.zero_()
+            projection.bias.zero_()
     return grown

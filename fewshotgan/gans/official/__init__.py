@@ -18,6 +18,8 @@ from fewshotgan.gans.official import (
 from fewshotgan.gans.official.layout import Converted, Layout, Misfit, Part
 from fewshotgan.gans.official.parts import find, first_tensor
 
+__all__ = ["LAYOUTS", "Layout", "Misfit", "convert"]
+
 LAYOUTS: tuple[Layout, ...] = (
     rosinality.LAYOUT,
     nvidia.LAYOUT,

@@ -6,10 +6,11 @@ inside a pickle, where a storage was pickled alone (NVIDIA's files).
 """
 
 import io
-import math
 import mmap
 import zipfile
 import zlib
+from functools import reduce
+from operator import mul
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -190,8 +191,8 @@ def _rebuild_nested(record: Record) -> Any:
 
 def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
     """Return a tensor as a view of a storage; never of more numbers than that has."""
-    least = min((offset, *size, *stride))
+    least, count = min((offset, *size, *stride)), reduce(mul, size, 1)
     end = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if least < 0 or math.prod(size) > storage.numel() or (math.prod(size) and end >= storage.numel()):
+    if least < 0 or count > storage.numel() or (count and end >= storage.numel()):
         raise Unreadable("it has a tensor that is larger than its data")
     return storage.as_strided(size, stride, offset)
