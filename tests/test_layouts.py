@@ -16,7 +16,9 @@ from torch import nn
 from fewshotgan import load_gan
 from fewshotgan.cli import main
 from fewshotgan.files import UserError
-from fewshotgan.gans import list_layouts
+from fewshotgan.gans import combine, list_layouts
+from fewshotgan.gans.official.folders import find_pair, read_described
+from fewshotgan.gans.official.parts import find
 
 
 def states(name, size_g, size_d=None):
@@ -506,6 +508,26 @@ def test_what_nvidias_networks_may_have_and_ours_lack_is_refused(tmp_path, persi
         load_gan(tmp_path / "x.pkl")
 
 
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_beside_hugging_faces_weights_is_read_with_them(tmp_path):
+    torch.save({"embeddings.weight": torch.ones(2, 3)}, tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text('{"layers": [[true, 16, 16]], "eps": 0.0001}')
+    generator, discriminator = find(read_described(find_pair(tmp_path)[0]))
+    assert generator.tensors.keys() == {"embeddings.weight"} and discriminator is None
+    assert generator.settings == {"layers": [[True, 16, 16]], "eps": 1e-4}
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json beside it is damaged"):
+        load_gan(tmp_path)
+
+
+def test_an_average_counts_before_what_it_is_one_of_and_optimisers_not_at_all(tmp_path):
+    for name in ("G.pth", "G_ema.pth", "D.pth", "G_optim.pth", "D_optim.pth", "state_dict.pth"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_pair(tmp_path)] == ["G_ema.pth", "D.pth"]
+
+
 # --- what does not fit -----------------------------------------------------------------------------------------------
 
 
@@ -568,8 +590,6 @@ def test_the_command_lists_the_layouts(capsys):
 
 
 def test_a_mixture_gets_no_fresh_discriminator_and_a_conditional_gan_a_conditional_one():
-    from fewshotgan.gans import combine
-
     with pytest.raises(UserError, match="mixture of GANs"):
         combine([tiny_gan(), tiny_gan(seed=1)]).judged()
     gan = tiny_sngan(classes=3)

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError, data_dir
 from fewshotgan.gans import official
 from fewshotgan.gans.gan import GAN
-from fewshotgan.gans.official.archives import read
-from fewshotgan.gans.official.folders import find_pair
+from fewshotgan.gans.official.folders import find_pair, read_described
 from fewshotgan.gans.official.pickles import Unreadable
 
 
@@ -117,7 +116,7 @@ def _load_official(path: Path, discriminator: Path | None) -> GAN:
 
 def _read(path: Path) -> Any:
     try:
-        return read(path)
+        return read_described(path)
     except Unreadable as error:
         raise UserError(f"{_short(path)} can't be read: {error}; download or copy it again.") from error
 

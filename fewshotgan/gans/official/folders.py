@@ -1,12 +1,20 @@
-"""Find the generator's and the discriminator's files in a folder, where a trainer writes one for each network."""
+"""Find the generator's and the discriminator's files in a folder, where a trainer writes one for each network, and read
+what lies beside a file.
+"""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from fewshotgan.files import UserError
+from fewshotgan.gans.official.archives import read
+from fewshotgan.gans.official.pickles import Unreadable
 
 ENDINGS = (".pt", ".pth", ".pkl", ".npz", ".tar", ".bin", ".ckpt")
-GENERATOR = re.compile(r"(G_ema|netG|G|\w*Generator)(?![a-zA-Z])(.*)")  # an average counts before what it is one of
+GENERATOR = re.compile(
+    r"(G_ema|netG|G|\w*Generator|pytorch_model)(?![a-zA-Z])(.*)"
+)  # an average counts before what it is one of
 DISCRIMINATOR = re.compile(r"(netD|D|\w*Discriminator)(?![a-zA-Z])(.*)")
 
 
@@ -29,6 +37,21 @@ def find_pair(folder: Path) -> tuple[Path, Path | None]:
     pairs = generators.keys() & discriminators.keys()
     latest = max(pairs or generators, key=_number)
     return generators[latest], discriminators.get(latest)
+
+
+def read_described(path: Path) -> Any:
+    """Return what a file holds; a `.bin` of Hugging Face's with what its `config.json` says: {"generator", "config"}.
+
+    Raises:
+        Unreadable: if either is damaged.
+    """
+    content, described = read(path), path.with_name("config.json")
+    if path.suffix != ".bin" or not described.is_file():
+        return content
+    try:
+        return {"generator": content, "config": json.loads(described.read_text(encoding="utf-8"))}
+    except ValueError as error:
+        raise Unreadable("the config.json beside it is damaged") from error
 
 
 def _named(files: list[Path], pattern: re.Pattern[str]) -> dict[str, Path]:

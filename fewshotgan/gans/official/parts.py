@@ -20,7 +20,7 @@ WRAPPERS = ("state_dict", "model_state_dict")
 
 def find(content: Any) -> tuple[Part | None, Part | None]:
     """Return (generator, discriminator) of what a file holds, None for one that it lacks. A file of one bare network
-    gives that in the generator's place.
+    gives that in the generator's place. A dictionary "config" beside them adds to the generator's settings.
     """
     if not isinstance(content, Mapping):
         return part(content), None
@@ -28,6 +28,9 @@ def find(content: Any) -> tuple[Part | None, Part | None]:
     discriminator = _first(content, DISCRIMINATORS)
     if generator is None and discriminator is None:
         return part(content), None
+    described = content.get("config")
+    if generator is not None and isinstance(described, Mapping):
+        generator = Part(generator.tensors, {**generator.settings, **described})
     return generator, discriminator
 
 
