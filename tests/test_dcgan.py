@@ -10,6 +10,7 @@ from torch import nn
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
+from fewshotgan.gans import GAN
 from fewshotgan.session import adapt
 
 
@@ -18,13 +19,12 @@ def tutorial(resolution=64, z_dim=10, width=4, channels=3):
     widths = [width << i for i in range(resolution.bit_length() - 3)][::-1]
     up, down = (
         [nn.ConvTranspose2d(z_dim, widths[0], 4, 1, 0, bias=False)],
-        [nn.Conv2d(channels, width, 4, 2, 1, bias=False)],
+        [nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)],
     )
     for inner, outer in zip(widths, [*widths[1:], channels], strict=True):
         up += [nn.BatchNorm2d(inner), nn.ReLU(True), nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=False)]
     for outer, inner in list(zip(widths, widths[1:], strict=False))[::-1]:
-        down += [*([nn.LeakyReLU(0.2)] if len(down) == 1 else []), nn.Conv2d(inner, outer, 4, 2, 1, bias=False)]
-        down += [nn.BatchNorm2d(outer), nn.LeakyReLU(0.2)]
+        down += [nn.Conv2d(inner, outer, 4, 2, 1, bias=False), nn.BatchNorm2d(outer), nn.LeakyReLU(0.2)]
     down += [nn.Conv2d(widths[0], 1, 4, 1, 0, bias=False)]
     networks = (
         nn.ModuleDict({"main": nn.Sequential(*up, nn.Tanh())}),
@@ -81,8 +81,7 @@ def test_the_example_writes_a_file_for_each_network_and_the_latest_pair_is_taken
 
 
 def test_bsa_adapts_a_generator_alone_and_others_ask_for_a_discriminator():
-    gan = tiny("dcgan")
-    gan.config["discriminator"] = None
+    gan = GAN.create({**tiny("dcgan").config, "discriminator": None}, "alone")
     run = adapt(gan, noise_images(), "bsa", iterations=4, batch=2, progress=False)
     assert run.finished and "discriminator" not in run.spec
     with pytest.raises(UserError, match=r"bsa.*discriminator=.fresh"):

@@ -30,6 +30,7 @@ LAYOUTS: tuple[Layout, ...] = (
     gan_stability.LAYOUT,
     dcgan.LAYOUT,
 )
+LONGEST = 40  # letters of a tensor's name in a message
 SHARED = ("resolution", "channels", "classes")  # what two networks of a pair agree in
 
 
@@ -83,7 +84,7 @@ def _layout(generator: Part | None, discriminator: Part | None, content: Any) ->
             )
     known, name = ", ".join(layout.name for layout in LAYOUTS), first_tensor(content)
     found = "it has no tensors" if name is None else f"{_short(name)} fits none of the layouts"
-    raise Misfit(f"{found} ({known}; see `fewshotgan gans --layouts`)")
+    raise Misfit(f"{found} ({known})")
 
 
 def _check_pair(config: dict[str, Any]) -> None:
@@ -96,5 +97,6 @@ def _check_pair(config: dict[str, Any]) -> None:
 
 
 def _short(name: object) -> str:
-    """Return a name that leaves room for a sentence around it."""
-    return repr(str(name)[:60])
+    """Return a name, its end if it is long, that leaves room for a sentence around it."""
+    text = str(name)
+    return repr(text if len(text) <= LONGEST else f"...{text[3 - LONGEST :]}")

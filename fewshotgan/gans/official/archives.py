@@ -75,7 +75,7 @@ def _read_arrays(file: IO[bytes], size: int) -> dict[str, Tensor]:
     file.seek(0)
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays.files}
+            return {name: torch.from_numpy(np.array(arrays[name], order="C")) for name in arrays.files}
     except (ValueError, TypeError, MemoryError) as error:
         raise Unreadable(f"it has arrays of more than numbers ({error})"[:120]) from error
 

@@ -55,7 +55,7 @@ def read_described(path: Path) -> Any:
 
 
 def _named(files: list[Path], pattern: re.Pattern[str]) -> dict[str, Path]:
-    """Return {what follows the network's name: file}."""
+    """Return {what follows the network's name: file}; an average counts before what it is one of."""
     found: dict[str, Path] = {}
     for path in files:
         match = pattern.fullmatch(path.stem)

@@ -127,7 +127,7 @@ def _architecture(state: Mapping[str, Tensor], skip: str) -> str:
 
 
 LAYOUT = Layout(
-    "stylegan2-ada-pytorch",
+    "nvidia",
     "StyleGAN2 of NVlabs/stylegan2-ada-pytorch, also with classes: {G, D, G_ema} (.pkl)",
     r"synthesis\.b4\.const",
     r"b4\.fc\.weight",
