@@ -214,7 +214,7 @@ class Generator(network.Generator):
             mined = labels is None  # weights of the classes, not embeddings
             x = torch.cat([x, self.embedded(given @ self.embedding.weight if mined else given)], dim=1)
         side = self.start if self.head is None else 4
-        features: Tensor = self.dense(x).view(len(z), -1, side, side)
+        features: Tensor = self.dense(x).view(z.shape[0], -1, side, side)
         return features
 
     def embedded(self, labels: Tensor) -> Tensor:
