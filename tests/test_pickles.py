@@ -163,10 +163,11 @@ def test_plain_values_come_back_in_every_protocol(protocol):
 
 @pytest.mark.parametrize("new", [True, False])
 def test_tensors_come_back_from_both_kinds_of_files(tmp_path, new):
-    whole = torch.randn(6, 4)
+    whole = torch.randn(60, 40)
     state = OrderedDict(
         a=whole,
         view=whole[1:, ::2].t(),
+        again=whole.flatten(),
         half=torch.randn(3).half(),
         brain=torch.randn(3).bfloat16(),
         count=torch.tensor(7),

@@ -126,11 +126,12 @@ def _read_pickles(file: IO[bytes], size: int, nested: bool = False) -> Any:
         if identity[0] == "module":  # the class, its file and its code
             return identity[1]
         dtype, key, count = _storage(identity)
-        if sum(map(_bytes, storages.values())) + count * dtype.itemsize > size:
-            raise Unreadable("it has fewer numbers than it says")
-        storage = storages.setdefault(key, torch.empty(count, dtype=dtype))
+        if key not in storages:
+            if sum(map(_bytes, storages.values())) + count * dtype.itemsize > size:
+                raise Unreadable("it has fewer numbers than it says")
+            storages[key] = torch.empty(count, dtype=dtype)
         view = identity[5] if len(identity) > 5 else None
-        return storage if view is None else storage.narrow(0, view[1], view[2])
+        return storages[key] if view is None else storages[key].narrow(0, view[1], view[2])
 
     for _ in range(2):
         read_pickle(file)
