@@ -18,6 +18,7 @@ from typing import ClassVar, Literal, Self, cast
 import torch
 from torch import Tensor, nn
 
+from fewshotgan.augment import ADA
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import EqualConv2d
@@ -97,7 +98,7 @@ class TransferGANTraining(Training):
         gan: the networks at the start, which are ours to change.
 
     Raises:
-        UserError: if the generator has not the layers that an option needs.
+        UserError: if the generator has not the layers that an option needs, or the augmentation can't go with the loss.
     """
 
     method: TransferGAN
@@ -110,12 +111,17 @@ class TransferGANTraining(Training):
                     f"{method.name}: {name} needs a generator whose mapping network feeds all its layers; "
                     f"{gan.name} has none."
                 )
+        self.loss_name = settled(method.loss)
+        self.loss = adversarial(self.loss_name, gan.discriminator.paper_loss)
+        if isinstance(task.augment, ADA) and (self.loss.paired or self.loss.gradient_penalty):
+            raise UserError(
+                f"{method.name}: ada goes by the sign of D's logits of real images, which the loss {self.loss_name} "
+                "leaves open; give augment='diffaugment' or None."
+            )
         modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
         modules.register_buffer("path_average", torch.zeros((), device=gan.device))
         super().__init__(method, task, modules)
         self.config = gan.config
-        self.loss_name = settled(method.loss)
-        self.loss = adversarial(self.loss_name, gan.discriminator.paper_loss)
         self.learning_rate, self.r1_gamma = settled(method.learning_rate), settled(method.r1_gamma)
 
     @property
