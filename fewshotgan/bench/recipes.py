@@ -145,7 +145,7 @@ RECIPES: dict[str, Recipe] = {
             networks("sngan", 32, 1, top=16, maximum=64, latent=64, classes=8),
             thousands=64,
             batch=32,
-            options={"loss": "hinge", "learning_rate": 0.001},
+            options={"learning_rate": 0.001},
         ),
         *(
             Recipe(
@@ -153,15 +153,15 @@ RECIPES: dict[str, Recipe] = {
                 images,
                 networks("wgan_resnet", 32, 1, top=12, maximum=maximum, latent=32),
                 thousands=thousands,
-                batch=32,
-                options={"loss": "wgan_gp", "learning_rate": 0.001},
+                batch=16,
+                options={"learning_rate": 0.001},
             )
             for name, images, maximum, thousands in (
                 ("fashion-wgan", "fashion/source", 48, 48),
-                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 24),
-                ("fashion-wgan-dress", "fashion/dress", 24, 24),
-                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 24),
-                ("fashion-wgan-trouser", "fashion/trouser", 24, 24),
+                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 48),
+                ("fashion-wgan-dress", "fashion/dress", 24, 48),
+                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 48),
+                ("fashion-wgan-trouser", "fashion/trouser", 24, 48),
             )
         ),
     )
