@@ -144,9 +144,9 @@ def test_a_class_conditional_source_trains_by_its_paper_s_loss_and_resumes_to_th
         "images": replace(noise_images(60), labels=torch.arange(60) % 2), "progress": False, "measured": 12,
     }  # fmt: skip
     whole = pretrain.pretrain("classes", tmp_path / "whole", **given)
-    while not (part := pretrain.pretrain("classes", tmp_path / "parts", minutes=0.0, **given)).finished:
-        assert part.gan.card["images_seen"] <= 1000
-    assert torch.equal(part.gan.sample(4), whole.gan.sample(4))
+    pretrain.pretrain("classes", tmp_path / "parts", minutes=0.0, **given)
+    parts = pretrain.pretrain("classes", tmp_path / "parts", **given)
+    assert torch.equal(parts.gan.sample(4), whole.gan.sample(4))
     assert whole.gan.card["recipe"]["loss"] == "hinge" and whole.gan.card["images_seen"] == 1000
     assert whole.training.discriminator_player().moves == 5
 
