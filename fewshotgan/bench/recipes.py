@@ -15,7 +15,7 @@ class Phase:
     @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
-        return self.config["generator"]["resolution"]
+        return int(self.config["generator"]["resolution"])
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Recipe:
     @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
-        return self.config["generator"]["resolution"]
+        return int(self.config["generator"]["resolution"])
 
     def phases(self) -> list[Phase]:
         """Return the phases of training, the last one at full resolution."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -156,7 +157,7 @@ def _train(job: Job, images: Images) -> _Trained:
             seed=spec.seed,
             augment=spec.augment,
             progress=False,
-            **spec.options,
+            **cast(dict[str, Any], spec.options),
         )
     except CollapseError as collapse:
         return _Trained(collapse.run.gan, str(collapse))

@@ -143,7 +143,7 @@ class Generator(network.Generator):
         self.check_options(mix, truncation)
         side = side or self.resolution
         features = [] if features is None else features
-        x = self.dense(pixel_norm(self.prior(z))).view(len(z), -1, 4, 4)
+        x = self.dense(pixel_norm(self.prior(z))).view(z.shape[0], -1, 4, 4)
         x = pixel_norm(x) if self.first_norm else x
         image = torch.empty(0)
         for name, block in self.blocks.items():

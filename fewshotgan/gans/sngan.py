@@ -165,7 +165,7 @@ class Generator(network.Generator):
         features = [] if features is None else features
         labels = self.condition(z, labels)
         self.check_options(mix, truncation)
-        x: Tensor = self.dense(self.prior(z) * truncation).view(len(z), -1, 4, 4)
+        x: Tensor = self.dense(self.prior(z) * truncation).view(z.shape[0], -1, 4, 4)
         features.append(x)
         for block in self.blocks.values():
             x = block(x, labels)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
 import ipywidgets as widgets
 import torch
@@ -13,7 +14,7 @@ from fewshotgan.bench.papers import cell_text
 from fewshotgan.bench.results import is_old, samples
 from fewshotgan.bench.runner import SHOWN
 from fewshotgan.bench.table import Column, OwnTable, Row
-from fewshotgan.gans import GAN, load_gan
+from fewshotgan.gans import GAN, gp_resnet, load_gan
 from fewshotgan.gans.gan import slerp
 from fewshotgan.images import load_images
 from fewshotgan.lessons.figures import groups_picture
@@ -197,8 +198,12 @@ def grouped(gan: GAN, m: int, n: int) -> dict[str, list[tuple[str, str, bool]]]:
         return name, f"{sum(p.numel() for module in modules for p in module.parameters()):,} numbers", frozen
 
     boxes = {}
-    for letter, network, general in (("G", gan.generator, m), ("D", gan.discriminator, n)):
-        boxes[letter] = [box(name, modules, i < general) for i, (name, modules) in enumerate(network.counted().items())]
+    generator, discriminator = (
+        cast(gp_resnet.Generator, gan.generator),
+        cast(gp_resnet.Discriminator, gan.discriminator),
+    )
+    for letter, counted, general in (("G", generator.counted(), m), ("D", discriminator.counted(), n)):
+        boxes[letter] = [box(name, modules, i < general) for i, (name, modules) in enumerate(counted.items())]
     g = [*boxes["G"], box("dense", [gan.generator.get_submodule("dense")], False)]
     d = [*boxes["D"], box("dense", [gan.discriminator.get_submodule("out")], False)]
     return {"z to G": g[::-1], "image to D": d}
