@@ -73,7 +73,8 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     gradient.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+    norms: Tensor = gradient.flatten(1).norm(dim=1)
+    return (norms - 1).square().mean()
 
 
 def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
