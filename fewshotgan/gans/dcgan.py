@@ -6,8 +6,8 @@ Paper: Radford et al., "Unsupervised Representation Learning with Deep Convoluti
 
 Trained by the logistic loss with Adam's betas 0.5 and 0.999 (section 4).
 
-Differs: R1, which the paper does not have, comes with that loss unless it is switched off. The discriminator returns the
-logit before the tutorial's sigmoid. The generator's first layer has a bias, zero at the start and in the tutorial's
+Differs: R1, which the paper does not have, comes with that loss unless it is switched off. The discriminator returns
+the logit before the tutorial's sigmoid. The generator's first layer has a bias, zero at the start and in the tutorial's
 files, which BSA shifts.
 """
 
