@@ -194,7 +194,7 @@ class Pretraining:
         return curve.seconds(self.seen, self.begun_with.get("seconds", 0)) + loop.elapsed()
 
     def images_seen(self, loop: Loop) -> int:
-        """Images seen up to now, over all phases and starts."""
+        """Images seen up to now, over all phases and starts: iterations times the batch, as a recipe counts them."""
         return self.seen + loop.iteration * self.recipe.batch
 
     def checkpoint(self, phase: Phase) -> Path:

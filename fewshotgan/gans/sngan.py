@@ -9,8 +9,11 @@ Computes what mimicry's SNGAN and cGAN-PD compute: bilinear upsampling; a discri
 the shortcut too. The authors' own code repeats pixels (`nearest`), hands the shortcut the input as it is (not
 `rectified`) and iterates in evaluation too (`iterates`). `gans/official` converts files of both.
 
-Differs: trained with the losses of the other families (logistic, R1) instead of the hinge loss. The 1x1 convolution of
-a generator's shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.
+Trained by the hinge loss, with five steps of the discriminator for each of the generator and Adam's betas 0 and 0.9, as
+the residual networks of both papers and their released code are.
+
+Differs: the 1x1 convolution of a generator's shortcut stands before the upsampling instead of after it, the same
+function at a quarter of the cost.
 """
 
 import re
@@ -302,6 +305,8 @@ class Discriminator(network.Discriminator):
         2 pixels), `rectified` whether a shortcut reads the rectified input, `iterates` whether the spectral norm makes
         an iteration in evaluation too.
     """
+
+    paper_loss = network.PaperLoss("hinge", moves=5, betas=(0.0, 0.9))
 
     def __init__(
         self,

@@ -13,10 +13,9 @@ from torch import nn
 from fewshotgan.bench.papers import cell_text
 from fewshotgan.bench.results import is_old, samples
 from fewshotgan.bench.runner import SHOWN
-from fewshotgan.bench.table import Column, OwnTable, Row
+from fewshotgan.bench.table import Column, OwnTable, Row, converted_size, load_converted
 from fewshotgan.gans import GAN, gp_resnet, load_gan
 from fewshotgan.gans.gan import slerp
-from fewshotgan.images import load_images
 from fewshotgan.lessons.figures import groups_picture
 from fewshotgan.methods.adafm import dialled
 from fewshotgan.methods.adam import AdAM
@@ -131,8 +130,8 @@ def recorded_picture(
     scores = ", ".join(f"{metric} {cell_text(row, column, metric)}" for metric in metrics)
     rows = {
         began: load_gan(column.gan).sample(SHOWN, seed=1),
-        f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_images(
-            column.images, n=column.n
+        f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_converted(
+            column.images, converted_size(column.gan, column.images), column.n
         ).tensor()[:SHOWN],
     }
     title = f"{row}: {scores}"
