@@ -35,31 +35,36 @@ def release(gan: GAN) -> dict[str, StateDict]:
     Raises:
         UserError: if the GAN is no StyleGAN2, or one that the layout has no place for.
     """
-    generator, config = gan.generator, gan.config["generator"]
+    generator = gan.generator
     if not isinstance(generator, stylegan2.Generator):
         raise UserError(f"{gan.name} is no StyleGAN2, the only family of the layout rosinality; export it to onnx.")
-    ours = {**generator.state_dict(), **_silence(generator)}
-    if (
-        ours.keys() - {"w_mean"} != set(_names(generator).values())
-        or config["z_dim"] != config["w_dim"]
-        or (not config.get("normalise", True))
-    ):
+    if not _has_place(gan, generator):
         raise UserError(
             f"{gan.name} has latents, classes or layers that the layout rosinality has no place for; export it to onnx."
         )
-    kernel = fir_kernel(torch.zeros(()))
-    g_ema = {
-        key: kernel * 4 if key.endswith("kernel") else _shaped(key, ours[_names(generator)[key]])
-        for key in _generator_keys(generator)
-    }
+    g_ema = _generator(generator)
     if not isinstance(gan.discriminator, stylegan2.Discriminator):
         return {"g_ema": g_ema}
-    judge = gan.discriminator.state_dict()
-    d = {
-        key: kernel if key.endswith("kernel") else judge[rosinality.discriminator_name(key, gan.resolution)]
-        for key in _discriminator_keys(gan.resolution)
-    }
-    return {"g": g_ema, "d": d, "g_ema": g_ema}
+    return {"g": g_ema, "d": _discriminator(gan.discriminator), "g_ema": g_ema}
+
+
+def _has_place(gan: GAN, generator: stylegan2.Generator) -> bool:
+    """Return whether that code's networks can be this GAN's."""
+    config, ours = gan.config["generator"], generator.state_dict().keys() | _silence(generator).keys()
+    plain = config["z_dim"] == config["w_dim"] and config.get("normalise", True)
+    return plain and ours - {"w_mean"} == set(_names(generator).values())
+
+
+def _generator(generator: stylegan2.Generator) -> StateDict:
+    ours, names = generator.state_dict() | _silence(generator), _names(generator)
+    filters = fir_kernel(torch.zeros(()), gain=4.0)
+    return {key: _shaped(key, ours[names[key]]) if key in names else filters for key in _generator_keys(generator)}
+
+
+def _discriminator(network: stylegan2.Discriminator) -> StateDict:
+    ours, filters = network.state_dict(), fir_kernel(torch.zeros(()))
+    names = {key: rosinality.discriminator_name(key, network.resolution) for key in _keys(network.resolution)}
+    return {key: ours[name] if name else filters for key, name in names.items()}
 
 
 def _names(generator: stylegan2.Generator) -> dict[str, str]:
@@ -89,7 +94,7 @@ def _generator_keys(generator: stylegan2.Generator) -> Iterator[str]:
     yield from (f"noises.noise_{i}" for i in range(2 * ups + 1))
 
 
-def _discriminator_keys(resolution: int) -> Iterator[str]:
+def _keys(resolution: int) -> Iterator[str]:
     """Yield the names of a discriminator's tensors, in the layout's order."""
     yield from ("convs.0.0.weight", "convs.0.1.bias")
     for i in range(1, resolution.bit_length() - 2):
