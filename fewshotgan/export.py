@@ -1,6 +1,6 @@
-"""A GAN for other programs: its generator as ONNX or TorchScript, its images as PNG files.
+"""A GAN for other programs: its generator as ONNX or TorchScript, a StyleGAN2 in a public layout, images as PNG files.
 
-Both kinds of generator take latents z (N, z_dim), standard normal, of any N; a StyleGAN2 the truncation as well, a
+The first two of generator take latents z (N, z_dim), standard normal, of any N; a StyleGAN2 the truncation as well, a
 number; a class-conditional one labels (N,), int64. They return images (N, C, H, W), -1..1.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError, atomic_write, check_folder
 from fewshotgan.gans import stylegan2
 from fewshotgan.gans.gan import GAN, MIXTURE
+from fewshotgan.gans.official.release import release
 from fewshotgan.pictures import grid, save_picture
 
 
@@ -95,6 +96,19 @@ def to_torchscript(gan: GAN, path: str | Path) -> None:
         torch.jit.trace(sampler, example_kwarg_inputs=inputs, check_trace=False).save(str(temporary))
 
 
+def to_rosinality(gan: GAN, path: str | Path) -> None:
+    """Write a StyleGAN2 as rosinality/stylegan2-pytorch does, for code that reads such checkpoints.
+
+    Its own `generate.py` builds the widths of the paper; narrower networks need these in it too.
+
+    Raises:
+        UserError: if the GAN is no StyleGAN2, or one that the layout has no place for, or the file can't be written.
+    """
+    content = release(gan)
+    with atomic_write(path) as temporary:
+        torch.save(content, temporary)
+
+
 def to_pngs(gan: GAN, folder: str | Path, n: int = 1000, seed: int = 0, truncation: float = 1.0) -> None:
     """Write n images of a seed into a folder, 00000.png and so on, for metrics of other projects.
 
@@ -106,4 +120,9 @@ def to_pngs(gan: GAN, folder: str | Path, n: int = 1000, seed: int = 0, truncati
         save_picture(grid(image[None], 1, 1), Path(folder) / f"{i:05d}.png")
 
 
-EXPORTS: dict[str, Callable[[GAN, Path], None]] = {"onnx": to_onnx, "torchscript": to_torchscript, "pngs": to_pngs}
+EXPORTS: dict[str, Callable[[GAN, Path], None]] = {
+    "onnx": to_onnx,
+    "torchscript": to_torchscript,
+    "rosinality": to_rosinality,
+    "pngs": to_pngs,
+}

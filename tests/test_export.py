@@ -7,11 +7,13 @@ import onnxruntime
 import pytest
 import torch
 from family_kit import conditional, shaken
-from helpers import TINY, tiny
+from golden import fill
+from helpers import TINY, tensors, tiny
 from PIL import Image
 
+from fewshotgan import load_gan
 from fewshotgan.cli import main
-from fewshotgan.export import to_onnx, to_pngs, to_torchscript
+from fewshotgan.export import to_onnx, to_pngs, to_rosinality, to_torchscript
 from fewshotgan.files import UserError
 from fewshotgan.gans import combine
 
@@ -78,4 +80,37 @@ def test_the_command_writes_what_is_asked_for(tmp_path, capsys):
 def test_a_mixture_is_refused(tmp_path):
     with pytest.raises(UserError, match="export them one by one"):
         to_torchscript(combine([tiny("stylegan2"), tiny("stylegan2", seed=1)]), tmp_path / "gan.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_golden_s_checkpoint_is_written_again_as_it_was(tmp_path):
+    g, d = (tensors(fill.load(name).params) for name in ("stylegan2_g64", "stylegan2_d64"))
+    torch.save({"g": g, "d": d, "g_ema": g}, tmp_path / "theirs.pt")
+    to_rosinality(load_gan(tmp_path / "theirs.pt"), tmp_path / "ours.pt")
+    written = torch.load(tmp_path / "ours.pt", weights_only=True)
+    for name, expected in {"g": g, "d": d, "g_ema": g}.items():
+        assert list(written[name]) == list(expected)
+        assert all(torch.equal(written[name][key], value) for key, value in expected.items())
+
+
+@pytest.mark.parametrize("noise", [True, False])
+def test_a_stylegan2_of_any_size_comes_back_from_the_public_layout(noise, tmp_path):
+    gan = shaken(tiny("stylegan2", noise=noise))
+    to_rosinality(gan, tmp_path / "gan.pt")
+    again = load_gan(tmp_path / "gan.pt")
+    assert torch.equal(again.sample(4), gan.sample(4))
+    assert torch.equal(again.discriminator(gan.sample(4)), gan.discriminator(gan.sample(4)))
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "why"),
+    [
+        ("progan", {}, "is no StyleGAN2"),
+        ("stylegan2", {"z_dim": 4}, "has latents, classes or layers"),
+        ("stylegan2", {"prior": {"kind": "miner"}}, "has latents, classes or layers"),
+    ],
+)
+def test_what_the_public_layout_has_no_place_for_is_refused(family, changes, why, tmp_path):
+    with pytest.raises(UserError, match=f"tiny {why}"):
+        to_rosinality(tiny(family, **changes), tmp_path / "gan.pt")
     assert not list(tmp_path.iterdir())

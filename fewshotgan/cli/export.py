@@ -18,6 +18,9 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write a GAN for other programs: its generator as ONNX or TorchScript, or 1,000 of its images as PNG files."""
+    """Write a GAN for other programs.
+
+    onnx and torchscript hold its generator, rosinality a StyleGAN2 as that code keeps it, pngs 1,000 of its images.
+    """
     EXPORTS[options.to](load_gan(options.gan), options.out)
     print(options.out)

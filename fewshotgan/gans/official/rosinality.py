@@ -83,7 +83,7 @@ def generator(state: Mapping[str, Tensor]) -> StateDict:
     converted: StateDict = {}
     for key, value in state.items():
         with naming(key):
-            name = _generator_key(key)
+            name = generator_name(key)
         if name:
             converted[name] = _reshape(name, value)
     converted["w_mean"] = torch.zeros(len(converted["mapping.layers.0.weight"]))
@@ -100,10 +100,14 @@ def _draw_noise(state: StateDict) -> StateDict:
     return state
 
 
-def _generator_key(key: str) -> str | None:
-    """Return our name of a generator tensor, None for a constant of the network."""
+def generator_name(key: str) -> str:
+    """Return our name of a generator's tensor, "" for a constant of the network.
+
+    Raises:
+        KeyError: if it belongs to no layer.
+    """
     if key.endswith(".kernel"):
-        return None
+        return ""
     if match := re.fullmatch(r"style\.(\d+)\.(weight|bias)", key):
         return f"mapping.layers.{int(match[1]) - 1}.{match[2]}"  # style.0 is the normalisation
     if key == "input.input":
@@ -133,16 +137,24 @@ def discriminator(state: Mapping[str, Tensor]) -> StateDict:
     resolution = 2 ** (2 + len({key.split(".")[1] for key in state if key.startswith("convs.")}) - 1)
     converted: StateDict = {}
     for key, value in state.items():
-        if key.endswith(".kernel"):
-            continue
-        if key in _HEAD:
-            converted[_HEAD[key]] = value
-        elif match := re.fullmatch(r"convs\.(\d+)\.(.+)", key):
-            with naming(key):
-                converted[f"blocks.{resolution >> (int(match[1]) - 1)}.{_RESIDUAL[match[2]]}"] = value
-        else:
-            raise KeyError(key)
+        with naming(key):
+            name = discriminator_name(key, resolution)
+        if name:
+            converted[name] = value
     return converted
+
+
+def discriminator_name(key: str, resolution: int) -> str:
+    """Return our name of a discriminator's tensor, "" for a constant of the network.
+
+    Raises:
+        KeyError: if it belongs to no layer.
+    """
+    if key.endswith(".kernel"):
+        return ""
+    if match := re.fullmatch(r"convs\.([1-9]\d*)\.(.+)", key):
+        return f"blocks.{resolution >> (int(match[1]) - 1)}.{_RESIDUAL[match[2]]}"
+    return _HEAD[key]
 
 
 def _reshape(name: str, value: Tensor) -> Tensor:
