@@ -15,6 +15,8 @@ TINY: dict[str, dict] = {  # of each family what its generator's configuration h
     "sngan": {},
     "wgan_resnet": {},
     "gp_resnet": {"embed": 3},
+    "biggan": {"embed": 4, "attention": [8]},
+    "biggan_deep": {"embed": 4, "attention": [8]},
 }
 
 

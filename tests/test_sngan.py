@@ -8,7 +8,8 @@ from helpers import assert_met, tensors, tiny_sngan
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
 from fewshotgan.gans import official_resnets
-from fewshotgan.gans.sngan import Discriminator, Generator, SpectralConv2d, of_class
+from fewshotgan.gans.sngan import Discriminator, Generator
+from fewshotgan.gans.spectral import SpectralConv2d, of_class
 
 
 def pair(name, size):

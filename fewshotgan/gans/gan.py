@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.gans import gp_resnet, mixture, network, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.gans import biggan, biggan_deep, gp_resnet, mixture, network, progan, sngan, stylegan2, wgan_resnet
 from fewshotgan.gans.network import Discriminator, Generator
 from fewshotgan.gans.prior import Miner
 
@@ -31,6 +31,8 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "sngan": (sngan.Generator, sngan.Discriminator),
     "wgan_resnet": (wgan_resnet.Generator, wgan_resnet.Discriminator),
     "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
+    "biggan": (biggan.Generator, biggan.Discriminator),
+    "biggan_deep": (biggan_deep.Generator, biggan_deep.Discriminator),
 }
 SEVERAL = " & "  # between the names of GANs that are adapted together
 MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
