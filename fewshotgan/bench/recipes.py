@@ -68,6 +68,8 @@ FAMILY_NAMES = {
     "sngan": "SNGAN",
     "wgan_resnet": "WGAN-GP's residual GAN",
     "gp_resnet": "GP-GAN",
+    "biggan": "BigGAN",
+    "biggan_deep": "BigGAN-deep",
 }
 
 
@@ -96,6 +98,14 @@ def gp_networks(resolution: int, channels: int, top: int, classes: int) -> dict[
     config = networks("gp_resnet", resolution, channels, top, latent=64, classes=classes)
     config["generator"] |= {"embed": 16, "blocks": 1}
     config["discriminator"] |= {"blocks": 1}
+    return config
+
+
+def biggan_networks(resolution: int, channels: int, top: int, maximum: int, classes: int) -> dict[str, Any]:
+    """Return the configuration of a small class-conditional BigGAN, with self-attention at half the resolution."""
+    config = networks("biggan", resolution, channels, top, maximum, latent=64, classes=classes)
+    config["generator"] |= {"embed": 32, "attention": [resolution // 2]}
+    config["discriminator"] |= {"attention": [resolution // 2]}
     return config
 
 
@@ -143,6 +153,14 @@ RECIPES: dict[str, Recipe] = {
             "fashion/source",
             networks("sngan", 32, 1, top=16, maximum=64, latent=64, classes=8),
             thousands=64,
+            batch=32,
+            options={"r1_gamma": 0.1, "learning_rate": 0.001},
+        ),
+        Recipe(
+            "fashion-biggan",
+            "fashion/source",
+            biggan_networks(32, 1, top=16, maximum=64, classes=8),
+            thousands=400,
             batch=32,
             options={"r1_gamma": 0.1, "learning_rate": 0.001},
         ),

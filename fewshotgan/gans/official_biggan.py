@@ -2,9 +2,9 @@
 
 - BigGAN and BigGAN-deep as in ajbrock/BigGAN-PyTorch, which writes each network to a file of its own (`G_ema.pth`,
   `G.pth`, `D.pth`). Only names change; a table of the classes' scales or shifts is transposed.
-- BigGAN-deep as in huggingface/pytorch-pretrained-BigGAN (`pytorch_model.bin`, G alone, beside `config.json`). The first
-  layer's pixels change places, latents and class's vector as well; running statistics become differences to those of
-  truncation 1.
+- BigGAN-deep as in huggingface/pytorch-pretrained-BigGAN (`pytorch_model.bin`, G alone, beside `config.json`). The
+  first layer's pixels change places, latents and class's vector as well; running statistics become differences to those
+  of truncation 1.
 
 Sizes follow from the shapes, but for what leaves no trace in them: the depth of Brock's BigGAN-deep, which is 2 as in
 all of his scripts, how often its discriminator of 32 pixels halves, and which of Hugging Face's blocks double the size,
@@ -182,7 +182,7 @@ def _huggingface(name: str, value: Tensor, embed: int) -> StateDict:
     if kind in ("weight", "v") and path.endswith(("dense", "scale", "shift")):  # latents come first there
         value = value.roll(embed, dims=-1)
     if path == "dense" and kind != "v":  # pixels are the slowest there
-        value = value.unflatten(0, (16, -1)).transpose(0, 1).flatten(0, 1)
+        value = value.reshape(16, -1, *value.shape[1:]).transpose(0, 1).flatten(0, 1)
     return {name: value}
 
 

@@ -47,10 +47,13 @@ class Spectral(Layer):
             self.register_buffer("v", F.normalize(self.weight.detach().flatten(1).T @ self.u, dim=0))
 
     def normalised(self) -> Tensor:
-        """Return the weight with a largest singular value of about one; u and v count as constants in the gradient."""
+        """Return the weight with a largest singular value of about one, zeros as they are; u and v count as constants
+        in the gradient.
+        """
         matrix = self.weight.flatten(1)
         u, v = self.vectors(matrix.detach())
-        return self.weight / (u @ (matrix @ v))
+        sigma = u @ (matrix @ v)
+        return self.weight / sigma.where(sigma != 0, 1)
 
     def vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """Return u (out,) and v (rest,)."""
