@@ -36,6 +36,7 @@ tiny_gan = partial(tiny, "stylegan2")
 tiny_progan = partial(tiny, "progan")
 tiny_wgan_resnet = partial(tiny, "wgan_resnet")
 tiny_gp_resnet = partial(tiny, "gp_resnet")
+tiny_biggan = partial(tiny, "biggan")
 
 
 def tiny_sngan(seed: int = 0, **changes) -> GAN:

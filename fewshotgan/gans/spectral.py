@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.gans.layers import Layer
+from fewshotgan.gans.layers import Stateful
 
 GAIN = 2**0.5  # of the initial weights before a ReLU
 
@@ -19,7 +19,7 @@ def of_class(table: Tensor, labels: Tensor) -> Tensor:
     return labels @ table if labels.is_floating_point() else table[labels]
 
 
-class Spectral(Layer):
+class Spectral(Stateful):
     """A weight divided by its largest singular value, estimated by power iteration (arXiv 1802.05957, algorithm 1).
 
     Each forward pass in training does one iteration and keeps the singular vectors u and v; in evaluation the kept ones

@@ -158,7 +158,8 @@ class Penalty:
 class Player:
     """One side of the game: its parameters, and the terms that it minimises.
 
-    Gradients are computed for `parameters` alone: what is frozen, and the other players' weights, cost nothing.
+    Gradients are computed for `parameters` alone: what is frozen, and the other players' weights, cost nothing. Those
+    in `rates` train at a multiple of the learning rate, given with each.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Player:
     betas: tuple[float, float] = (0.0, 0.99)
     penalties: list[Penalty] = field(default_factory=list)
     after_step: Callable[[], None] | None = None
+    rates: list[tuple[nn.Parameter, float]] = field(default_factory=list)
 
 
 @dataclass
