@@ -46,14 +46,17 @@ def test_the_generators_are_met(name):
     assert_met(golden, generator_outputs(built(golden), golden))
 
 
-@pytest.mark.parametrize("name", ["biggan_d32", "biggan_d128"])
+def discriminator_outputs(net, golden):
+    x = tensors(golden.inputs)
+    got = {"logits": net(x["x"], labels=x["y"]), "logits_train": net.train()(x["x"], labels=x["y"])}
+    return {**got, "logits_train2": net(x["x"], labels=x["y"]), "after_u0": net.embedding.u[None]}
+
+
+@pytest.mark.parametrize("name", ["biggan_d32", "biggan_d64", "biggan_d128"])
 @torch.no_grad()
 def test_the_discriminators_are_met(name):
     golden = fill.load(name)
-    net, x = built(golden), tensors(golden.inputs)
-    got = {"logits": net(x["x"], labels=x["y"]), "logits_train": net.train()(x["x"], labels=x["y"])}
-    got["logits_train2"] = net(x["x"], labels=x["y"])
-    assert_met(golden, {**got, "after_u0": net.embedding.u[None]})
+    assert_met(golden, discriminator_outputs(built(golden), golden))
 
 
 # --- the networks ---------------------------------------------------------------------------------------------------
@@ -233,7 +236,7 @@ def test_the_vector_of_the_class_is_what_the_statistics_term_holds():
 
 def test_bsa_trains_what_drives_the_norms_from_the_mean_of_the_classes_and_keeps_the_rest():
     gan = shaken(tiny_biggan(classes=3))
-    run = adapt(gan, noise_images(), "bsa", iterations=10, batch=4, progress=False)
+    run = adapt(gan, noise_images(), "bsa", iterations=10, batch=4, progress=False, perceptual_weight=0.0)
     start, after = gan.unconditional().generator.state_dict(), run.gan.generator.state_dict()
     moved = {key for key, value in after.items() if key not in start or not torch.equal(value, start[key])}
     driving = {key for key in after if ".scale." in key or ".shift." in key} - {
@@ -250,9 +253,9 @@ def test_bsa_trains_what_drives_the_norms_from_the_mean_of_the_classes_and_keeps
 
 def test_bsa_learns_to_reconstruct():
     plain = Images(torch.tensor([0, 80, 160, 240], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 16, 16), "plain")
-    options = {"perceptual_weight": 0.0, "latent_weight": 0.0, "progress": False}
-    run = adapt(tiny_biggan(classes=3), plain, "bsa", iterations=300, batch=4, **options)
-    assert run.history[-1]["statistics/l1"] < 0.75 * run.history[0]["statistics/l1"]
+    options = {"perceptual_weight": 0.0, "latent_weight": 0.0, "learning_rate": 0.002, "progress": False}
+    run = adapt(tiny_biggan(classes=3), plain, "bsa", iterations=100, batch=4, **options)
+    assert run.history[-1]["statistics/l1"] < 0.85 * run.history[0]["statistics/l1"]
     dark, grey, *_ = run.training.reconstruct().mean(dim=(1, 2, 3))
     assert dark < -0.6 and -0.6 < grey < -0.2  # of -1 and -0.37
 

@@ -7,8 +7,8 @@
   of truncation 1.
 
 Sizes follow from the shapes, but for what leaves no trace in them: the depth of Brock's BigGAN-deep, which is 2 as in
-all of his scripts, how often its discriminator of 32 pixels halves, and which of Hugging Face's blocks double the size,
-which `config.json` says.
+all of his scripts, how often a discriminator halves the size, which the resolution says, and which of Hugging Face's
+blocks double it, which `config.json` says.
 """
 
 import re
@@ -113,9 +113,7 @@ def discriminator(state: Mapping[str, Tensor]) -> tuple[Sizes, StateDict]:
         names[f"blocks.{i}.{j}"] = f"blocks.{resolution >> i}.{j + (deep and i == 0)}"
     named = {_name(key, names): value for key, value in state.items()}
     converted = {name: value.flatten() if name.endswith(".u") else value for name, value in named.items() if name}
-    halvings = sum(f"blocks.{i}.0.conv_sc.weight" in state for i in range(count))
-    if deep:
-        halvings = 2 if resolution == 32 else count
+    halvings = 2 if resolution == 32 else count - (not deep)
     blocks = [len(state[f"blocks.{i}.0.conv{4 if deep else 2}.weight"]) for i in range(count)]
     width = [len(converted[f"{first}.weight"]), *blocks] if deep else blocks
     attending = {int(key.split(".")[1]) for key in state if key.endswith(".gamma")}
