@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fewshotgan.gans import biggan_layers
+from fewshotgan.gans import biggan_networks
 from fewshotgan.gans.biggan_layers import Attention, Blocks, Maker, check_attention, conv, upsample
 from fewshotgan.gans.layers import Layer, Row, Stack, widths
 from fewshotgan.gans.prior import PriorConfig
@@ -46,7 +46,7 @@ class GeneratorBlock(Layer):
         return y + upsample(self.skip(x))
 
 
-class Generator(biggan_layers.Generator):
+class Generator(biggan_networks.Generator):
     """BigGAN's generator.
 
     Args:
@@ -141,7 +141,7 @@ class DiscriminatorBlock(Layer):
         return y + (x if self.skip is None else self.skip(x))
 
 
-class Discriminator(biggan_layers.Discriminator):
+class Discriminator(biggan_networks.Discriminator):
     """BigGAN's discriminator.
 
     Args: as `Generator`; `attention` names the sides of the maps that blocks put out, `halvings` is the number of

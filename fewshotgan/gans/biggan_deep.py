@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fewshotgan.files import UserError
-from fewshotgan.gans import biggan_layers
+from fewshotgan.gans import biggan_networks
 from fewshotgan.gans.biggan_layers import Attention, Blocks, Maker, check_attention, conv, upsample
 from fewshotgan.gans.layers import Layer, Row, Stack, widths
 from fewshotgan.gans.prior import PriorConfig
@@ -75,7 +75,7 @@ class GeneratorBlock(Layer):
         return self.conv3(F.relu(self.norm3(y, condition, truncation))) + x
 
 
-class Generator(biggan_layers.Generator):
+class Generator(biggan_networks.Generator):
     """BigGAN-deep's generator.
 
     Args:
@@ -194,7 +194,7 @@ class DiscriminatorBlock(Layer):
         return self.conv3(y) + (x if self.skip is None else torch.cat([x, self.skip(x)], dim=1))
 
 
-class Discriminator(biggan_layers.Discriminator):
+class Discriminator(biggan_networks.Discriminator):
     """BigGAN-deep's discriminator.
 
     Args: as `Generator`; `attention` names the sides of the maps that blocks put out, `depth` is the number of blocks

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, attach, merged
 from fewshotgan.files import UserError
-from fewshotgan.gans import biggan_layers, sngan, stylegan2
+from fewshotgan.gans import biggan_layers, biggan_networks, sngan, stylegan2
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.network import Generator
@@ -66,7 +66,7 @@ def latent_distance(z: Tensor, normal: Tensor) -> Tensor:
 
 def class_vector(generator: nn.Module) -> nn.Parameter | None:
     """Return a BigGAN's vectors of classes, (1, embed) where it has none, which BSA trains; None elsewhere."""
-    shared = generator.shared if isinstance(generator, biggan_layers.Generator) else None
+    shared = generator.shared if isinstance(generator, biggan_networks.Generator) else None
     return None if shared is None else shared.table
 
 
