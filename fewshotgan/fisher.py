@@ -2,7 +2,8 @@
 a time.
 
 Diagonal, empirical (arXiv 2210.16559, section 4.1): F = E[(d loss / d theta)^2]. The square of a batch's mean gradient,
-which some public code takes, is another and mostly smaller number.
+which some public code takes, is another and mostly smaller number. The loss is the logistic one, -log D(G(z)) for G,
+unless another is given: a Wasserstein critic's logits have no zero, so that no likelihood can be read from them.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from fewshotgan.losses import logistic_discriminator, logistic_generator
+from fewshotgan.losses import LOSSES, Adversarial
 
 Parameters = dict[str, Tensor]
+LOGISTIC = LOSSES["logistic"]
 CHUNK = 16  # most samples whose gradients are computed together
 NUMBERS = 2**25  # of those gradients: of a network of many parameters fewer samples go together, but never fewer than 8
 
@@ -49,35 +51,51 @@ def fisher(
 
 
 def generator_fisher(
-    generator: nn.Module, discriminator: nn.Module, names: list[str], z: Tensor, chunk: int | None = None
+    generator: nn.Module,
+    discriminator: nn.Module,
+    names: list[str],
+    z: Tensor,
+    chunk: int | None = None,
+    adversarial: Adversarial = LOGISTIC,
 ) -> Parameters:
-    """Return F of G's parameters `names` under the loss -log D(G(z)), for latents (N, z_dim); the noise inputs are
-    the stored ones.
+    """Return F of G's parameters `names` under its adversarial loss, which may not be a paired one, for latents (N,
+    z_dim); the noise inputs are the stored ones.
     """
 
     def loss(parameters: Parameters, latent: Tensor) -> Tensor:
         image = functional_call(generator, parameters, (latent[None],), {"noise": "const"})
-        return logistic_generator(discriminator(image))
+        logits = discriminator(image)
+        return adversarial.generator(logits, logits)
 
     return fisher(loss, _pick(generator, names), (z,), chunk)
 
 
 def discriminator_fisher(
-    discriminator: nn.Module, names: list[str], real: Tensor, fake: Tensor, chunk: int | None = None
+    discriminator: nn.Module,
+    names: list[str],
+    real: Tensor,
+    fake: Tensor,
+    chunk: int | None = None,
+    adversarial: Adversarial = LOGISTIC,
 ) -> Parameters:
-    """Return F of D's parameters `names` under its logistic loss, for pairs of real and generated images (N, C, H,
+    """Return F of D's parameters `names` under its adversarial loss, for pairs of real and generated images (N, C, H,
     W).
     """
 
     def loss(parameters: Parameters, x: Tensor, y: Tensor) -> Tensor:
-        logits = [functional_call(discriminator, parameters, (image[None],)) for image in (x, y)]
-        return logistic_discriminator(*logits)
+        logits_x, logits_y = (functional_call(discriminator, parameters, (image[None],)) for image in (x, y))
+        return adversarial.discriminator(logits_x, logits_y)
 
     return fisher(loss, _pick(discriminator, names), (real, fake), chunk)
 
 
 def both_fisher(
-    generator: nn.Module, discriminator: nn.Module, names: dict[str, list[str]], z: Tensor, images: Tensor
+    generator: nn.Module,
+    discriminator: nn.Module,
+    names: dict[str, list[str]],
+    z: Tensor,
+    images: Tensor,
+    adversarial: Adversarial = LOGISTIC,
 ) -> dict[str, Parameters]:
     """Return F of both networks, {"generator": ..., "discriminator": ...}, with as many samples as there are latents.
 
@@ -87,14 +105,15 @@ def both_fisher(
         names: of the parameters, by network.
         z: latents (N, z_dim).
         images: real images, uint8 (M, C, H, W), repeated as often as it takes.
+        adversarial: the loss.
     """
     real = images[torch.arange(len(z), device=images.device) % len(images)].float() / 127.5 - 1
     with evaluating(generator, discriminator):
         with torch.no_grad():
             fake = torch.cat([generator(part, noise="const") for part in torch.split(z, CHUNK)])
         return {
-            "generator": generator_fisher(generator, discriminator, names["generator"], z),
-            "discriminator": discriminator_fisher(discriminator, names["discriminator"], real, fake),
+            "generator": generator_fisher(generator, discriminator, names["generator"], z, None, adversarial),
+            "discriminator": discriminator_fisher(discriminator, names["discriminator"], real, fake, None, adversarial),
         }
 
 

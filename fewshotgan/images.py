@@ -178,7 +178,10 @@ def list_domains() -> dict[str, str]:
 
 @cache
 def _splits(collection: str) -> dict[str, dict[str, Any]]:
-    return json.loads((data_dir() / collection / "splits.json").read_text(encoding="utf-8"))
+    splits: dict[str, dict[str, Any]] = json.loads(
+        (data_dir() / collection / "splits.json").read_text(encoding="utf-8")
+    )
+    return splits
 
 
 def _size(name: str, split: str) -> int:

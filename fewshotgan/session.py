@@ -45,7 +45,7 @@ def adapt(
             classes), or several of one image size to be mined.
         images: the few images, of the GAN's resolution and channels.
         method: a name of `fewshotgan.list_methods()`, or a method made with its options, of the package or your own.
-        iterations: steps of each player, over all stages.
+        iterations: steps of the generator, over all stages; a discriminator has several for each with some losses.
         batch: images per step.
         seed: of everything random; the same seed gives the same samples on the same device.
         augment: "diffaugment", "ada" or None, applied to all that the discriminator sees.

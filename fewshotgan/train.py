@@ -174,7 +174,7 @@ class Loop:
 
     def begin(self, stage: Stage, index: int) -> None:
         """Prepare optimisers and averages; moments of parameters that trained before are carried over."""
-        self.stage_index, self.stage_iteration = index, 0
+        self.stage_index, self.stage_iteration, self.batch = index, 0, Batch(0)
         if self.method.memoryless:
             self.stage_ends = [{} for _ in self.stage_ends[1:]] + self.stage_ends[-1:]
         self.modules.train()
@@ -198,7 +198,10 @@ class Loop:
         self.open(stage)
         terms: Terms = {}
         for player in stage.players:
-            terms.update(self.move(player))
+            for move in range(player.moves):
+                if move:
+                    self.open(stage)  # a fresh batch for each further move
+                terms.update(self.move(player))
         self.iteration += 1
         self.stage_iteration += 1
         self.average()
@@ -209,11 +212,11 @@ class Loop:
         bar.update()
 
     def open(self, stage: Stage) -> None:
-        """Make the iteration's batch; graphs find what `before` draws in the tensors of the stage's first batch."""
+        """Make a batch; graphs find what `before` draws in the tensors of the stage's first batch."""
         batch = Batch(self.stage_iteration)
         if stage.before:
             stage.before(batch)
-        if self.graphs and self.stage_iteration and batch.keys() <= self.batch.keys():
+        if self.graphs and batch.keys() <= self.batch.keys():
             for name, tensor in batch.items():
                 self.batch[name].copy_(tensor)
             self.batch.iteration = batch.iteration

@@ -5,14 +5,23 @@ from typing import Literal
 
 import pytest
 import torch
-from helpers import FAMILIES, noise_images, tiny_gan, tiny_progan
+from helpers import FAMILIES, noise_images, tiny_gan, tiny_progan, tiny_wgan_resnet
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.methods import METHODS, TransferGAN, create_method, list_methods, option, options_of
+from fewshotgan.methods import (
+    METHODS,
+    TransferGAN,
+    TransferGANTraining,
+    create_method,
+    list_methods,
+    option,
+    options_of,
+)
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
+from fewshotgan.train import make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
 NEW_HEADS = ("smallhead", "adafm")
@@ -61,6 +70,67 @@ def test_the_rate_is_that_of_the_weights_unless_it_is_given(family):
     ]
     rates = [run.spec["options"]["learning_rate"] for run in runs]
     assert rates == [0.002 if family in ("stylegan2", "progan") else 0.0005, 0.001]
+
+
+OWN = {"sngan": "hinge", "wgan_resnet": "wgan_gp"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_loss_is_that_of_the_family_s_paper_unless_it_is_given(family):
+    gan, own = FAMILIES[family](), OWN.get(family, "logistic")
+    for given in (None, "logistic", "wgan_gp"):
+        made = TransferGAN(loss=given).settle(gan)
+        assert made.loss == (given or own)
+        assert made.r1_gamma == (10 * (16 / 256) ** 2 if made.loss == "logistic" else 0.0)
+        training = made.build(make_task(gan, noise_images().pixels, 2, 0, None, torch.device("cpu")))
+        critic, generator = next(training.stages(2)).players
+        assert critic.moves == (5 if made.loss == "wgan_gp" or (family, made.loss) == ("sngan", "hinge") else 1)
+        assert generator.moves == 1 and len(critic.penalties) == (made.loss == "logistic")
+        assert critic.betas == generator.betas == ((0.0, 0.99) if made.loss == "logistic" else (0.0, 0.9))
+
+
+def test_the_options_of_recorded_runs_on_stylegan2_stay_what_they_were():
+    assert TransferGAN().settle(tiny_gan()).options() == {
+        "learning_rate": 0.002, "loss": "logistic", "r1_gamma": 10 * (16 / 256) ** 2, "r2_gamma": 0.0, "r1_every": 16,
+        "path_length": 0.0, "path_length_every": 4, "mixing": 0.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", [name for name, made in METHODS.items() if issubclass(made, TransferGAN)])
+@pytest.mark.parametrize("loss", ["relativistic", "hinge", "wgan_gp"])
+def test_every_adversarial_method_trains_by_any_loss(method, loss):
+    gan = FAMILIES["gp_resnet" if fits(method, "gp_resnet") and not fits(method, "stylegan2") else "stylegan2"]()
+    run = adapt(gan, noise_images(), method, iterations=2, batch=2, progress=False, loss=loss)
+    names = set(run.history[-1])
+    assert f"discriminator/{loss}" in names and run.spec["options"]["loss"] == loss
+    assert ("discriminator/gradient_penalty" in names) == (loss == "wgan_gp")
+    assert run.gan.sample(2).isfinite().all()
+
+
+def test_a_critic_of_several_moves_sees_fresh_images_and_latents_in_each(monkeypatch):
+    seen, penalised, original = [], [], TransferGANTraining.judge
+
+    def watch(self, x, batch):
+        (penalised if x.requires_grad and x.is_leaf else seen).append(x.detach().clone())
+        return original(self, x, batch)
+
+    monkeypatch.setattr(TransferGANTraining, "judge", watch)
+    adapt(tiny_wgan_resnet(), noise_images(), "transfergan", iterations=1, batch=2, progress=False, augment=None)
+    assert len(seen) == 5 * 2 + 1 and len(penalised) == 5  # a real and a generated batch for each move, then G's
+    assert len({x.numpy().tobytes() for x in seen}) == 11
+    for i, x in enumerate(penalised):
+        real, fake = seen[2 * i], seen[2 * i + 1]
+        share = ((x - fake) / (real - fake)).flatten(1)  # of the way from the generated to the real image
+        assert (
+            torch.allclose(share, share.mean(dim=1, keepdim=True), atol=1e-3) and 0 <= share.min() <= share.max() <= 1
+        )
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "wgan_gp"])
+def test_ada_is_refused_where_logits_have_no_zero(loss):
+    with pytest.raises(UserError, match=f"the loss {loss} leaves open; give augment='diffaugment'") as error:
+        adapt(tiny_gan(), noise_images(), "transfergan", **QUICK, loss=loss, augment="ada")
+    assert len(str(error.value)) <= 240
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -8,6 +8,7 @@ from golden import fill
 from helpers import FAMILIES, assert_met, noise_images, tiny_gan, tiny_gp_resnet, tiny_sngan
 
 from fewshotgan import load_gan
+from fewshotgan.augment import NoAugment
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN
 from fewshotgan.gans.gan import combine
@@ -154,6 +155,20 @@ def test_only_the_highest_scoring_generator_gets_a_gradient():
     assert favourite.prior.latent[0].weight.grad is not None and favourite.const.grad.any()
     other = training.generator.parts[0]
     assert all(p.grad is None or not p.grad.any() for p in other.parameters())
+
+
+def test_the_gradient_penalty_is_due_between_real_images_and_the_best_of_each_supersample():
+    training = built(MineGAN(loss="wgan_gp"), combine([tiny_gan(seed=1), tiny_gan(seed=2)]))
+    training.judge = lambda x, _batch: x.mean(dim=(1, 2, 3))[:, None]
+    due = []
+    training.due_penalty = lambda real, fake, _batch: due.append(fake) or {}
+    batch = Batch(0)
+    first, second = training.draw(batch)
+    batch.update({"fake 0": first, "fake 1": second})
+    training.task.augment = NoAugment()
+    training.discriminator_terms(batch)
+    best = torch.where((first.mean(dim=(1, 2, 3)) > second.mean(dim=(1, 2, 3))).view(-1, 1, 1, 1), first, second)
+    assert torch.equal(due[0], best.detach())
 
 
 def flat(level: float, seed: int) -> GAN:

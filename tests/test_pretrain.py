@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import noise_images, tiny_gan, tiny_gp_resnet
+from helpers import noise_images, tiny_gan, tiny_gp_resnet, tiny_sngan
 
 from fewshotgan import list_gans, load_gan, load_images
 from fewshotgan.bench import curve, pretrain, publication
@@ -135,6 +135,20 @@ def test_labels_reach_both_networks_of_a_class_conditional_source(monkeypatch, t
     )
     parts = pretrain.pretrain("classes", tmp_path / "parts", images=images, thousands=2, progress=False, measured=12)
     assert torch.equal(parts.gan.sample(4), whole.gan.sample(4))
+
+
+def test_a_class_conditional_source_trains_by_its_paper_s_loss_and_resumes_to_the_bit(monkeypatch, tmp_path):
+    config = tiny_sngan(classes=2).config
+    monkeypatch.setitem(RECIPES, "classes", Recipe("classes", "avatars/thumbs", config, thousands=1, batch=50))
+    given = {
+        "images": replace(noise_images(60), labels=torch.arange(60) % 2), "progress": False, "measured": 12,
+    }  # fmt: skip
+    whole = pretrain.pretrain("classes", tmp_path / "whole", **given)
+    pretrain.pretrain("classes", tmp_path / "parts", minutes=0.0, **given)
+    parts = pretrain.pretrain("classes", tmp_path / "parts", **given)
+    assert torch.equal(parts.gan.sample(4), whole.gan.sample(4))
+    assert whole.gan.card["recipe"]["loss"] == "hinge" and whole.gan.card["images_seen"] == 1000
+    assert whole.training.discriminator_player().moves == 5
 
 
 def test_a_class_conditional_source_needs_labels(monkeypatch, tmp_path):

@@ -10,12 +10,12 @@ import pytest
 import torch
 from ledgers import TINY, entry, made_up, raise_versions, recorded
 
-from fewshotgan import load_gan
+from fewshotgan import load_gan, load_images
 from fewshotgan.bench import ledger, runner
 from fewshotgan.bench.record import record, table_jobs
 from fewshotgan.bench.results import runs, scores
 from fewshotgan.bench.runner import SHOWN, Job, execute
-from fewshotgan.bench.table import BUDGET, CONTROLS, NOT_ADAPTED, SEEDS, Row, cell_metrics, cell_spec
+from fewshotgan.bench.table import BUDGET, CONTROLS, NOT_ADAPTED, REPLAY, SEEDS, Row, cell_metrics, cell_spec
 from fewshotgan.bench.tables import TABLES
 from fewshotgan.files import UserError, cache_dir
 from fewshotgan.session import adapt
@@ -64,6 +64,17 @@ def test_an_option_makes_another_cell_and_a_default_does_not():
     assert default.options["quantile"] == 50 and other.options["quantile"] == 75 and default.key != other.key
     assert cell_spec(Row("adam", (("quantile", 50.0),)), column, 0).key == default.key
     assert default.key in {job.spec.key for job in table_jobs(TEN)}
+
+
+def test_images_of_another_size_are_converted_to_the_source_s():
+    column, domains = TABLES["fitness-fashion-stylegan2"].columns[-1], ("avatars/lorelei", "fashion/bag")
+    replayed, own = (cell_spec(Row(REPLAY), replace(column, images=images), 0) for images in domains)
+    assert (column.images, replayed.size, own.size) == (domains[0], (32, 1), None)
+    assert execute(Job(replayed, (), 20)).entry.status == "ok"  # its images have the digest of the spec
+    as_they_are = load_images(column.images, 10)
+    assert runner.digest_images(as_they_are) != replayed.images_sha256
+    with pytest.raises(UserError, match="is another one on"):
+        execute(Job(replayed.model_copy(update={"size": None}), (), 20))
 
 
 def test_a_row_about_augmentation_has_its_own_and_the_budget_otherwise():

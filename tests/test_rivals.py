@@ -14,6 +14,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import official
 from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.gans.stylegan2 import Discriminator
+from fewshotgan.methods.adam import AdAM
 from fewshotgan.methods.cdc import CDC, distance_consistency, relations
 from fewshotgan.methods.dcl import DCL, contrast
 from fewshotgan.methods.ewc import EWC, ewc_penalty
@@ -62,6 +63,32 @@ def test_ewc_is_exactly_zero_at_the_start_with_its_gradient_and_holds_the_weight
         return float(ewc_penalty(dict(run.gan.generator.named_parameters()), training.anchor, training.fisher))
 
     assert moved(1e6) < 0.5 * moved(0.0)
+
+
+def test_importance_is_measured_in_the_loss_of_training_and_a_wasserstein_critic_s_has_no_zero():
+    """Adding a number to all logits changes nothing that a Wasserstein critic says, so it changes no importance."""
+
+    def fisher(loss, shift):
+        gan = tiny_gan()
+        gan.discriminator.out.bias.data += shift
+        ewc = built(EWC(samples=3, loss=loss), gan).fisher
+        return torch.cat([value.flatten() for value in ewc.values()])
+
+    assert torch.allclose(fisher("wgan_gp", 0.0), fisher("wgan_gp", 5.0), rtol=1e-4)
+    assert torch.equal(fisher("relativistic", 0.0), fisher("logistic", 0.0))
+    assert not torch.allclose(fisher("logistic", 0.0), fisher("logistic", 5.0), rtol=1e-1)
+    for method in (RICK(loss="wgan_gp", samples=3), AdAM(loss="wgan_gp", samples=3)):
+        found = []
+        for shift in (0.0, 5.0):
+            gan = tiny_gan()
+            gan.discriminator.out.bias.data += shift
+            training = built(method, gan)
+            scores = training.importance()
+            flat = (
+                scores if isinstance(method, RICK) else {k: v for family in scores.values() for k, v in family.items()}
+            )
+            found.append(torch.cat([value.flatten() for value in flat.values()]))
+        assert torch.allclose(*found, rtol=1e-4), method.name
 
 
 # --- CDC -----------------------------------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import torch
-from helpers import noise_images, tiny_gan
+from helpers import noise_images, tiny_gan, tiny_wgan_resnet
 from torch import nn
+from tqdm import tqdm
 
 from fewshotgan import checkpoint, train
 from fewshotgan.files import UserError
@@ -82,6 +84,56 @@ def test_the_contract_carries_stages_players_penalties_and_masks():
     assert {row["stage"] for row in run.history} == {"masked"} and run.spec["method"] == "twostages"
 
 
+@dataclass(frozen=True)
+class Turns(TransferGAN):
+    """Two players, the first of which has three moves."""
+
+    def build(self, task):
+        return TurnsTraining(self.settle(task.source), task, task.source.copy())
+
+
+class TurnsTraining(TransferGANTraining):
+    """Leaves a note of each batch that a player sees, and of what it was drawn."""
+
+    def __init__(self, method, task, gan):
+        super().__init__(method, task, gan)
+        self.calls: list[tuple[str, int, int, float]] = []
+
+    def stages(self, iterations: int) -> Iterator[Stage]:
+        penalties = [Penalty(2, partial(self.watch, "penalty"))]
+        first = Player("first", [self.generator.const], partial(self.watch, "first"), 0.1, penalties=penalties, moves=3)
+        second = Player("second", [self.generator.const], partial(self.watch, "second"), 0.1)
+        yield Stage("turns", iterations, [first, second], before=self.draw)
+
+    def draw(self, batch: Batch) -> None:
+        batch["drawn"] = torch.rand((), generator=self.task.rng)
+
+    def watch(self, name: str, batch: Batch) -> Terms:
+        self.calls.append((name, batch.iteration, id(batch["drawn"]), float(batch["drawn"])))
+        return {"size": self.generator.const.square().mean()}
+
+
+def test_a_player_of_several_moves_has_a_fresh_batch_in_each_and_the_next_goes_on_with_the_last():
+    run = adapt(tiny_gan(), noise_images(), Turns(), iterations=3, batch=2, progress=False)
+    for iteration in range(3):
+        calls = [call for call in run.training.calls if call[1] == iteration]
+        due = ["penalty"] if iteration % 2 == 0 else []
+        assert [name for name, *_ in calls] == [*["first", *due] * 3, "second"]
+        assert len({drawn for *_, drawn in calls}) == 3 and calls[-1][3] == calls[-2][3]
+
+
+def test_the_moves_of_a_stage_find_their_batch_in_the_same_tensors_where_graphs_replay_them():
+    training = Turns().build(train.make_task(tiny_gan(), noise_images().pixels, 2, 0, None, torch.device("cpu")))
+    loop = train.Loop(training, {}, 3, 3, None)
+    (stage,) = training.stages(3)
+    loop.begin(stage, 0)
+    loop.graphs = True  # from here on as on a GPU, where the players' steps would be captured
+    for _ in range(2):
+        loop.step(stage, tqdm(disable=True))
+    places, drawn = ([call[i] for call in training.calls] for i in (2, 3))
+    assert len(set(places)) == 1 and len(set(drawn)) == 6
+
+
 @pytest.mark.parametrize("method", ["freezed", TwoStages()])
 @pytest.mark.parametrize("stop_at", [3, 7])
 def test_a_stopped_run_resumes_to_the_bit(tmp_path, method, stop_at):
@@ -101,6 +153,16 @@ def test_a_stopped_run_resumes_to_the_bit(tmp_path, method, stop_at):
     if isinstance(method, TwoStages):  # what lies between the stages runs again, from the modules as they were
         assert rest.training.calls.count("between") == whole.training.calls.count("between") == 1
         assert torch.equal(whole.training.modules.marker, rest.training.modules.marker)
+
+
+def test_a_stopped_run_of_several_critic_moves_resumes_to_the_bit(tmp_path):
+    gan = tiny_wgan_resnet()
+    whole = adapt(gan, noise_images(), "minegan", **QUICK)
+    parts = 0
+    while not (part := adapt(gan, noise_images(), "minegan", **QUICK, out=tmp_path, minutes=0.0)).finished:
+        parts += 1
+    assert parts > 5 and torch.equal(part.gan.sample(4), whole.gan.sample(4))
+    assert all(map(torch.equal, part.gan.discriminator.parameters(), whole.gan.discriminator.parameters()))
 
 
 def test_ctrl_c_waits_for_the_end_of_the_iteration(tmp_path):

@@ -11,10 +11,10 @@ from statistics import fmean
 
 from fewshotgan.bench.controls import AS_IT_IS, REPEATED
 from fewshotgan.bench.results import scores
-from fewshotgan.bench.table import Column, OwnTable
+from fewshotgan.bench.table import Column, OwnTable, converted_size, load_converted
 from fewshotgan.bench.tables.fitness import FITNESS, ITERATIONS
 from fewshotgan.gans import load_gan
-from fewshotgan.images import Images, load_images
+from fewshotgan.images import Images
 from fewshotgan.metrics import frechet_distance, real_features
 
 NOT_RUN = "not run"
@@ -80,7 +80,7 @@ def fitness(own: OwnTable, column: Column) -> Fitness:
         repeated=_mean(own, REPEATED, column),
         recall=_mean(own, REPEATED, column, "recall"),
         memorisation=_mean(own, REPEATED, column, "memorisation"),
-        real=_real_distance(column.images),
+        real=_real_distance(column.images, converted_size(column.gan, column.images)),
         tuned=None if best is None else (best, known[best]),
         enough=best is not None and own.rows[best].iterations != ITERATIONS[-1],
     )
@@ -112,9 +112,9 @@ def _mean(own: OwnTable, label: str, column: Column, metric: str = "fd_efficient
 
 
 @cache
-def _real_distance(domain: str) -> float:
-    """Return the distance between training and held-out images of a domain."""
-    train, held_out = load_images(domain), load_images(domain, split="held_out")
+def _real_distance(domain: str, size: tuple[int, int] | None) -> float:
+    """Return the distance between training and held-out images of a domain, at the size of the source."""
+    train, held_out = (load_converted(domain, size, split=split) for split in ("train", "held_out"))
     first = Images(train.pixels[: len(held_out)], train.name)
     return frechet_distance(real_features(held_out, "efficientnet"), real_features(first, "efficientnet"))
 

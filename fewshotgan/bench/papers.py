@@ -40,12 +40,11 @@ def published(paper: str, table: str) -> dict[str, Any]:
     """
     if paper not in papers():
         raise UserError(f"There is no paper {paper!r}; there are {', '.join(papers())}.")
-    for entry in papers()[paper]["table"]:
+    entries: list[dict[str, Any]] = papers()[paper]["table"]
+    for entry in entries:
         if entry["id"] == table:
             return entry
-    raise UserError(
-        f"{paper} has no table {table!r}; it has {', '.join(t['id'] for t in papers()[paper]['table']) or 'none'}."
-    )
+    raise UserError(f"{paper} has no table {table!r}; it has {', '.join(t['id'] for t in entries) or 'none'}.")
 
 
 def cell_text(row: Row, column: Column, metric: str) -> str:

@@ -119,7 +119,7 @@ class Pretraining:
         known = start.card if start else {}
         self.begun_with = {key: known[key] for key in ("images_seen", "seconds", "recipe", "device") if key in known}
         self.earlier = known.get("curve", [])
-        self.seen = self.begun_with.get("images_seen", 0)  # before the phase
+        self.seen: int = self.begun_with.get("images_seen", 0)  # before the phase
 
     def run(self, minutes: float | None, progress: bool) -> Run:
         """Train the phases that are left, until time or the user says stop."""
@@ -194,7 +194,7 @@ class Pretraining:
         return curve.seconds(self.seen, self.begun_with.get("seconds", 0)) + loop.elapsed()
 
     def images_seen(self, loop: Loop) -> int:
-        """Images seen up to now, over all phases and starts."""
+        """Images seen up to now, over all phases and starts: iterations times the batch, as a recipe counts them."""
         return self.seen + loop.iteration * self.recipe.batch
 
     def checkpoint(self, phase: Phase) -> Path:
@@ -216,7 +216,7 @@ def check_start(start: GAN, recipe: Recipe) -> int:
         raise UserError(
             f"{start.name} was not made by pretraining: its card doesn't say how many images it has seen; take another."
         )
-    return start.card["images_seen"]
+    return int(start.card["images_seen"])
 
 
 def shrunk(images: Images, resolution: int) -> Images:

@@ -15,7 +15,7 @@ class Phase:
     @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
-        return self.config["generator"]["resolution"]
+        return int(self.config["generator"]["resolution"])
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Recipe:
         name: of the GAN.
         images: the shipped domain that it learns; `pretrain(..., images=...)` may bring more of the same domain.
         config: the networks.
-        thousands: of images seen in all.
+        thousands: of images seen in all: iterations times the batch. Where D has several moves in an iteration, it sees
+            as many times more.
         batch: images per step.
         growing: phases before the last, each as (resolution, thousands of images seen by its end); only a StyleGAN2
             grows.
@@ -45,7 +46,7 @@ class Recipe:
     @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
-        return self.config["generator"]["resolution"]
+        return int(self.config["generator"]["resolution"])
 
     def phases(self) -> list[Phase]:
         """Return the phases of training, the last one at full resolution."""
@@ -154,7 +155,7 @@ RECIPES: dict[str, Recipe] = {
             networks("sngan", 32, 1, top=16, maximum=64, latent=64, classes=8),
             thousands=64,
             batch=32,
-            options={"r1_gamma": 0.1, "learning_rate": 0.001},
+            options={"learning_rate": 0.001},
         ),
         Recipe(
             "fashion-biggan",
@@ -162,7 +163,7 @@ RECIPES: dict[str, Recipe] = {
             biggan_networks(32, 1, top=16, maximum=64, classes=8),
             thousands=400,
             batch=32,
-            options={"r1_gamma": 0.1, "learning_rate": 0.001},
+            options={"learning_rate": 0.0005},
         ),
         *(
             Recipe(
@@ -170,15 +171,15 @@ RECIPES: dict[str, Recipe] = {
                 images,
                 networks("wgan_resnet", 32, 1, top=12, maximum=maximum, latent=32),
                 thousands=thousands,
-                batch=32,
-                options={"r1_gamma": 0.1, "learning_rate": 0.001},
+                batch=16,
+                options={"learning_rate": 0.001},
             )
             for name, images, maximum, thousands in (
                 ("fashion-wgan", "fashion/source", 48, 48),
-                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 24),
-                ("fashion-wgan-dress", "fashion/dress", 24, 24),
-                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 24),
-                ("fashion-wgan-trouser", "fashion/trouser", 24, 24),
+                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 48),
+                ("fashion-wgan-dress", "fashion/dress", 24, 48),
+                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 48),
+                ("fashion-wgan-trouser", "fashion/trouser", 24, 48),
             )
         ),
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,10 +20,10 @@ from torch import Tensor
 from fewshotgan import __version__
 from fewshotgan.bench.measure import Measured, measure, metric_version
 from fewshotgan.bench.schema import Entry, Score, Seconds, Spec
-from fewshotgan.bench.table import CONTROLS, NOT_ADAPTED, REPLAY, SEEDS, digest_images, load_source
+from fewshotgan.bench.table import CONTROLS, NOT_ADAPTED, REPLAY, SEEDS, digest_images, load_converted, load_source
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, SEVERAL, load_gan, version
-from fewshotgan.images import Images, load_images
+from fewshotgan.images import Images
 from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
 
@@ -93,7 +94,7 @@ def execute(job: Job) -> Result:
     """
     spec, started = job.spec, time.monotonic()
     with _threads(spec.threads):
-        images = load_images(spec.images, spec.n, subset=spec.subset)
+        images = load_converted(spec.images, spec.size, spec.n, subset=spec.subset)
         check_same(spec, images)
         again = job.kept is not None or (job.recorded and spec.method in CONTROLS)
         made = _again(job, images) if again else _train(job, images)
@@ -156,7 +157,7 @@ def _train(job: Job, images: Images) -> _Trained:
             seed=spec.seed,
             augment=spec.augment,
             progress=False,
-            **spec.options,
+            **cast(dict[str, Any], spec.options),
         )
     except CollapseError as collapse:
         return _Trained(collapse.run.gan, str(collapse))

@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Option = bool | int | FiniteFloat | str | None
 Count = Annotated[int, Field(ge=0)]
-LABELS = {"gan", "images", "n", "subset"}  # of a spec: for readers and for loading; digests stand for them in the key
+LABELS = {
+    "gan",
+    "images",
+    "n",
+    "subset",
+    "size",
+}  # of a spec: for readers and for loading; digests stand for them in the key
 
 
 class Line(BaseModel):
@@ -29,6 +35,7 @@ class Spec(Line):
         gan: the source, or several with " & " between them; empty where there is none (shots repeated).
         gan_sha256: of its configuration and weights (`gans.version`).
         images, n, subset: the few-shot subset.
+        size: side in pixels and channels that its images are converted to; None for their own.
         images_sha256: of its pixels.
         method: a name of `list_methods()`, or a control (`table.CONTROLS`).
         options: every one, with the value that it has for this source.
@@ -43,6 +50,7 @@ class Spec(Line):
     images: str
     n: Count
     subset: Count
+    size: tuple[int, int] | None = None
     images_sha256: str
     method: str
     options: dict[str, Option]

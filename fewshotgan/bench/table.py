@@ -105,7 +105,7 @@ def cell_metrics(own: OwnTable, row: Row, column: Column) -> tuple[str, ...]:
 
 def cell_spec(row: Row, column: Column, seed: int) -> Spec:
     """Return the spec of one run; another source file of the same name makes another spec: old runs don't count."""
-    subset = seed % count_subsets(column.images, column.n)
+    subset, size = seed % count_subsets(column.images, column.n), converted_size(column.gan, column.images)
     gan = "" if row.method == REPLAY else row.gan or column.gan
     trains = row.method not in CONTROLS
     return Spec(
@@ -114,7 +114,8 @@ def cell_spec(row: Row, column: Column, seed: int) -> Spec:
         images=column.images,
         n=column.n,
         subset=subset,
-        images_sha256=_images_digest(column.images, column.n, subset),
+        size=size,
+        images_sha256=_images_digest(column.images, column.n, subset, size),
         method=row.method,
         options=_options(row.method, row.options, gan) if trains else {},
         iterations=(row.iterations or column.iterations) if trains else 0,
@@ -144,9 +145,25 @@ def digest_images(images: Images) -> str:
     return digest([images.pixels])
 
 
+def load_converted(
+    name: str, size: tuple[int, int] | None, n: int | None = None, *, subset: int = 0, split: str = "train"
+) -> Images:
+    """Return images as `load_images` does, converted to `size`, side in pixels and channels, if there is one."""
+    side, channels = size or (None, None)
+    return load_images(name, n, subset=subset, split=split, resolution=side, channels=channels)
+
+
 @cache
-def _images_digest(name: str, n: int, subset: int) -> str:
-    return digest_images(load_images(name, n, subset=subset))
+def converted_size(gan: str, images: str) -> tuple[int, int] | None:
+    """Return the side and the channels to which a domain's images are converted for a source; None if they fit."""
+    networks, first = _source(gan), load_images(images, 1)
+    size = networks.resolution, networks.channels
+    return None if size == (first.resolution, first.channels) else size
+
+
+@cache
+def _images_digest(name: str, n: int, subset: int, size: tuple[int, int] | None) -> str:
+    return digest_images(load_converted(name, size, n, subset=subset))
 
 
 _source = cache(load_source)

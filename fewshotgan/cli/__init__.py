@@ -7,12 +7,25 @@ import sys
 import torch
 
 from fewshotgan import __version__
-from fewshotgan.cli import adapt, bench, claims, domains, gans, methods, pretrain, proximity, record, sample, tables
+from fewshotgan.cli import (
+    adapt,
+    bench,
+    claims,
+    domains,
+    export,
+    gans,
+    methods,
+    pretrain,
+    proximity,
+    record,
+    sample,
+    tables,
+)
 from fewshotgan.cli.arguments import EXIT_STOPPED
 from fewshotgan.files import UserError
 
 EXIT_USER, EXIT_PIPE = 2, 141
-VERBS = (adapt, sample, pretrain, record, tables, claims, bench, proximity, methods, gans, domains)
+VERBS = (adapt, sample, export, pretrain, record, tables, claims, bench, proximity, methods, gans, domains)
 
 
 def main(arguments: list[str] | None = None) -> int:

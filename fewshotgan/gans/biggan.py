@@ -11,6 +11,8 @@ Widths in that code, as `top` and `maximum` in multiples of one number: 2 and 16
 in the network for CIFAR at 32; at 256 `level_channels` are 16, 16, 8, 8, 4, 2, 1 from 4 pixels on. Discriminators have
 1 and 16, at 256 pixels 16, 16, 8, 8, 4, 2, 1, and at 32 pixels 4 and 4 with two `halvings`.
 
+Trained by the hinge loss, with two steps of the discriminator for each of the generator and Adam's betas 0 and 0.999.
+
 Differs: where the latents don't divide evenly, the first part takes what is left over, instead of fewer latents. The
 1x1 convolutions of shortcuts stand where the map is small, the same function at a quarter of the cost. Without classes
 one vector drives the norms, and trains. Orthogonal regularisation is `Network.orthogonality`.

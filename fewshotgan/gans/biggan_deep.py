@@ -8,6 +8,8 @@ Computes what the authors' BigGAN-PyTorch computes, and the generators of Huggin
 (`gans/official_biggan.py` converts both). The latter keep running statistics for 51 truncations, more planes than an
 image has, and in evaluation the stored singular vectors; `statistics`, `planes` and `fresh` say so.
 
+Trained as BigGAN is.
+
 Differs: the latents follow the class's vector everywhere; without classes one vector drives the norms, and trains.
 """
 

@@ -113,7 +113,7 @@ class Generator(network.Generator):
         y = self.class_vectors(z, labels)
         self.check_options(mix, truncation)
         first, conditions = self.conditions(self.prior(z) * truncation, y)
-        x: Tensor = self.dense(first).view(len(z), -1, 4, 4)
+        x: Tensor = self.dense(first).view(z.shape[0], -1, 4, 4)
         features.append(x if self.affine is None else self.affine(x))
         for side, row in self.blocks.items():
             x = features[-1]
@@ -127,7 +127,7 @@ class Generator(network.Generator):
         """Return the vectors (N, size) of labels as `forward` takes them."""
         given = self.condition(z, labels)
         if given is None:
-            given = torch.zeros(len(z), dtype=torch.long, device=z.device)
+            given = torch.zeros(z.shape[0], dtype=torch.long, device=z.device)
         if given.is_floating_point():
             return given
         return F.one_hot(given, max(self.classes, 1)).to(z) if self.shared is None else self.shared(given)
@@ -151,6 +151,8 @@ class Discriminator(network.Discriminator):
         width: of the last features.
         blocks: the layers of each side.
     """
+
+    paper_loss = network.PaperLoss("hinge", moves=2, betas=(0.0, 0.999))
 
     def __init__(self, resolution: int, channels: int, classes: int, width: int, blocks: Blocks) -> None:
         super().__init__(resolution, channels, classes)

@@ -194,7 +194,7 @@ class Generator(network.Generator):
         if self.embedding is not None and given is not None:
             mined = labels is None  # weights of the classes, not embeddings
             x = torch.cat([x, self.embedded(given @ self.embedding.weight if mined else given)], dim=1)
-        features: Tensor = self.dense(x).view(len(z), -1, 4, 4)
+        features: Tensor = self.dense(x).view(z.shape[0], -1, 4, 4)
         return features
 
     def embedded(self, labels: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ registered family to this contract.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Generator as RandomGenerator
@@ -207,10 +207,29 @@ class StyleGenerator(Generator):
         """Return the images (N, channels, resolution, resolution) of w (N, num_ws, w_dim); options as `forward`."""
 
 
+class PaperLoss(NamedTuple):
+    """The adversarial loss that the paper of a family trains it by.
+
+    Attributes:
+        name: one of `losses.LOSSES`.
+        moves: steps of D for each of G.
+        betas: of both players' Adam.
+    """
+
+    name: Literal["logistic", "relativistic", "hinge", "wgan_gp"] = "logistic"
+    moves: int = 1
+    betas: tuple[float, float] = (0.0, 0.99)
+
+
 class Discriminator(Network):
-    """Images to logits."""
+    """Images to logits.
+
+    Attributes:
+        paper_loss: what every method trains the family by unless it is told otherwise.
+    """
 
     kind = "discriminator"
+    paper_loss: ClassVar[PaperLoss] = PaperLoss()
 
     @abstractmethod
     def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:

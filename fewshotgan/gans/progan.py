@@ -5,11 +5,12 @@ Paper: Karras et al., "Progressive Growing of GANs for Improved Quality, Stabili
 
 Both networks have a projection to or from the image at every resolution, so that they can grow (section 2, figure 2): a
 generator's `side` and a discriminator's image choose how deep they run, `alpha` fades the newest resolution in. Our
-recipes train at full size from the start, with the losses of the other families (logistic, R1) instead of WGAN-GP: at
-64 pixels that is stable without growing.
+recipes train at full size from the start: at 64 pixels that is stable without growing.
 
-Differs: the gain sqrt(2) of a layer comes after the bias instead of before it, the same function with other values in
-the bias; `gans/official.py` converts them.
+Differs: the default loss is the logistic one with R1, by which the family's shipped source was trained, instead of
+WGAN-GP, the paper's, of which `loss="wgan_gp"` has the penalty but neither the small term that keeps logits near zero
+nor the single step of the critic (appendix A.1). The gain sqrt(2) of a layer comes after the bias instead of before it,
+the same function with other values in the bias; `gans/official.py` converts them.
 """
 
 from itertools import pairwise
@@ -142,7 +143,7 @@ class Generator(network.Generator):
         self.check_options(mix, truncation)
         side = side or self.resolution
         features = [] if features is None else features
-        x = self.dense(pixel_norm(self.prior(z))).view(len(z), -1, 4, 4)
+        x = self.dense(pixel_norm(self.prior(z))).view(z.shape[0], -1, 4, 4)
         x = pixel_norm(x) if self.first_norm else x
         image = torch.empty(0)
         for name, block in self.blocks.items():

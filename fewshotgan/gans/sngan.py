@@ -8,8 +8,11 @@ section 2.1 and the residual networks of its appendix; Miyato and Koyama, "cGANs
 Computes what mimicry's SNGAN and cGAN-PD compute (`gans/official.py` converts them): bilinear upsampling, where the
 authors' own code repeats pixels; a discriminator block rectifies its input for the shortcut too.
 
-Differs: trained with the losses of the other families (logistic, R1) instead of the hinge loss. The 1x1 convolution of
-a generator's shortcut stands before the upsampling instead of after it, the same function at a quarter of the cost.
+Trained by the hinge loss, with five steps of the discriminator for each of the generator and Adam's betas 0 and 0.9, as
+the residual networks of both papers and their released code are.
+
+Differs: the 1x1 convolution of a generator's shortcut stands before the upsampling instead of after it, the same
+function at a quarter of the cost.
 """
 
 import re
@@ -154,7 +157,7 @@ class Generator(network.Generator):
         features = [] if features is None else features
         labels = self.condition(z, labels)
         self.check_options(mix, truncation)
-        x: Tensor = self.dense(self.prior(z) * truncation).view(len(z), -1, 4, 4)
+        x: Tensor = self.dense(self.prior(z) * truncation).view(z.shape[0], -1, 4, 4)
         features.append(x)
         for block in self.blocks.values():
             x = block(x, labels)
@@ -205,6 +208,8 @@ class Discriminator(network.Discriminator):
     Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to
     2 pixels).
     """
+
+    paper_loss = network.PaperLoss("hinge", moves=5, betas=(0.0, 0.9))
 
     def __init__(
         self,

@@ -257,7 +257,7 @@ class Generator(network.StyleGenerator):
         self, w: Tensor, noise: str = "random", rng: torch.Generator | None = None, features: list[Tensor] | None = None
     ) -> Tensor:
         """Run the synthesis blocks on w (N, num_ws, w_dim); see `forward`."""
-        x = self.const.expand(len(w), -1, -1, -1)
+        x = self.const.expand(w.shape[0], -1, -1, -1)
         image: Tensor | None = None
         layer = 0  # the next row of w; each image projection shares its row with the layer after it
         for block in self.blocks.values():

@@ -8,8 +8,10 @@ norm over channels and pixels together so that the critic judges each image alon
 The generator is SNGAN's (`gans/sngan.py`) but for two things: pixels are repeated where that one interpolates, and the
 first convolution of a block has no bias.
 
-Differs: trained with the losses of the other families (logistic, R1) instead of the Wasserstein loss with a gradient
-penalty, and without its extra steps of the critic. No public checkpoint is read: TransferGAN's are of TensorFlow 1.
+Trained by the Wasserstein loss with a gradient penalty (algorithm 1), with five steps of the critic for each of the
+generator and Adam's betas 0 and 0.9.
+
+Differs: no public checkpoint is read: TransferGAN's are of TensorFlow 1.
 """
 
 import torch.nn.functional as F
@@ -83,6 +85,8 @@ class Discriminator(network.Discriminator):
 
     Args: as `Generator`.
     """
+
+    paper_loss = network.PaperLoss("wgan_gp", moves=5, betas=(0.0, 0.9))
 
     def __init__(self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 512) -> None:
         super().__init__(resolution, channels)

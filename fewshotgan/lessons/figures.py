@@ -3,8 +3,8 @@
 import inspect
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib
 import numpy as np
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FROZEN, TRAINED = (120, 170, 215), (240, 175, 95)
-STYLE: dict[str, Any] = {
+STYLE = {
     "figure.dpi": 96,
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-styled = matplotlib.rc_context(STYLE)  # as a decorator, the style holds only while a figure is drawn
+styled = matplotlib.rc_context(rc=cast(Any, STYLE))  # as a decorator, the style holds only while a figure is drawn
 
 
 @styled
@@ -236,6 +236,6 @@ def maps_figure(
     return figure
 
 
-def show_source(thing: object) -> None:
+def show_source(thing: Callable[..., object]) -> None:
     """Print the source code of a function, method or class, so that a lesson shows the code that runs."""
     print(textwrap.dedent(inspect.getsource(thing)).rstrip())

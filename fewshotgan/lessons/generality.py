@@ -5,11 +5,12 @@ far from it draw objects. Activations of the latter separate classes or domains;
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.gans import GAN
+from fewshotgan.gans import GAN, gp_resnet
 from fewshotgan.images import Images
 
 
@@ -45,7 +46,7 @@ def class_shares(gan: GAN, each: int = 32, seed: int = 0) -> dict[str, float]:
     features: list[Tensor] = []
     labels = torch.arange(gan.classes).repeat_interleave(each)
     gan.generator(gan.latents(each, seed).repeat(gan.classes, 1), labels=labels, features=features)
-    return _named(dict(reversed(gan.generator.counted().items())), features, labels)
+    return _named(dict(reversed(cast(gp_resnet.Generator, gan.generator).counted().items())), features, labels)
 
 
 @torch.no_grad()
@@ -63,7 +64,7 @@ def domain_shares(gan: GAN, sets: Sequence[Images], each: int = 100) -> dict[str
     features: list[Tensor] = []
     labels = torch.arange(len(sets)).repeat_interleave(each)
     gan.discriminator(torch.cat([images.tensor()[:each] for images in sets]), features)
-    return _named(gan.discriminator.counted(), features, labels)
+    return _named(cast(gp_resnet.Discriminator, gan.discriminator).counted(), features, labels)
 
 
 def _named(counted: dict[str, list[nn.Module]], features: list[Tensor], labels: Tensor) -> dict[str, float]:

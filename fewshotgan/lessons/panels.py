@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
 import ipywidgets as widgets
 import torch
@@ -12,10 +13,9 @@ from torch import nn
 from fewshotgan.bench.papers import cell_text
 from fewshotgan.bench.results import is_old, samples
 from fewshotgan.bench.runner import SHOWN
-from fewshotgan.bench.table import Column, OwnTable, Row
-from fewshotgan.gans import GAN, load_gan
+from fewshotgan.bench.table import Column, OwnTable, Row, converted_size, load_converted
+from fewshotgan.gans import GAN, gp_resnet, load_gan
 from fewshotgan.gans.gan import slerp
-from fewshotgan.images import load_images
 from fewshotgan.lessons.figures import groups_picture
 from fewshotgan.methods.adafm import dialled
 from fewshotgan.methods.adam import AdAM
@@ -130,8 +130,8 @@ def recorded_picture(
     scores = ", ".join(f"{metric} {cell_text(row, column, metric)}" for metric in metrics)
     rows = {
         began: load_gan(column.gan).sample(SHOWN, seed=1),
-        f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_images(
-            column.images, n=column.n
+        f"{min(column.n, SHOWN)} of {column.n} images of {column.images}": load_converted(
+            column.images, converted_size(column.gan, column.images), column.n
         ).tensor()[:SHOWN],
     }
     title = f"{row}: {scores}"
@@ -197,8 +197,12 @@ def grouped(gan: GAN, m: int, n: int) -> dict[str, list[tuple[str, str, bool]]]:
         return name, f"{sum(p.numel() for module in modules for p in module.parameters()):,} numbers", frozen
 
     boxes = {}
-    for letter, network, general in (("G", gan.generator, m), ("D", gan.discriminator, n)):
-        boxes[letter] = [box(name, modules, i < general) for i, (name, modules) in enumerate(network.counted().items())]
+    generator, discriminator = (
+        cast(gp_resnet.Generator, gan.generator),
+        cast(gp_resnet.Discriminator, gan.discriminator),
+    )
+    for letter, counted, general in (("G", generator.counted(), m), ("D", discriminator.counted(), n)):
+        boxes[letter] = [box(name, modules, i < general) for i, (name, modules) in enumerate(counted.items())]
     g = [*boxes["G"], box("dense", [gan.generator.get_submodule("dense")], False)]
     d = [*boxes["D"], box("dense", [gan.discriminator.get_submodule("out")], False)]
     return {"z to G": g[::-1], "image to D": d}

@@ -197,7 +197,7 @@ class AdAMTraining(TransferGANTraining):
             key: [name for name, parameter in network.named_parameters() if id(parameter) in bent]
             for key, network in self.modules.items()
         }
-        return both_fisher(self.generator, self.discriminator, names, z, self.task.images)
+        return both_fisher(self.generator, self.discriminator, names, z, self.task.images, self.likelihood)
 
     # --- hybrid training -----------------------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ labels.
 Paper: Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018, arXiv 1801.04406), section
 6: each real image is judged as of its class, each generated one as of the class that it was made for.
 
-Differs: generated images are made for the classes of the real ones of the same iteration, so that both have the same
+Each family keeps its own loss: GP-GAN the paper's, SNGAN the hinge loss.
+
+Differs: generated images are made for the classes of the real ones of the same batch, so that both have the same
 frequencies.
 """
 
@@ -55,22 +57,22 @@ class ConditionalTraining(TransferGANTraining):
         self.labels = labels
 
     def stages(self, iterations: int) -> Iterator[Stage]:
-        """One stage, with one batch of real images and labels for each iteration."""
+        """One stage; each move of D has images and labels of its own, and G goes on with the last labels."""
         yield Stage("training", iterations, [self.discriminator_player(), self.generator_player()], before=self.begin)
 
     def begin(self, batch: Batch) -> None:
-        """Draw the iteration's images and labels."""
+        """Draw images and labels."""
         batch["numbers"] = self.task.draw()
         batch["labels"] = self.labels[batch["numbers"]]
 
     def real(self, batch: Batch) -> Tensor:
-        """Return the iteration's real images (batch, C, H, W)."""
+        """Return the batch's real images (batch, C, H, W)."""
         return self.task.pick(batch["numbers"])
 
     def generate(self, batch: Batch) -> Tensor:
-        """Return images (batch, C, H, W) of the iteration's labels."""
+        """Return images (batch, C, H, W) of the batch's labels."""
         return self.generator(self.latents(batch), labels=batch["labels"], rng=self.task.rng)
 
     def judge(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return logits (N, 1) of images as of the iteration's labels."""
+        """Return logits (N, 1) of images as of the batch's labels."""
         return self.discriminator(x, labels=batch["labels"])

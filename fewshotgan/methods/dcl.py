@@ -110,13 +110,15 @@ class DCLTraining(CDCTraining):
             source = self.task.source.generator(z, noise="const")
         features: dict[str, list[Tensor]] = {"real": [], "adapted": [], "source": []}
         images = {"real": self.real(batch), "adapted": adapted, "source": source}
-        logits = {name: self.judge(self.task.augmented(x), batch, features[name]) for name, x in images.items()}
+        seen = {name: self.task.augmented(x) for name, x in images.items()}
+        logits = {name: self.judge(x, batch, features[name]) for name, x in seen.items()}
         self.task.augment.update(logits["real"].detach())
         layer = self.draw(len(features["real"]))
         anchor, positive, negatives = (features[name][layer] for name in ("adapted", "source", "real"))
         term = contrast(anchor, positive, negatives, self.method.temperature)
         return {
-            self.method.loss: self.loss.discriminator(logits["real"], logits["adapted"]),
+            **self.discriminator_loss(logits["real"], logits["adapted"]),
+            **self.due_penalty(seen["real"], seen["adapted"], batch),
             "contrast": self.method.discriminator_weight * term,
         }
 

@@ -64,7 +64,8 @@ class EWCTraining(TransferGANTraining):
         super().__init__(method, task, gan)
         source, names = task.source, [name for name, _ in gan.generator.named_parameters()]
         z = source.latents(method.samples, seed=task.seed).to(source.device)
-        self.fisher = generator_fisher(source.generator, source.discriminator, names, z)
+        networks = source.generator, source.discriminator
+        self.fisher = generator_fisher(*networks, names, z, adversarial=self.likelihood)
         self.anchor = {name: value.detach().clone() for name, value in gan.generator.named_parameters()}
 
     def generator_terms(self, batch: Batch) -> Terms:

@@ -43,10 +43,13 @@ class LayerTransfer(TransferGAN):
     name = "layer_transfer"
     paper = "Zhao et al., ICML 2020, arXiv 2002.11810"
     summary = "freeze the groups of G and D near the image (GmDn), train the others"
+    usual_r1 = 20, 128
 
     learning_rate: float | None = option(0.001, "rate of both networks' Adam", above=0)
     r1_gamma: float | None = option(
-        None, "weight of R1; by default 20 at 128 pixels, falling with the area of the images", low=0
+        None,
+        "weight of R1; by default 20 at 128 pixels, falling with the area of the images, and 0 with hinge and wgan_gp",
+        low=0,
     )
     general: str | None = option(
         None,
@@ -70,7 +73,7 @@ class LayerTransfer(TransferGAN):
     )
 
     def settle(self, source: GAN) -> Self:
-        """Settle the general part, the size of the latents and the weight of R1.
+        """Settle the general part and the size of the latents, too.
 
         Raises:
             UserError: for a source that is no GP-GAN, or has not the groups.
@@ -86,9 +89,8 @@ class LayerTransfer(TransferGAN):
                 "mined."
             )
         general = self.general or f"G{min(4, (source.resolution // HEAD_AT).bit_length())}D2"
-        gamma = 20 * (source.resolution / 128) ** 2 if self.r1_gamma is None else self.r1_gamma
         z_dim = source.z_dim if self.z_dim is None else self.z_dim
-        made = replace(super().settle(source), general=general, r1_gamma=gamma, z_dim=z_dim)
+        made = replace(super().settle(source), general=general, z_dim=z_dim)
         made.counts(source)
         return made
 
@@ -185,14 +187,14 @@ class LayerTransferTraining(TransferGANTraining):
         return images
 
     def fakes(self, batch: Batch) -> Tensor:
-        """Return the images that G was just moved by."""
-        return batch["fake"]
+        """Return the images that G was just moved by, or fresh ones where D has several moves."""
+        return batch["fake"] if self.loss.moves == 1 else super().fakes(batch)
 
     def r1(self, batch: Batch) -> Terms:
         """The penalty of real images, or of real and generated ones, as the discriminator sees them."""
         terms = super().r1(batch)
         if self.method.penalised == "both":
-            terms["r1_fake"] = self.penalty(batch["fake"], batch) * (self.r1_gamma / 2)
+            terms["r1_fake"] = self.penalty(self.fakes(batch), batch) * (self.r1_gamma / 2)
         return terms
 
 

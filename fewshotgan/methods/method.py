@@ -7,8 +7,9 @@ player minimises and in what order. The loop (`fewshotgan.train`) does the rest 
 - A `Training` is all that one run needs: networks, what was estimated from them, what lessons look at afterwards.
 - A `Stage` is a span of training with its players, in any number and order: none for the discriminator (a
   reconstruction method), several generators, extra heads, miners.
-- A `Player` has parameters, the terms that it minimises, lazy penalties with an interval and an optimiser step of their
-  own, and `after_step`, where masked weights are restored, whatever the optimiser did.
+- A `Player` has parameters, the terms that it minimises, its number of moves in an iteration, lazy penalties with an
+  interval and an optimiser step of their own, and `after_step`, where masked weights are restored, whatever the
+  optimiser did.
 - A `Batch` is what the players of an iteration hand each other.
 
 `Training.stages` is a Python generator: the code between two `yield`s runs when the first stage has been trained
@@ -159,7 +160,9 @@ class Player:
     """One side of the game: its parameters, and the terms that it minimises.
 
     Gradients are computed for `parameters` alone: what is frozen, and the other players' weights, cost nothing. Those
-    in `rates` train at a multiple of the learning rate, given with each.
+    in `rates` train at a multiple of the learning rate, given with each. A player may have several `moves` in an
+    iteration: `Stage.before` opens a fresh batch for each after the first, on which the players behind it go on, and
+    its penalties are due at every move of one of `every` iterations.
     """
 
     name: str
@@ -169,12 +172,13 @@ class Player:
     betas: tuple[float, float] = (0.0, 0.99)
     penalties: list[Penalty] = field(default_factory=list)
     after_step: Callable[[], None] | None = None
+    moves: int = 1
     rates: list[tuple[nn.Parameter, float]] = field(default_factory=list)
 
 
 @dataclass
 class Stage:
-    """A span of training: the players move in the order given, once per iteration; `before` opens each iteration.
+    """A span of training: the players move in the order given, in each iteration; `before` opens each batch.
 
     With `restart`, moving averages and optimisers begin anew from the modules as they are; otherwise they carry over.
     """

@@ -16,12 +16,15 @@ afterwards.
 Conditional GANs: no labels; a second miner chooses the classes from the same u, or in a BigGAN makes a vector in the
 place of the class's (`gans/prior.py`).
 
-Differs: the paper's losses are those of WGAN-GP; here each family keeps its own (logistic, R1), as in the released
-StyleGAN2 version. That version clears the miner's gradients never, so that they pile up; here they are cleared at each
-step, like all. Of its miners only the one before the mapping network is here, not those that replace the constant or
-the noise inputs. The selector is a softmax of one number for each generator, trained by cross-entropy to predict the
-highest-scoring one, as a head of the miner is in the released MNIST version; its optimum is the frequency with which
-each generator wins. The critic is the first generator's, not a random one's. In a family with batch norm the
+Each family keeps its own loss: WGAN-GP's networks that of the paper, StyleGAN2 the logistic one, as in the released
+StyleGAN2 version. Where the critic moves several times, each move has a fresh batch, and the miner goes on with the
+last one.
+
+Differs: the released StyleGAN2 version clears the miner's gradients never, so that they pile up; here they are cleared
+at each step, like all. Of its miners only the one before the mapping network is here, not those that replace the
+constant or the noise inputs. The selector is a softmax of one number for each generator, trained by cross-entropy to
+predict the highest-scoring one, as a head of the miner is in the released MNIST version; its optimum is the frequency
+with which each generator wins. The critic is the first generator's, not a random one's. In a family with batch norm the
 generator's running statistics serve while it is mined, so that G is fixed to the bit; fine-tuning normalises each batch
 by itself, like all other fine-tuning. While G is fixed, critic and miner see one batch of generated images, which saves
 a pass through G. The critic's part of the cost stays: by operations a mining step costs 0.84 of a full one where G and
@@ -141,15 +144,19 @@ class MiningTraining(TransferGANTraining):
         """
         with torch.no_grad():
             fakes = self.supersamples(batch)
-        logits = self.judge(self.task.augmented(self.real(batch)), batch)
+        real = self.task.augmented(self.real(batch))
+        logits = self.judge(real, batch)
         self.task.augment.update(logits.detach())
-        best = self.scores([fake.detach() for fake in fakes], batch).max(dim=0)
+        seen = [self.task.augmented(fake.detach()) for fake in fakes]
+        best = self.scores(seen, batch).max(dim=0)
         batch["winners"] = best.indices.flatten()
-        return {self.method.loss: self.loss.discriminator(logits, best.values)}
+        winning = torch.stack(seen)[batch["winners"], torch.arange(len(real), device=real.device)]
+        return self.discriminator_loss(logits, best.values) | self.due_penalty(real, winning, batch)
 
     def generator_terms(self, batch: Batch) -> Terms:
         """Adversarial loss of the best image of each supersample (equation 3, with the maximum)."""
-        return self.generator_loss(self.scores(self.supersamples(batch), batch).max(dim=0).values, batch)
+        seen = [self.task.augmented(fake) for fake in self.supersamples(batch)]
+        return self.generator_loss(self.scores(seen, batch).max(dim=0).values, batch)
 
     def selector_terms(self, batch: Batch) -> Terms:
         """Cross-entropy of the selector's probabilities with the generators that won, as the critic saw them in its
@@ -176,9 +183,9 @@ class MiningTraining(TransferGANTraining):
         u = self.task.latents()
         return [self.mixture.part(i, u, rng=self.task.rng) for i in range(len(self.mixture.parts))]
 
-    def scores(self, fakes: list[Tensor], batch: Batch) -> Tensor:
-        """Return the critic's logits of each generator's images, (generators, batch, 1)."""
-        return torch.stack([self.judge(self.task.augmented(fake), batch) for fake in fakes])
+    def scores(self, seen: list[Tensor], batch: Batch) -> Tensor:
+        """Return the critic's logits of each generator's augmented images, (generators, batch, 1)."""
+        return torch.stack([self.judge(fake, batch) for fake in seen])
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def option(
         above, below: numbers that are just out of range.
     """
     metadata = {"doc": doc, "limits": Limits(low, high, above, below)}
-    return cast(Value, dataclasses.field(default=default, metadata=metadata))
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def options_of(method: type) -> dict[str, Option]:

@@ -146,7 +146,7 @@ class RICKTraining(TransferGANTraining):
             names[network] += [
                 f"{name}.{kind}" for kind, _ in zip(("weight", "bias"), self.rows(layer, module), strict=False)
             ]
-        found = both_fisher(self.generator, self.discriminator, names, z, self.task.images)
+        found = both_fisher(self.generator, self.discriminator, names, z, self.task.images, self.likelihood)
         scores = {}
         for layer in self.filters():
             network, name = layer.split(".", 1)

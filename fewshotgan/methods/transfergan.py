@@ -3,23 +3,36 @@
 Paper: Wang et al., "Transferring GANs: generating images from limited data" (ECCV 2018, arXiv 1805.01677), section 4:
 both networks are initialised from the source, neither is frozen.
 
-Differs: the paper fine-tunes a WGAN-GP residual network by the WGAN-GP loss; here any family is fine-tuned by
-StyleGAN2's losses, as "TGAN" is in the tables of CDC and AdAM: non-saturating logistic loss, lazy R1 (arXiv
-1801.04406), optional lazy path-length regularisation (arXiv 1912.04958, section 3.2) and style mixing.
+Each family keeps its own paper's loss: WGAN-GP's residual networks, the paper's, that of WGAN-GP; SNGAN the hinge loss;
+all others, as "TGAN" in the tables of CDC and AdAM, StyleGAN2's: the non-saturating logistic loss with lazy R1 (arXiv
+1801.04406), optionally with lazy path-length regularisation (arXiv 1912.04958, section 3.2) and style mixing.
+
+Differs: the rate on WGAN-GP's networks is 0.0005, for budgets of hundreds of iterations; the paper's is 0.00001, for
+25,000.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Self, cast
+from typing import ClassVar, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
 
+from fewshotgan.augment import ADA
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.gans.network import Discriminator, Generator, StyleGenerator
-from fewshotgan.losses import LOSSES, path_length_penalty, path_lengths, r1_penalty
+from fewshotgan.losses import (
+    LOSSES,
+    Adversarial,
+    adversarial,
+    gradient_penalty,
+    interpolates,
+    path_length_penalty,
+    path_lengths,
+    r1_penalty,
+)
 from fewshotgan.methods.method import Batch, Method, Penalty, Player, Stage, Task, Terms, Training, settled
 from fewshotgan.methods.options import option
 
@@ -31,6 +44,7 @@ class TransferGAN(Method):
     name = "transfergan"
     paper = "Wang et al., ECCV 2018, arXiv 1805.01677"
     summary = "fine-tune all of G and D from the pretrained source"
+    usual_r1: ClassVar[tuple[float, int]] = 10, 256  # weight by default, at images of so many pixels
 
     learning_rate: float | None = option(
         None,
@@ -38,13 +52,15 @@ class TransferGAN(Method):
         "elsewhere",
         above=0,
     )
-    loss: Literal["logistic", "relativistic"] = option(
-        "logistic",
-        "adversarial loss; relativistic (R3GAN, arXiv 2501.05441) judges each real image against a generated one",
+    loss: Literal["logistic", "relativistic", "hinge", "wgan_gp"] | None = option(
+        None,
+        "adversarial loss; by default that of the family's paper. relativistic (R3GAN, arXiv 2501.05441) judges each "
+        "real image against a generated one; wgan_gp has five steps of D for each of G",
     )
     r1_gamma: float | None = option(
         None,
-        "weight of R1 (the penalty is gamma / 2 |grad|^2); by default 10 at 256 pixels, falling with the area",
+        "weight of R1 (the penalty is gamma / 2 |grad|^2); by default 10 at 256 pixels, falling with the area, and 0 "
+        "with hinge and wgan_gp",
         low=0,
     )
     r2_gamma: float = option(0.0, "weight of R2, the same penalty on generated images", low=0)
@@ -58,13 +74,15 @@ class TransferGAN(Method):
     )
 
     def settle(self, source: GAN) -> Self:
-        """Settle the rate and the weight of R1."""
-        gamma, rate = self.r1_gamma, self.learning_rate
+        """Settle the rate, the loss and the weight of R1."""
+        loss, gamma, rate = self.loss or source.discriminator.paper_loss.name, self.r1_gamma, self.learning_rate
         if rate is None:
             equalised = any(isinstance(module, EqualConv2d) for module in source.discriminator.modules())
             rate = 0.002 if equalised else 0.0005
-        gamma = 10 * (source.resolution / 256) ** 2 if gamma is None else gamma
-        return replace(self, learning_rate=rate, r1_gamma=gamma)
+        if gamma is None:
+            weight, side = self.usual_r1
+            gamma = weight * (source.resolution / side) ** 2 if LOSSES[loss].lazy_penalty else 0.0
+        return replace(self, learning_rate=rate, loss=loss, r1_gamma=gamma)
 
     def build(self, task: Task) -> "TransferGANTraining":
         """Train from a copy of the source."""
@@ -80,7 +98,7 @@ class TransferGANTraining(Training):
         gan: the networks at the start, which are ours to change.
 
     Raises:
-        UserError: if the generator has not the layers that an option needs.
+        UserError: if the generator has not the layers that an option needs, or the augmentation can't go with the loss.
     """
 
     method: TransferGAN
@@ -93,11 +111,17 @@ class TransferGANTraining(Training):
                     f"{method.name}: {name} needs a generator whose mapping network feeds all its layers; "
                     f"{gan.name} has none."
                 )
+        self.loss_name = settled(method.loss)
+        self.loss = adversarial(self.loss_name, gan.discriminator.paper_loss)
+        if isinstance(task.augment, ADA) and (self.loss.paired or self.loss.gradient_penalty):
+            raise UserError(
+                f"{method.name}: ada goes by the sign of D's logits of real images, which the loss {self.loss_name} "
+                "leaves open; give augment='diffaugment' or None."
+            )
         modules = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
         modules.register_buffer("path_average", torch.zeros((), device=gan.device))
         super().__init__(method, task, modules)
         self.config = gan.config
-        self.loss = LOSSES[method.loss]
         self.learning_rate, self.r1_gamma = settled(method.learning_rate), settled(method.r1_gamma)
 
     @property
@@ -115,16 +139,27 @@ class TransferGANTraining(Training):
         yield Stage("adaptation", iterations, [self.discriminator_player(), self.generator_player()])
 
     def discriminator_player(self) -> Player:
-        """D minimises the adversarial loss, and R1 every `r1_every` iterations."""
-        penalties = [Penalty(self.method.r1_every, self.r1)] if self.r1_gamma else []
-        parameters = self.discriminator_parameters()
-        return Player("discriminator", parameters, self.discriminator_terms, self.learning_rate, penalties=penalties)
+        """D minimises the adversarial loss, in as many moves as the loss has, and R1 every `r1_every` iterations."""
+        return Player(
+            "discriminator",
+            self.discriminator_parameters(),
+            self.discriminator_terms,
+            self.learning_rate,
+            self.loss.betas,
+            [Penalty(self.method.r1_every, self.r1)] if self.r1_gamma else [],
+            moves=self.loss.moves,
+        )
 
     def generator_player(self) -> Player:
         """G minimises the adversarial loss, and the path-length penalty every `path_length_every` iterations."""
-        penalties = [Penalty(self.method.path_length_every, self.path)] if self.method.path_length else []
-        parameters = self.generator_parameters()
-        return Player("generator", parameters, self.generator_terms, self.learning_rate, penalties=penalties)
+        return Player(
+            "generator",
+            self.generator_parameters(),
+            self.generator_terms,
+            self.learning_rate,
+            self.loss.betas,
+            [Penalty(self.method.path_length_every, self.path)] if self.method.path_length else [],
+        )
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What trains of D: everything."""
@@ -135,11 +170,28 @@ class TransferGANTraining(Training):
         return list(self.generator.parameters())
 
     def discriminator_terms(self, batch: Batch) -> Terms:
-        """Adversarial loss of augmented real and generated images."""
+        """Adversarial loss of augmented real and generated images, and the penalty that it brings."""
         fake = self.fakes(batch)
-        logits = self.judge(self.task.augmented(self.real(batch)), batch)
+        real = self.task.augmented(self.real(batch))
+        logits = self.judge(real, batch)
         self.task.augment.update(logits.detach())
-        return {self.method.loss: self.loss.discriminator(logits, self.judge(self.task.augmented(fake), batch))}
+        fake = self.task.augmented(fake)
+        return self.discriminator_loss(logits, self.judge(fake, batch)) | self.due_penalty(real, fake, batch)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Terms:
+        """Return D's adversarial loss of the logits of real and generated images, (N, 1) each."""
+        return {self.loss_name: self.loss.discriminator(real, fake)}
+
+    def due_penalty(self, real: Tensor, fake: Tensor, batch: Batch) -> Terms:
+        """Return what is due at every step of D: WGAN-GP's penalty between real and generated images (N, C, H, W), as D
+        sees them; nothing with other losses.
+        """
+        if not self.loss.gradient_penalty:
+            return {}
+        with torch.autocast(real.device.type, enabled=False):  # a gradient's norm needs full precision
+            x = interpolates(real.float(), fake.float(), self.task.rng)
+            logits = self.judge(x, batch).flatten(1).mean(dim=1)
+            return {"gradient_penalty": self.loss.gradient_penalty * gradient_penalty(logits, x)}
 
     def generator_terms(self, batch: Batch) -> Terms:
         """Adversarial loss of augmented generated images, beside real ones where the loss compares them."""
@@ -147,7 +199,14 @@ class TransferGANTraining(Training):
 
     def generator_loss(self, fake: Tensor, batch: Batch) -> Terms:
         """Return G's adversarial loss of the logits (N, 1) of generated images."""
-        return {self.method.loss: self.loss.generator(self.real_logits(batch) if self.loss.paired else fake, fake)}
+        return {self.loss_name: self.loss.generator(self.real_logits(batch) if self.loss.paired else fake, fake)}
+
+    @property
+    def likelihood(self) -> Adversarial:
+        """The loss in whose gradients Fisher information is measured: that of training, unless it compares pairs; then
+        the logistic one.
+        """
+        return LOSSES["logistic"] if self.loss.paired else self.loss
 
     @torch.no_grad()
     def real_logits(self, batch: Batch) -> Tensor:

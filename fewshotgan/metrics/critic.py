@@ -80,7 +80,8 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.G
     share = torch.rand(len(real), 1, 1, 1, generator=rng).to(real)
     between = torch.lerp(real, fake, share).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+    lengths: Tensor = gradient.flatten(1).norm(dim=1)
+    return (lengths - 1).square().mean()
 
 
 class _Critic(nn.Module):
@@ -95,7 +96,8 @@ class _Critic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.2)
-        return self.out(x.flatten(1))
+        logits: Tensor = self.out(x.flatten(1))
+        return logits
 
 
 def _network(channels: int, side: int, width: int, seed: int) -> nn.Module:

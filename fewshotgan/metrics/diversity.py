@@ -14,6 +14,7 @@ always there.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -146,8 +147,8 @@ def _vgg(images: Tensor) -> Tensor:
 
 
 @cache
-def lpips_network() -> nn.Module:
-    """Return the package's LPIPS with VGG16, whose backbone torchvision fetches once."""
+def lpips_network() -> Any:
+    """Return the package's LPIPS with VGG16, whose backbone torchvision fetches once; its parts have no types."""
     import lpips
 
     try:

@@ -113,7 +113,7 @@ def _compared(
         raise UserError(
             f"{real.name}: {len(real)} real and {len(fake)} generated images are too few; give at least 4 of each."
         )
-    return Comparison(fake, real, train, None if fake is gan else gan), isinstance(domain, str)
+    return Comparison(fake, real, train, None if isinstance(gan, Tensor) else gan), isinstance(domain, str)
 
 
 def _held_out(domain: str, fake: Tensor) -> Images:

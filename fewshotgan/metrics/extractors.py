@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 from cleanfid.resize import make_resizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write, cache_dir, sha256
+from fewshotgan.gans.layers import Layer
 
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
@@ -78,8 +79,12 @@ def prepare(images: Tensor, side: int) -> Tensor:
     return torch.from_numpy(resized).permute(0, 3, 1, 2)
 
 
-class _EfficientNet(nn.Module):
+class _EfficientNet(Layer):
     """EfficientNet-Lite0 up to its global average pooling, behind a fixed pattern of noise."""
+
+    noise: Tensor
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +101,8 @@ class _EfficientNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, 128, 128), 0..255, to (N, 1280)."""
         x = ((x + self.noise - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
-        return self.network.extract_features(x).mean(dim=(2, 3))
+        activations: Tensor = self.network.extract_features(x)
+        return activations.mean(dim=(2, 3))
 
     def stages(self, x: Tensor) -> list[Tensor]:
         """Map (N, 3, 128, 128), 0..255, to the last activations (N, C, H, W) at each stride."""
@@ -114,7 +120,7 @@ class _EfficientNet(nn.Module):
 
 
 @cache
-def _efficientnet() -> nn.Module:
+def _efficientnet() -> _EfficientNet:
     """Return the extractor, in evaluation mode and without gradients."""
     network = _EfficientNet().eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last)
@@ -126,7 +132,8 @@ def _inception() -> Callable[[Tensor], Tensor]:
     from cleanfid.inception_torchscript import InceptionV3W
 
     path = fetch(INCEPTION_URL, INCEPTION_SHA256, cache_dir() / "inception-2015-12-05.pt")
-    return InceptionV3W(str(path.parent), download=False).eval().requires_grad_(False)
+    network: Layer = InceptionV3W(str(path.parent), download=False).eval().requires_grad_(False)
+    return network
 
 
 def fetch(url: str, digest: str, path: Path) -> Path:

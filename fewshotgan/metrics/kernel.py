@@ -43,7 +43,8 @@ def _mmd2(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+    kernel: np.ndarray = (x @ y.T / x.shape[1] + 1) ** 3
+    return kernel
 
 
 def kernel_variance(x: np.ndarray, y: np.ndarray) -> float:

@@ -17,7 +17,8 @@ def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return Euclidean distances (N, M) between the rows of features (N, d) and (M, d)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     squared = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None] - 2 * (a @ b.T)
-    return np.sqrt(np.maximum(squared, 0))
+    lengths: np.ndarray = np.sqrt(np.maximum(squared, 0))
+    return lengths
 
 
 def radii(x: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:

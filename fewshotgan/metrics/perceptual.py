@@ -41,12 +41,13 @@ def _resized(images: Tensor, side: int) -> Tensor:
 
 def _efficientnet(images: Tensor) -> list[Tensor]:
     network = extractor_network("efficientnet").to(images.device)
-    return network.stages((_resized(images, SIDES["efficientnet"]) + 1) * 127.5)
+    stages: list[Tensor] = network.stages((_resized(images, SIDES["efficientnet"]) + 1) * 127.5)
+    return stages
 
 
 def _vgg(images: Tensor) -> list[Tensor]:
     network = lpips_network().to(images.device)
-    x, collected = network.scaling_layer(_resized(images, VGG_SIDE)), []
+    x, collected = network.scaling_layer(_resized(images, VGG_SIDE)), list[Tensor]()
     for part in (network.net.slice1, network.net.slice2, network.net.slice3, network.net.slice4):
         for layer in part:
             x = layer(x)

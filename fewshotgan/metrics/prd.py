@@ -41,8 +41,8 @@ def prd(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> Curve:
     curves = []
     for run in range(RUNS):
         _, found = kmeans2(rows, clusters, minit="++", iter=STEPS, rng=np.random.default_rng(seed + run))
-        counts = [np.bincount(part, minlength=clusters) / len(part) for part in (found[:n], found[n:])]
-        curves.append(prd_curve(*counts))
+        generated, others = (np.bincount(part, minlength=clusters) / len(part) for part in (found[:n], found[n:]))
+        curves.append(prd_curve(generated, others))
     return np.mean([p for p, _ in curves], axis=0), np.mean([r for _, r in curves], axis=0)
 
 

@@ -2,6 +2,8 @@
 
 import os
 from concurrent.futures import Future
+from logging import ERROR
+from typing import Any
 
 import ray
 from ray.exceptions import NodeDiedError, WorkerCrashedError
@@ -16,8 +18,8 @@ class Ray:
 
     def __init__(self, workers: int) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level="error", **own)
+        own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, logging_level=ERROR, **own)
 
     def submit(self, work: Work, job: Job) -> "Future[Result]":
         """Begin the job as soon as a worker is free."""

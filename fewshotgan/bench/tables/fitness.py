@@ -7,7 +7,7 @@ from fewshotgan.bench.table import Column, OwnTable, Row
 RATES = (0.002, 0.0005)
 ITERATIONS = (60, 125, 250, 500)
 TARGETS = {
-    "fashion-stylegan2": ("fashion/dress", "fashion/sandal", "fashion/coat", "fashion/bag"),
+    "fashion-stylegan2": ("fashion/dress", "fashion/sandal", "fashion/coat", "fashion/bag", "avatars/lorelei"),
     "avatars-stylegan2": ("avatars/toon-head", "avatars/miniavs", "avatars/pixel-art", "avatars/thumbs"),
 }
 

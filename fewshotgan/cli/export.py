@@ -1,0 +1,23 @@
+"""`fewshotgan export`: a GAN for other programs."""
+
+import argparse
+from pathlib import Path
+
+from fewshotgan.cli.arguments import Commands
+from fewshotgan.export import EXPORTS
+from fewshotgan.gans import load_gan
+
+
+def add(commands: Commands) -> None:
+    """Add the verb to the command."""
+    new = commands.add_parser("export", help="write a GAN for other programs", description=run.__doc__)
+    new.add_argument("gan", help="a shipped GAN or a file")
+    new.add_argument("--to", choices=list(EXPORTS), required=True, help="the form")
+    new.add_argument("--out", type=Path, required=True, help="the file to write; of pngs, the folder")
+    new.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write a GAN for other programs: its generator as ONNX or TorchScript, or 1,000 of its images as PNG files."""
+    EXPORTS[options.to](load_gan(options.gan), options.out)
+    print(options.out)
