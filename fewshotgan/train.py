@@ -392,7 +392,8 @@ def make_optimiser(player: Player) -> torch.optim.Adam:
     for penalty in player.penalties:
         ratio *= penalty.every / (penalty.every + 1)
     betas = (player.betas[0] ** ratio, player.betas[1] ** ratio)
+    rate, apart = player.learning_rate * ratio, {id(parameter) for parameter, _ in player.rates}
+    groups: list[dict[str, Any]] = [{"params": [p for p in player.parameters if id(p) not in apart]}]
+    groups += [{"params": [parameter], "lr": rate * multiple} for parameter, multiple in player.rates]
     on_gpu = player.parameters[0].is_cuda
-    return torch.optim.Adam(
-        player.parameters, lr=player.learning_rate * ratio, betas=betas, eps=1e-8, fused=True, capturable=on_gpu
-    )
+    return torch.optim.Adam(groups, lr=rate, betas=betas, eps=1e-8, fused=True, capturable=on_gpu)

@@ -16,6 +16,8 @@ TINY: dict[str, dict] = {  # of each family what its generator's configuration h
     "wgan_resnet": {},
     "gp_resnet": {"embed": 3},
     "dcgan": {},
+    "biggan": {"embed": 4, "attention": [8]},
+    "biggan_deep": {"embed": 4, "attention": [8]},
 }
 
 
@@ -35,6 +37,7 @@ tiny_gan = partial(tiny, "stylegan2")
 tiny_progan = partial(tiny, "progan")
 tiny_wgan_resnet = partial(tiny, "wgan_resnet")
 tiny_gp_resnet = partial(tiny, "gp_resnet")
+tiny_biggan = partial(tiny, "biggan")
 
 
 def tiny_sngan(seed: int = 0, **changes) -> GAN:

@@ -9,7 +9,8 @@ from fewshotgan import load_gan
 from fewshotgan.files import UserError
 from fewshotgan.gans.official import mimicry
 from fewshotgan.gans.official.layout import Part
-from fewshotgan.gans.sngan import Discriminator, Generator, SpectralConv2d, of_class
+from fewshotgan.gans.sngan import Discriminator, Generator
+from fewshotgan.gans.spectral import SpectralConv2d, of_class
 
 
 def pair(name, size):

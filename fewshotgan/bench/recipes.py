@@ -69,6 +69,8 @@ FAMILY_NAMES = {
     "sngan": "SNGAN",
     "wgan_resnet": "WGAN-GP's residual GAN",
     "gp_resnet": "GP-GAN",
+    "biggan": "BigGAN",
+    "biggan_deep": "BigGAN-deep",
 }
 
 
@@ -97,6 +99,14 @@ def gp_networks(resolution: int, channels: int, top: int, classes: int) -> dict[
     config = networks("gp_resnet", resolution, channels, top, latent=64, classes=classes)
     config["generator"] |= {"embed": 16, "blocks": 1}
     config["discriminator"] |= {"blocks": 1}
+    return config
+
+
+def biggan_networks(resolution: int, channels: int, top: int, maximum: int, classes: int) -> dict[str, Any]:
+    """Return the configuration of a small class-conditional BigGAN, with self-attention at half the resolution."""
+    config = networks("biggan", resolution, channels, top, maximum, latent=64, classes=classes)
+    config["generator"] |= {"embed": 32, "attention": [resolution // 2]}
+    config["discriminator"] |= {"attention": [resolution // 2]}
     return config
 
 
@@ -146,6 +156,14 @@ RECIPES: dict[str, Recipe] = {
             thousands=64,
             batch=32,
             options={"learning_rate": 0.001},
+        ),
+        Recipe(
+            "fashion-biggan",
+            "fashion/source",
+            biggan_networks(32, 1, top=16, maximum=64, classes=8),
+            thousands=400,
+            batch=32,
+            options={"learning_rate": 0.0005},
         ),
         *(
             Recipe(

@@ -19,7 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.gans import dcgan, gp_resnet, mixture, network, progan, sngan, stylegan2, wgan_resnet
+from fewshotgan.gans import (
+    biggan,
+    biggan_deep,
+    dcgan,
+    gp_resnet,
+    mixture,
+    network,
+    progan,
+    sngan,
+    stylegan2,
+    wgan_resnet,
+)
 from fewshotgan.gans.network import Discriminator, Generator
 from fewshotgan.gans.prior import Miner
 
@@ -33,6 +44,8 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "wgan_resnet": (wgan_resnet.Generator, wgan_resnet.Discriminator),
     "gp_resnet": (gp_resnet.Generator, gp_resnet.Discriminator),
     "dcgan": (dcgan.Generator, dcgan.Discriminator),
+    "biggan": (biggan.Generator, biggan.Discriminator),
+    "biggan_deep": (biggan_deep.Generator, biggan_deep.Discriminator),
 }
 SEVERAL = " & "  # between the names of GANs that are adapted together
 OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator

@@ -45,6 +45,10 @@ class Layer(nn.Module):
         __call__: Callable[..., Tensor]
 
 
+class Stateful(Layer):
+    """A layer that keeps numbers which each forward pass in training moves, such as spectral norm's vectors."""
+
+
 Block = TypeVar("Block", bound=nn.Module)
 
 
@@ -189,9 +193,9 @@ def minibatch_std(x: Tensor, group: int = 4, consecutive: bool = False) -> Tenso
 
 
 def hold_statistics(network: nn.Module) -> None:
-    """Let every batch norm of a network use its running statistics and leave them as they are, until the next
-    `train()`.
+    """Let every batch norm of a network use its running statistics, and leave these and what spectral norm keeps as
+    they are, until the next `train()`.
     """
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | Stateful):
             module.eval()

@@ -10,6 +10,7 @@ registered family to this contract.
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
@@ -57,6 +58,21 @@ class Network(nn.Module, ABC):
         """
         raise UserError(f"This {self.kind} has no classes to take the mean of; use it as it is.")
 
+    def orthogonality(self) -> Tensor:
+        """Return how far the filters of each layer are from orthogonal, a scalar: the orthogonal regularisation of
+        BigGAN (arXiv 1809.11096, equation 3), half the sum over kernels W of |W W^T * (1 - I)|^2, the filters as rows.
+
+        A method that asks for it weighs it, by 1e-4 in the released code, whose gradient this half has. Embeddings of
+        classes and the prior are left out.
+        """
+        filters = [
+            parameter.flatten(1)
+            for name, parameter in self.named_parameters()
+            if name.endswith("weight") and parameter.dim() > 1 and not name.startswith(("prior.", "embedding."))
+        ]
+        products = [w @ w.T for w in filters]
+        return torch.stack([(p - p.diag().diag()).square().sum() for p in products]).sum() / 2
+
     def check_labels(self, labels: Tensor | None) -> None:
         """Raise one sentence for labels where there are no classes.
 
@@ -76,16 +92,23 @@ class Generator(Network):
         z_dim: size of the latents.
         classes: number of classes, 0 for an unconditional generator.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
+        embed: size of the classes' shared embedding, which a miner puts out in place of the classes; 0 for none.
     """
 
     kind = "generator"
 
     def __init__(
-        self, resolution: int, channels: int, z_dim: int, classes: int = 0, prior: PriorConfig | None = None
+        self,
+        resolution: int,
+        channels: int,
+        z_dim: int,
+        classes: int = 0,
+        prior: PriorConfig | None = None,
+        embed: int = 0,
     ) -> None:
         super().__init__(resolution, channels, classes)
         self.z_dim = z_dim
-        self.prior = make_prior(prior, z_dim, classes)
+        self.prior = make_prior(prior, z_dim, classes, embed)
 
     @property
     def num_ws(self) -> int:

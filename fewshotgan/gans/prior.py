@@ -7,15 +7,17 @@ u, as always.
 - none: the latents are u.
 - "truncated": normal numbers cut at +-limit, as BSA samples (arXiv 1904.01774).
 - "miner": the multilayer perceptrons of MineGAN (arXiv 1912.05270): u -> M(u), and the weights of the classes of a
-  class-conditional generator from the same u.
+  class-conditional generator from the same u, or, where these share an embedding as in BigGAN, a vector in its place.
 """
 
+from itertools import pairwise
 from typing import Literal, NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from fewshotgan.gans.layers import Layer
+from fewshotgan.gans.spectral import SpectralLinear
 
 
 class PriorConfig(TypedDict):
@@ -33,8 +35,8 @@ class Prior(Layer):
         return u
 
     def labels(self, u: Tensor) -> Tensor | None:
-        """Return the weights of the classes (N, classes), each row of sum 1, or None where the prior says nothing
-        about classes.
+        """Return the weights of the classes (N, classes), each row of sum 1, or vectors (N, embed) in the place of
+        the classes', or None where the prior says nothing about classes.
         """
         return None
 
@@ -82,6 +84,33 @@ class Miner(Prior):
         return weights
 
 
+class EmbeddingMiner(Miner):
+    """The miner of MineGAN's BigGAN version: a vector in the place of the classes' shared embedding, from the same u as
+    the latents.
+
+    Both are chains of four linear layers with spectral norm and, as in the released code, no nonlinearity. They are
+    orthogonal at the start, so that latents then have unit variance.
+    """
+
+    def __init__(self, z_dim: int, classes: int, embed: int) -> None:
+        super().__init__(z_dim)
+        self.latent = chain(z_dim, z_dim)
+        self.condition = chain(z_dim, embed) if classes else None
+
+    def labels(self, u: Tensor) -> Tensor | None:
+        """Return mined vectors (N, embed) in the place of the classes'."""
+        if self.condition is None:
+            return None
+        vectors: Tensor = self.condition(u)
+        return vectors
+
+
+def chain(inputs: int, outputs: int) -> nn.Sequential:
+    """Return four linear layers with spectral norm in a row."""
+    sizes = [inputs] * 4 + [outputs]
+    return nn.Sequential(*(SpectralLinear(a, b, fresh=True, orthogonal=True) for a, b in pairwise(sizes)))
+
+
 def perceptron(inputs: int, outputs: int) -> nn.Sequential:
     """Return linear, ReLU, linear; standard normal inputs give outputs of unit variance at the start (arXiv
     1502.01852).
@@ -94,8 +123,9 @@ def perceptron(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(first, nn.ReLU(), second)
 
 
-def make_prior(config: PriorConfig | None, z_dim: int, classes: int = 0) -> Prior:
-    """Return the prior of a configuration, None for standard normal latents.
+def make_prior(config: PriorConfig | None, z_dim: int, classes: int = 0, embed: int = 0) -> Prior:
+    """Return the prior of a configuration, None for standard normal latents, before a generator whose classes share an
+    embedding of `embed` numbers, or have none (0).
 
     Raises:
         ValueError: for another kind.
@@ -105,5 +135,5 @@ def make_prior(config: PriorConfig | None, z_dim: int, classes: int = 0) -> Prio
     if config["kind"] == "truncated":
         return Truncated(config["limit"])
     if config["kind"] == "miner":
-        return Miner(z_dim, classes)
+        return EmbeddingMiner(z_dim, classes, embed) if embed else Miner(z_dim, classes)
     raise ValueError(f"there is no prior {config['kind']!r}")

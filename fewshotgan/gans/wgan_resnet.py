@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from fewshotgan.gans import network, sngan
 from fewshotgan.gans.layers import Layer, Stack, widths
 from fewshotgan.gans.prior import PriorConfig
+from fewshotgan.gans.spectral import GAIN
 
 
 class GeneratorBlock(sngan.GeneratorBlock):
@@ -67,7 +68,7 @@ class DiscriminatorBlock(Layer):
         self.conv0 = nn.Conv2d(in_channels, in_channels, 3, padding=1, bias=False)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1)
-        for conv, gain in ((self.conv0, sngan.GAIN), (self.conv1, sngan.GAIN), (self.skip, 1.0)):
+        for conv, gain in ((self.conv0, GAIN), (self.conv1, GAIN), (self.skip, 1.0)):
             nn.init.xavier_uniform_(conv.weight, gain)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,6 +16,11 @@ after every batch norm but the last, on top of its own. StyleGAN2 has no batch n
 scales, so that the scale multiplies them (all, those of the image projections included), and the shift is added to the
 biases of its convolutions.
 
+BigGAN's norms read their scales and shifts off the class and the latents, by linear layers: as in the BigGAN version of
+the released code these train, and a vector in the place of the class's, from the mean of the classes (as in the public
+PyTorch port), beside a scale and a shift on the 4-pixel map. The statistics term is then the mean square of that
+vector; the rate is 0.0005, twice that for the vector and a hundred times that for the latents.
+
 Differs: the first linear layer's weight, which trains at a rate of 1e-7 there, stays. Perceptual features are
 EfficientNet-Lite0's by default, with a weight that makes their term about as large as the L1 term between two images;
 VGG16's with the paper's weight, but with torchvision's weights and means instead of Caffe's, taken after the ReLUs: on
@@ -34,7 +39,7 @@ from torch import Tensor, nn
 
 from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, attach, merged
 from fewshotgan.files import UserError
-from fewshotgan.gans import dcgan, sngan, stylegan2
+from fewshotgan.gans import biggan_layers, biggan_networks, dcgan, sngan, stylegan2
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.network import Generator
@@ -47,6 +52,7 @@ from fewshotgan.metrics.perceptual import feature_maps
 PERCEPTUAL_WEIGHTS = {"efficientnet": 0.02, "vgg": 0.001}
 # the rate falls by this after 3,000, 6,000 and 9,000 of 10,000 iterations
 SPANS, DECAY = (0.0, 0.3, 0.6, 0.9, 1.0), 0.2
+VECTOR_RATE, LATENT_RATE = 2.0, 100.0  # in a BigGAN, over the rate of what drives its norms
 NORMALS = 10  # normal numbers for each latent of the batch
 
 
@@ -58,8 +64,26 @@ def latent_distance(z: Tensor, normal: Tensor) -> Tensor:
     return squared.min(dim=0).values.mean() + squared.min(dim=1).values.mean()
 
 
+def class_vector(generator: nn.Module) -> nn.Parameter | None:
+    """Return a BigGAN's vectors of classes, (1, embed) where it has none, which BSA trains; None elsewhere."""
+    shared = generator.shared if isinstance(generator, biggan_networks.Generator) else None
+    return None if shared is None else shared.table
+
+
+def driving_parameters(generator: nn.Module) -> list[nn.Parameter]:
+    """Return what makes the statistics of a BigGAN: the vector, the norms' linear layers, scale and shift at 4
+    pixels.
+    """
+    kinds = (biggan_layers.ClassVectors, biggan_layers.ChannelAffine, biggan_layers.ConditionalNorm)
+    return [p for module in generator.modules() if isinstance(module, kinds) for p in module.parameters()]
+
+
 def statistics_penalty(network: nn.Module) -> Tensor:
-    """Return the sum over adapters of mean (scale - 1)^2 and mean shift^2, a scalar; zero at the start."""
+    """Return the sum over adapters of mean (scale - 1)^2 and mean shift^2, a scalar, zero at the start; of a BigGAN the
+    mean square of its vector.
+    """
+    if (vector := class_vector(network)) is not None:
+        return vector.square().mean()
     terms = [(module.scale - 1).square().mean() for module in network.modules() if isinstance(module, ChannelScale)]
     terms += [module.shift.square().mean() for module in network.modules() if isinstance(module, ChannelShift | Shift)]
     return torch.stack(terms).sum()
@@ -113,7 +137,12 @@ class BSA(Method):
     least_images = 2
     needs_discriminator = False
 
-    learning_rate: float = option(0.03, "rate of scales, shifts and latents; it falls in four spans", above=0)
+    learning_rate: float | None = option(
+        None,
+        "rate of scales, shifts and latents; it falls in four spans; by default 0.03, and 0.0005 in a BigGAN, whose "
+        "latents train at a hundred times the rate",
+        above=0,
+    )
     perceptual: Literal["efficientnet", "vgg"] = option(
         "efficientnet", "network of the perceptual term; vgg is fetched once"
     )
@@ -126,26 +155,34 @@ class BSA(Method):
     limit: float = option(0.3, "at which normal numbers are cut to sample the result", above=0)
 
     def settle(self, source: GAN) -> Self:
-        """Settle the weight of the perceptual term.
+        """Settle the rate and the weight of the perceptual term.
 
         Raises:
             UserError: for a source that has no statistics to bend, or a miner.
         """
-        if not isinstance(source.generator, sngan.Generator | dcgan.Generator | stylegan2.Generator):
-            raise UserError("bsa bends the batch norms of SNGAN or DCGAN, or StyleGAN2's styles; here are neither.")
+        driven = class_vector(source.generator) is not None
+        if not driven and not isinstance(source.generator, sngan.Generator | dcgan.Generator | stylegan2.Generator):
+            raise UserError(
+                "bsa bends the batch norms of SNGAN, DCGAN or a BigGAN with a shared embedding, or StyleGAN2's styles; "
+                "this generator has none of them."
+            )
         if isinstance(source.generator.prior, Miner):
             raise UserError(
                 f"bsa looks for latents itself, and {source.name} has a miner before them; "
                 "hand over the GAN that was mined."
             )
         weight = PERCEPTUAL_WEIGHTS[self.perceptual] if self.perceptual_weight is None else self.perceptual_weight
-        return replace(self, perceptual_weight=weight)
+        rate = (0.0005 if driven else 0.03) if self.learning_rate is None else self.learning_rate
+        return replace(self, perceptual_weight=weight, learning_rate=rate)
 
     def build(self, task: Task) -> "BSATraining":
         """Adapt a copy of the generator; latents are zero."""
-        method = self.settle(task.source)
-        changes = {"normalise": False} if isinstance(task.source.generator, stylegan2.Generator) else {}
-        gan = task.source.changed(prior=None, **changes)
+        method, source = self.settle(task.source), task.source
+        if class_vector(source.generator) is not None:
+            return BSATraining(method, task, source.changed(prior=None, affine=True))
+        gan = source.changed(
+            prior=None, **({"normalise": False} if isinstance(source.generator, stylegan2.Generator) else {})
+        )
         adapt_statistics(gan.generator)
         return BSATraining(method, task, gan)
 
@@ -166,7 +203,7 @@ class BSATraining(Training):
         super().__init__(method, task, nn.ModuleDict({"generator": gan.generator, "latents": latents}))
         prior = {"kind": "truncated", "limit": method.limit}
         self.config: dict[str, Any] = {**gan.config, "generator": {**gan.config["generator"], "prior": prior}}
-        self.perceptual_weight = settled(method.perceptual_weight)
+        self.perceptual_weight, self.learning_rate = settled(method.perceptual_weight), settled(method.learning_rate)
 
     @property
     def generator(self) -> Generator:
@@ -180,11 +217,14 @@ class BSATraining(Training):
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """Spans of falling rate; running statistics stay."""
-        parameters = [*adapters(self.generator), self.latents]
+        parameters, rates = [*adapters(self.generator), self.latents], []
+        if (vector := class_vector(self.generator)) is not None:
+            parameters += driving_parameters(self.generator)
+            rates = [(vector, VECTOR_RATE), (self.latents, LATENT_RATE)]
         for k, (first, last) in enumerate(pairwise(round(iterations * share) for share in SPANS)):
             if last > first:
-                rate = self.method.learning_rate * DECAY**k
-                player = Player("statistics", parameters, self.terms, rate, betas=(0.9, 0.999))
+                rate = self.learning_rate * DECAY**k
+                player = Player("statistics", parameters, self.terms, rate, betas=(0.9, 0.999), rates=rates)
                 yield Stage("reconstruction", last - first, [player], before=self.begin)
 
     def begin(self, _batch: Batch) -> None:

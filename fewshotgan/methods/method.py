@@ -159,9 +159,10 @@ class Penalty:
 class Player:
     """One side of the game: its parameters, and the terms that it minimises.
 
-    Gradients are computed for `parameters` alone: what is frozen, and the other players' weights, cost nothing. It may
-    have several `moves` in an iteration: `Stage.before` opens a fresh batch for each after the first, on which the
-    players behind it go on, and its penalties are due at every move of one of `every` iterations.
+    Gradients are computed for `parameters` alone: what is frozen, and the other players' weights, cost nothing. Those
+    in `rates` train at a multiple of the learning rate, given with each. A player may have several `moves` in an
+    iteration: `Stage.before` opens a fresh batch for each after the first, on which the players behind it go on, and
+    its penalties are due at every move of one of `every` iterations.
     """
 
     name: str
@@ -172,6 +173,7 @@ class Player:
     penalties: list[Penalty] = field(default_factory=list)
     after_step: Callable[[], None] | None = None
     moves: int = 1
+    rates: list[tuple[nn.Parameter, float]] = field(default_factory=list)
 
 
 @dataclass

@@ -13,7 +13,8 @@ are a supersample, which counts as its best image: D(G_i(M_i(u))) is maximised o
 highest-scoring generator is trained. The selector learns the probabilities with which the generators are used
 afterwards.
 
-Conditional GANs: no labels; a second miner chooses the classes from the same u (`gans/prior.py`).
+Conditional GANs: no labels; a second miner chooses the classes from the same u, or in a BigGAN makes a vector in the
+place of the class's (`gans/prior.py`).
 
 Each family keeps its own loss: WGAN-GP's networks that of the paper, StyleGAN2 the logistic one, as in the released
 StyleGAN2 version. Where the critic moves several times, each move has a fresh batch, and the miner goes on with the
@@ -103,6 +104,8 @@ class MiningTraining(TransferGANTraining):
     def mine(self, batch: Batch) -> None:
         """Draw the images of this iteration, for critic and miners; running statistics stay."""
         hold_statistics(self.generator)
+        for generator in self.generators():
+            generator.prior.train()
         self.modules.requires_grad_(False)
         for parameter in self.mined_parameters():
             parameter.requires_grad_(True)

@@ -1,0 +1,200 @@
+"""What the networks of BigGAN (`gans/biggan.py`) and BigGAN-deep (`gans/biggan_deep.py`) share: all but their blocks.
+
+Papers: Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis" (ICLR 2019, arXiv
+1809.11096), appendix B; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR 2018, arXiv 1802.05637),
+equation 3.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fewshotgan.gans import network
+from fewshotgan.gans.biggan_layers import Attention, Blocks, ChannelAffine, ClassVectors, Maker, StandingNorm
+from fewshotgan.gans.prior import PriorConfig
+from fewshotgan.gans.spectral import SpectralEmbedding, SpectralLinear
+
+
+class Generator(network.Generator):
+    """What both generators share; each file makes the blocks.
+
+    Args:
+        resolution: side of the images.
+        channels: 1 (grey) or 3 (colour).
+        z_dim: size of the latents z.
+        classes: number of classes; without, one vector, which trains as well, stands for them all.
+        embed: size of the shared embedding; 0 for norms that have a scale and a shift for each class instead.
+        prior: what turns standard normal numbers into latents (`gans/prior.py`).
+        inputs: numbers that the first layer reads.
+        ends: feature channels at 4 pixels and before the image.
+        make: makes the layers.
+        blocks: the layers of each side.
+        affine: whether a scale and a shift for each channel follow the first layer, for BSA.
+        planes: outputs of the last convolution, of which the first `channels` are the image.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        z_dim: int,
+        classes: int,
+        embed: int,
+        prior: PriorConfig | None,
+        *,
+        inputs: int,
+        ends: tuple[int, int],
+        make: Maker,
+        blocks: Blocks,
+        affine: bool,
+        planes: int | None = None,
+    ) -> None:
+        super().__init__(resolution, channels, z_dim, classes, prior, embed)
+        self.shared = ClassVectors(classes, embed) if embed else None
+        self.dense = SpectralLinear(inputs, ends[0] * 16, make.fresh, orthogonal=True)
+        self.affine = ChannelAffine(ends[0]) if affine else None
+        self.blocks = blocks
+        self.norm = StandingNorm(ends[1], make.eps, affine=True, statistics=make.statistics)
+        self.to_image = make.conv(ends[1], planes or channels, 3)
+
+    @property
+    def truncates(self) -> bool:
+        """Yes, towards the latent zero."""
+        return True
+
+    def groups(self) -> network.Groups:
+        """Return the modules by name, from the latents to the image: "4" (with the shared embedding and the first
+        layer), "8", ...
+        """
+        groups: network.Groups = {"4": [m for m in (self.shared, self.dense, self.affine) if m is not None]}
+        for side, row in self.blocks.items():
+            groups.setdefault(side, []).append(row)
+        groups[str(self.resolution)] += [self.norm, self.to_image]
+        return groups
+
+    @abstractmethod
+    def conditions(self, z: Tensor, y: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return what the first layer reads, and what drives the norms of each side, of latents (N, z_dim) and the
+        classes' vectors (N, size).
+        """
+
+    def forward(
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
+        truncation: float = 1.0,
+        noise: str | None = None,
+        rng: torch.Generator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Generate images, -1..1, as `network.Generator.forward`.
+
+        Args:
+            z: latents (N, z_dim), standard normal.
+            labels: classes (N,), or vectors in the place of theirs (N, embed); without a shared embedding weights of
+                the classes (N, classes). By default a miner's, if the prior is one.
+            mix: refused.
+            mix_from: without effect.
+            truncation: latents are drawn towards zero by this factor.
+            noise: without effect.
+            rng: likewise.
+            features: collects the 4-pixel map and the output of each side's blocks.
+
+        Raises:
+            UserError: if the generator is class-conditional and has no labels, or isn't and has some, or for `mix`.
+        """
+        features = [] if features is None else features
+        y = self.class_vectors(z, labels)
+        self.check_options(mix, truncation)
+        first, conditions = self.conditions(self.prior(z) * truncation, y)
+        x: Tensor = self.dense(first).view(z.shape[0], -1, 4, 4)
+        features.append(x if self.affine is None else self.affine(x))
+        for side, row in self.blocks.items():
+            x = features[-1]
+            for layer in row:
+                x = layer(x) if isinstance(layer, Attention) else layer(x, conditions[side], truncation)
+            features.append(x)
+        x = self.to_image(F.relu(self.norm(features[-1], truncation)))
+        return torch.tanh(x[:, : self.channels])
+
+    def class_vectors(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the vectors (N, size) of labels as `forward` takes them."""
+        given = self.condition(z, labels)
+        if given is None:
+            given = torch.zeros(z.shape[0], dtype=torch.long, device=z.device)
+        if given.is_floating_point():
+            return given
+        return F.one_hot(given, max(self.classes, 1)).to(z) if self.shared is None else self.shared(given)
+
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the unconditional network, whose vector is the mean of the classes'."""
+        state = self.state_dict()
+        if self.shared is not None:
+            return {**state, "shared.table": state["shared.table"].mean(dim=0, keepdim=True)}
+        modulations = [key for key in state if key.endswith((".scale.weight", ".shift.weight"))]
+        return {**state, **{key: state[key].mean(dim=1, keepdim=True) for key in modulations}}
+
+
+class Discriminator(network.Discriminator):
+    """What both discriminators share; each file makes the blocks.
+
+    Args:
+        resolution: side of the images.
+        channels: 1 (grey) or 3 (colour).
+        classes: number of classes, 0 for none.
+        width: of the last features.
+        blocks: the layers of each side.
+    """
+
+    paper_loss = network.PaperLoss("hinge", moves=2, betas=(0.0, 0.999))
+
+    def __init__(self, resolution: int, channels: int, classes: int, width: int, blocks: Blocks) -> None:
+        super().__init__(resolution, channels, classes)
+        self.blocks = blocks
+        self.out = SpectralLinear(width, 1, fresh=True, orthogonal=True)
+        self.embedding = SpectralEmbedding((classes, width), fresh=True, orthogonal=True) if classes else None
+
+    def groups(self) -> network.Groups:
+        """Return the modules by name, from the image to the logit: "64", "32", ..., "4" (with the last layers).
+
+        A block's name is the side of the map that it reads, if every block but one at 4 pixels halves.
+        """
+        groups: network.Groups = {side: [row] for side, row in self.blocks.items()}
+        groups.setdefault("4", []).extend([self.out] if self.embedding is None else [self.out, self.embedding])
+        return groups
+
+    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
+        """Return logits (N, 1) of images (N, channels, H, W).
+
+        `features` collects the output of each side's blocks. Of a class-conditional discriminator, `labels` (N,), or
+        weights (N, classes), add the projection of the class (arXiv 1802.05637, equation 3); without them it judges the
+        image alone.
+        """
+        self.check_labels(labels)
+        h = F.relu(self.trunk(x, 2, features)).sum(dim=(2, 3))
+        logits = self.out(h)
+        if labels is None or self.embedding is None:
+            return logits
+        return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
+
+    def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
+        """Return what the blocks above `side` pixels make of images, (N, C, side, side) if every block halves."""
+        for name, row in self.blocks.items():
+            if int(name) > side:
+                for layer in row:
+                    x = layer(x)
+                if features is not None:
+                    features.append(x)
+        return x
+
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the unconditional network, which judges the image alone, as this one does without
+        labels.
+        """
+        return {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
