@@ -11,8 +11,9 @@ from helpers import assert_met, noise_images, tensors, tiny_biggan
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.gans import GAN, biggan, official_biggan
+from fewshotgan.gans import biggan
 from fewshotgan.gans.biggan_layers import Attention
+from fewshotgan.gans.official import biggan as official_biggan
 from fewshotgan.gans.prior import EmbeddingMiner
 from fewshotgan.gans.spectral import SpectralLinear
 from fewshotgan.images import Images
@@ -135,16 +136,19 @@ def test_a_key_of_no_layer_is_named():
             official_biggan.generator({**state, key: torch.zeros(1)})
 
 
-def test_a_pair_is_converted_with_its_configuration():
-    states = (tensors(fill.load(f"biggan_{part}128").params) for part in "gd")
-    config, generator, discriminator = official_biggan.convert(*states)
-    gan = GAN.create(config, "biggan")
-    gan.generator.load_state_dict(generator)
-    gan.discriminator.load_state_dict(discriminator)
-    assert (gan.resolution, gan.classes, gan.z_dim) == (128, 12, 120)
-    assert config["generator"]["attention"] == config["discriminator"]["attention"] == [64]
-    assert gan.discriminator(gan.sample(2, labels=3)).shape == (2, 1)
-    assert official_biggan.convert(tensors(fill.load("biggan_g32").params))[0]["discriminator"] is None
+def test_a_folder_of_the_official_trainer_loads(tmp_path):
+    parts = {"G_ema": "biggan_g128", "D": "biggan_d128"}
+    for name, golden in parts.items():
+        torch.save(tensors(fill.load(golden).params), tmp_path / f"{name}.pth")
+    torch.save({"itr": 5, "epoch": 1, "best_FID": 999999.0, "config": {"seed": 0}}, tmp_path / "state_dict.pth")
+    torch.save({"state": {}, "param_groups": []}, tmp_path / "G_optim.pth")
+    gan = load_gan(tmp_path)
+    assert (gan.resolution, gan.classes, gan.z_dim, gan.config["family"]) == (128, 12, 120, "biggan")
+    assert gan.config["generator"]["attention"] == gan.config["discriminator"]["attention"] == [64]
+    golden = fill.load("biggan_d128")
+    x = tensors(golden.inputs)
+    assert_met(golden, {"logits": gan.discriminator(x["x"], labels=x["y"])}, every=False)
+    assert not load_gan(tmp_path / "G_ema.pth").complete
 
 
 # --- BSA ------------------------------------------------------------------------------------------------------------

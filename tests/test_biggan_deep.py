@@ -1,14 +1,19 @@
 """BigGAN-deep computes what BigGAN-PyTorch and Hugging Face compute."""
 
+import json
+
 import pytest
 import torch
 from golden import fill
 from helpers import assert_met, tensors, tiny
 from test_biggan import built, discriminator_outputs, generator_outputs
 
+from fewshotgan import load_gan
 from fewshotgan.files import UserError
-from fewshotgan.gans import biggan_deep, official_biggan
+from fewshotgan.gans import biggan_deep
 from fewshotgan.gans.biggan_layers import StandingNorm
+from fewshotgan.gans.official import biggan as official_biggan
+from fewshotgan.gans.official.layout import Part
 
 
 @torch.no_grad()
@@ -24,11 +29,13 @@ def test_the_discriminator_is_met():
 
 
 @torch.no_grad()
-def test_the_generator_of_hugging_face_is_met():
+def test_the_generator_of_hugging_face_is_met(tmp_path):
     golden = fill.load("biggan_deep_hf_g32")
-    config, state, _ = official_biggan.huggingface(tensors(golden.params), golden.spec["constructor"])
-    net = biggan_deep.Generator(**config["generator"]).eval()
-    net.load_state_dict(state)
+    torch.save(tensors(golden.params), tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(golden.spec["constructor"]))
+    gan = load_gan(tmp_path)
+    assert not gan.complete
+    net = gan.generator
     x, call = tensors(golden.inputs), golden.spec["call"]
     got = {}
     for name, truncation in (("image", call["t_exact"]), ("image_between", call["t_between"])):
@@ -61,7 +68,7 @@ def test_sizes_that_do_not_fit_are_one_sentence():
 
 def test_without_its_configuration_every_second_block_of_hugging_face_doubles():
     state = tensors(fill.load("biggan_deep_hf_g32").params)
-    config, _, nothing = official_biggan.huggingface(state)
-    assert config["generator"]["resolution"] == 64 and config["discriminator"] is None and not nothing
+    config = official_biggan.huggingface(Part(state), None).config
+    assert config["generator"]["resolution"] == 64 and config["discriminator"] is None
     kinds = [kind for kind, _, _ in config["generator"]["plan"]]
     assert kinds == ["keep", "up"] * 2 + ["keep", "attention", "up", "keep", "up"]

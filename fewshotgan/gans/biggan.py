@@ -4,7 +4,7 @@ Paper: Brock et al., "Large Scale GAN Training for High Fidelity Natural Image S
 section 3 and appendix B (tables 4 to 6): latents are split into one part for each block (hierarchical), which its norms
 read beside the class's vector; both networks have spectral norm and self-attention; the discriminator adds a projection
 of the class. Conventions that the paper leaves open are those of the authors' BigGAN-PyTorch
-(`gans/official_biggan.py` converts its networks): spectral norm iterates once in evaluation too, the shortcut of a
+(`gans/official/biggan.py` converts its networks): spectral norm iterates once in evaluation too, the shortcut of a
 discriminator block sees the input before the ReLU.
 
 Widths in that code, as `top` and `maximum` in multiples of one number: 2 and 16 at 64 pixels, 1 and 16 at 128, 4 and 4

@@ -5,7 +5,7 @@ section 4 and appendix B (figure 16 and tables 7 to 9): all latents and the clas
 the generator drops channels in its shortcut, one of the discriminator adds some by a convolution.
 
 Computes what the authors' BigGAN-PyTorch computes, and the generators of Hugging Face's pytorch-pretrained-BigGAN
-(`gans/official_biggan.py` converts both). The latter keep running statistics for 51 truncations, more planes than an
+(`gans/official/biggan.py` converts both). The latter keep running statistics for 51 truncations, more planes than an
 image has, and in evaluation the stored singular vectors; `statistics`, `planes` and `fresh` say so.
 
 Trained as BigGAN is.

@@ -7,6 +7,7 @@ pattern names a tensor of the generator. A new layout is one file with a `LAYOUT
 from typing import Any
 
 from fewshotgan.gans.official import (
+    biggan,
     dcgan,
     gan_stability,
     mimicry,
@@ -28,6 +29,8 @@ LAYOUTS: tuple[Layout, ...] = (
     mimicry.LAYOUT,
     sngan_projection.LAYOUT,
     gan_stability.LAYOUT,
+    biggan.LAYOUT,
+    biggan.HUGGING_FACE,
     dcgan.LAYOUT,
 )
 LONGEST = 40  # letters of a tensor's name in a message

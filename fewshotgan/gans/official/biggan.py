@@ -1,4 +1,4 @@
-"""State dicts of public BigGANs, renamed to ours.
+"""BigGAN (arXiv 1809.11096) and BigGAN-deep as two public repositories write them.
 
 - BigGAN and BigGAN-deep as in ajbrock/BigGAN-PyTorch, which writes each network to a file of its own (`G_ema.pth`,
   `G.pth`, `D.pth`). Only names change; a table of the classes' scales or shifts is transposed.
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from fewshotgan.gans.biggan_deep import Step, sides
 from fewshotgan.gans.network import StateDict
+from fewshotgan.gans.official.layout import Converted, Layout, Part
 
 Sizes = dict[str, Any]
 """Arguments of a network's constructor."""
@@ -37,17 +38,11 @@ _KINDS = {
 }
 
 
-def convert(
-    generator_state: Mapping[str, Tensor], discriminator_state: Mapping[str, Tensor] | None = None
-) -> tuple[Sizes, StateDict, StateDict]:
-    """Return (configuration, generator, discriminator) of BigGAN-PyTorch's networks, or of the generator alone.
-
-    Raises:
-        KeyError: if a key belongs to no layer of BigGAN.
-    """
-    sizes, converted = generator(generator_state)
-    judge, judging = discriminator(discriminator_state) if discriminator_state else (None, {})
-    return {"family": family(generator_state), "generator": sizes, "discriminator": judge}, converted, judging
+def convert(g: Part, d: Part | None) -> Converted:
+    """Convert BigGAN-PyTorch's generator and its discriminator."""
+    sizes, converted = generator(g.tensors)
+    judge, judging = discriminator(d.tensors) if d else (None, {})
+    return Converted({"family": family(g.tensors), "generator": sizes, "discriminator": judge}, converted, judging)
 
 
 def family(state: Mapping[str, Tensor]) -> str:
@@ -128,19 +123,15 @@ def discriminator(state: Mapping[str, Tensor]) -> tuple[Sizes, StateDict]:
     return sizes, converted
 
 
-def huggingface(
-    state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
-) -> tuple[Sizes, StateDict, StateDict]:
-    """Return (configuration, generator, nothing) of pytorch-pretrained-BigGAN's generator, for `biggan_deep.Generator`.
+def huggingface(g: Part, _: Part | None) -> Converted:
+    """Convert pytorch-pretrained-BigGAN's generator, for `biggan_deep.Generator`.
 
-    Args:
-        state: of the model, embeddings included.
-        config: what its `config.json` holds; without it every second block doubles the size, as in all releases.
+    Its settings are what `config.json` holds; without it every second block doubles the size, as in all releases.
 
     Raises:
         KeyError: if a key belongs to no layer of BigGAN-deep.
     """
-    config = config or {}
+    state, config = g.tensors, g.settings
     count = 1 + max(int(key.split(".")[2]) for key in state if key.startswith("generator.layers"))
     prefixes = [f"generator.layers.{i}" for i in range(count)]
     plan = list(
@@ -165,7 +156,7 @@ def huggingface(
         "planes": len(converted["to_image.weight"]),
         "fresh": False,
     }
-    return {"family": "biggan_deep", "generator": sizes, "discriminator": None}, _counted(converted), {}
+    return Converted({"family": "biggan_deep", "generator": sizes, "discriminator": None}, _counted(converted), {})
 
 
 def _huggingface(name: str, value: Tensor, embed: int) -> StateDict:
@@ -251,3 +242,19 @@ def _counted(converted: StateDict) -> StateDict:
     """Add the numbers of batches that our norms count."""
     norms = [name.rpartition(".")[0] for name in converted if name.endswith("running_mean")]
     return {**converted, **{f"{norm}.num_batches_tracked": torch.tensor(0) for norm in norms}}
+
+
+LAYOUT = Layout(
+    "BigGAN-PyTorch",
+    "BigGAN and BigGAN-deep of ajbrock/BigGAN-PyTorch: a folder with G_ema.pth or G.pth, and D.pth",
+    r"output_layer\.0\.(gain|weight)",
+    r"embed\.weight",
+    convert,
+)
+HUGGING_FACE = Layout(
+    "pytorch-pretrained-BigGAN",
+    "BigGAN-deep of huggingface/pytorch-pretrained-BigGAN: pytorch_model.bin with config.json beside it, G alone",
+    r"generator\.gen_z\.weight(_orig)?",
+    r"(?!)",  # there is none
+    huggingface,
+)
