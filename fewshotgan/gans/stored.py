@@ -133,13 +133,13 @@ def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
     unmatched = sorted(wanted.keys() ^ tensors.keys())
     if unmatched:
         problem = "is missing" if unmatched[0] in wanted else "belongs to no layer"
-        raise UserError(f"{path} does not fit its own configuration: the tensor {unmatched[0]} {problem}.")
+        raise UserError(f"{_short(path)} does not fit its own configuration: the tensor {unmatched[0]} {problem}.")
     for key, value in wanted.items():
         if value.shape != tensors[key].shape:
             raise UserError(
-                f"{path} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, "
+                f"{_short(path)} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, "
                 f"not {tuple(value.shape)}."
             )
         if not torch.isfinite(tensors[key]).all():
-            raise UserError(f"{path} has values that are not finite, in {key}; download or copy it again.")
+            raise UserError(f"{_short(path)} has values that are not finite, in {key}; download or copy it again.")
     networks.load_state_dict(tensors)
