@@ -248,7 +248,7 @@ def test_vgg_that_cannot_be_fetched_is_one_sentence(monkeypatch):
 def test_bad_input_is_one_sentence():
     for gan, n, options, text in (
         (tiny_gan(), 1, {}, "bsa needs at least 2 images"),
-        (tiny_progan(), 10, {}, "this generator has neither"),
+        (tiny_progan(), 10, {}, "this generator has none of them"),
         (tiny_gan(), 10, {"perceptual": "alexnet"}, "must be efficientnet or vgg"),
         (tiny_gan(), 10, {"limit": 0.0}, "limit=0.0 must be a finite number above 0"),
     ):

@@ -57,7 +57,7 @@ def test_a_generator_of_mimicry_opens_and_what_needs_a_discriminator_says_so(tmp
     with pytest.raises(UserError, match="without a discriminator"):
         again.discriminator(gan.sample(1))
     torch.save({"model_state_dict": {"attention.weight": torch.zeros(1)}}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"'model_state_dict\.attention\.weight' fits none of the layouts"):
+    with pytest.raises(UserError, match=r"'model_state_dict\.attention\.weight' fits none of rosinality"):
         load_gan(tmp_path / "other.pth")
 
 

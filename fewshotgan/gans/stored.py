@@ -123,7 +123,7 @@ def _read(path: Path) -> Any:
 
 def _short(path: Path) -> str:
     """Return the file's name, its end if it is long, to leave room for a sentence."""
-    return path.name if len(path.name) <= 30 else f"...{path.name[-27:]}"
+    return path.name if len(path.name) <= 26 else f"...{path.name[-23:]}"
 
 
 def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:

@@ -33,7 +33,7 @@ LAYOUTS: tuple[Layout, ...] = (
     biggan.HUGGING_FACE,
     dcgan.LAYOUT,
 )
-LONGEST = 40  # letters of a tensor's name in a message
+LONGEST = 34  # letters of a tensor's name in a message
 SHARED = ("resolution", "channels", "classes")  # what two networks of a pair agree in
 
 
@@ -86,8 +86,7 @@ def _layout(generator: Part | None, discriminator: Part | None, content: Any) ->
                 "of both"
             )
     known, name = ", ".join(layout.name for layout in LAYOUTS), first_tensor(content)
-    found = "it has no tensors" if name is None else f"{_short(name)} fits none of the layouts"
-    raise Misfit(f"{found} ({known})")
+    raise Misfit(f"it has no tensors; known are {known}" if name is None else f"{_short(name)} fits none of {known}")
 
 
 def _check_pair(config: dict[str, Any]) -> None:
