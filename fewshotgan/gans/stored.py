@@ -133,11 +133,11 @@ def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
     unmatched = sorted(wanted.keys() ^ tensors.keys())
     if unmatched:
         problem = "is missing" if unmatched[0] in wanted else "belongs to no layer"
-        raise UserError(f"{path} does not fit its own configuration: the tensor {unmatched[0]} {problem}.")
+        raise UserError(f"{_short(path)} does not fit its own configuration: the tensor {unmatched[0]} {problem}.")
     for key, value in wanted.items():
         if value.shape != tensors[key].shape:
             raise UserError(
-                f"{path} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, "
+                f"{_short(path)} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, "
                 f"not {tuple(value.shape)}."
             )
         if not torch.isfinite(tensors[key]).all():
