@@ -9,6 +9,7 @@ from helpers import FAMILIES, noise_images, tiny_gan, tiny_progan, tiny_wgan_res
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
+from fewshotgan.gans.network import PaperLoss
 from fewshotgan.methods import (
     METHODS,
     TransferGAN,
@@ -72,21 +73,28 @@ def test_the_rate_is_that_of_the_weights_unless_it_is_given(family):
     assert rates == [0.002 if family in ("stylegan2", "progan") else 0.0005, 0.001]
 
 
-OWN = {"sngan": "hinge", "wgan_resnet": "wgan_gp"}
+OWN = {
+    "sngan": PaperLoss("hinge", 5, (0.0, 0.9)),
+    "wgan_resnet": PaperLoss("wgan_gp", 5, (0.0, 0.9)),
+    "biggan": PaperLoss("hinge", 2, (0.0, 0.999)),
+    "biggan_deep": PaperLoss("hinge", 2, (0.0, 0.999)),
+    "dcgan": PaperLoss("logistic", 1, (0.5, 0.999)),
+}
+GIVEN = {"logistic": PaperLoss(), "wgan_gp": PaperLoss("wgan_gp", 5, (0.0, 0.9))}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_loss_is_that_of_the_family_s_paper_unless_it_is_given(family):
-    gan, own = FAMILIES[family](), OWN.get(family, "logistic")
+    gan, own = FAMILIES[family](), OWN.get(family, PaperLoss())
     for given in (None, "logistic", "wgan_gp"):
         made = TransferGAN(loss=given).settle(gan)
-        assert made.loss == (given or own)
+        assert made.loss == (given or own.name)
         assert made.r1_gamma == (10 * (16 / 256) ** 2 if made.loss == "logistic" else 0.0)
         training = made.build(make_task(gan, noise_images().pixels, 2, 0, None, torch.device("cpu")))
         critic, generator = next(training.stages(2)).players
-        assert critic.moves == (5 if made.loss == "wgan_gp" or (family, made.loss) == ("sngan", "hinge") else 1)
+        expected = own if made.loss == own.name else GIVEN[made.loss]
+        assert critic.moves == expected.moves and critic.betas == generator.betas == expected.betas
         assert generator.moves == 1 and len(critic.penalties) == (made.loss == "logistic")
-        assert critic.betas == generator.betas == ((0.0, 0.99) if made.loss == "logistic" else (0.0, 0.9))
 
 
 def test_the_options_of_recorded_runs_on_stylegan2_stay_what_they_were():
