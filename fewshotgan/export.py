@@ -1,7 +1,7 @@
 """A GAN for other programs: its generator as ONNX or TorchScript, a StyleGAN2 in a public layout, images as PNG files.
 
-The first two of generator take latents z (N, z_dim), standard normal, of any N; a StyleGAN2 the truncation as well, a
-number; a class-conditional one labels (N,), int64. They return images (N, C, H, W), -1..1.
+ONNX and TorchScript take latents z (N, z_dim), standard normal, of any N; the truncation, a number, where the family
+has one; and labels (N,), int64, of a class-conditional GAN. They return images (N, C, H, W), -1..1.
 """
 
 import warnings
@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.files import UserError, atomic_write, check_folder
-from fewshotgan.gans import stylegan2
 from fewshotgan.gans.gan import GAN, MIXTURE
 from fewshotgan.gans.official.release import release
 from fewshotgan.pictures import grid, save_picture
 
 
-class Sampler(nn.Module):
-    """A generator as other programs call it: tensors alone go in, and a number of images that is free.
+class ExportedGenerator(nn.Module):
+    """A generator as other programs call it: tensors alone go in, and the number of images is free.
 
     Raises:
         UserError: for a mixture of GANs, which draws one of them for each image.
@@ -34,15 +33,12 @@ class Sampler(nn.Module):
 
     def forward(self, z: Tensor, truncation: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
         """Return images (N, C, H, W), -1..1, of latents (N, z_dim)."""
-        if isinstance(self.generator, stylegan2.Generator) and truncation is not None:
-            w, mean = self.generator.map_to_w(z, labels=labels), self.generator.w_mean
-            return self.generator.synthesise(mean + truncation * (w - mean), "const").clamp(-1, 1)
-        return self.generator(z, labels=labels).clamp(-1, 1)
+        return self.generator(z, truncation=1.0 if truncation is None else truncation, labels=labels).clamp(-1, 1)
 
     def example(self, n: int = 2) -> dict[str, Tensor]:
         """Return what the generator takes, by name, for n images."""
         inputs = {"z": torch.randn(n, self.generator.z_dim, generator=torch.Generator().manual_seed(0))}
-        if isinstance(self.generator, stylegan2.Generator):
+        if self.generator.truncates:
             inputs["truncation"] = torch.tensor(0.7)
         if self.classes:
             inputs["labels"] = torch.zeros(n, dtype=torch.int64)
@@ -62,12 +58,12 @@ def to_onnx(gan: GAN, path: str | Path) -> None:
         raise UserError(
             "The export to ONNX needs onnxscript, which is not installed: pip install 'fewshotgan[onnx]'."
         ) from error
-    sampler = Sampler(gan).eval()
-    inputs, batch = sampler.example(), torch.export.Dim("batch")
-    sampler(**inputs)  # filters are made once and cached: before tracing, whose tensors hold no numbers
+    exported = ExportedGenerator(gan).eval()
+    inputs, batch = exported.example(), torch.export.Dim("batch")
+    exported(**inputs)  # filters are made once and cached: before tracing, whose tensors hold no numbers
     with atomic_write(path) as temporary:
         torch.onnx.export(
-            sampler,
+            exported,
             kwargs=inputs,
             f=temporary,
             input_names=list(inputs),
@@ -86,20 +82,18 @@ def to_torchscript(gan: GAN, path: str | Path) -> None:
     Raises:
         UserError: if the file can't be written.
     """
-    sampler = Sampler(gan).eval()
-    inputs = sampler.example()
-    sampler(**inputs)
+    exported = ExportedGenerator(gan).eval()
+    inputs = exported.example()
+    exported(**inputs)
     with atomic_write(path) as temporary, warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # PyTorch advises its newer forms, which C++ can't load as easily
-        torch.jit.trace(sampler, example_kwarg_inputs=inputs, check_trace=False).save(str(temporary))
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch advises its newer forms, which need Python
+        torch.jit.trace(exported, example_kwarg_inputs=inputs, check_trace=False).save(str(temporary))
 
 
 def to_rosinality(gan: GAN, path: str | Path) -> None:
     """Write a StyleGAN2 as rosinality/stylegan2-pytorch does, for code that reads such checkpoints.
 
-    Its own `generate.py` builds the widths of the paper; narrower networks need these in it too.
+    That code builds networks of the paper's widths; to load a narrower one, set the widths there too.
 
     Raises:
         UserError: if the GAN is no StyleGAN2, or one that the layout has no place for, or the file can't be written.
@@ -120,9 +114,8 @@ def to_pngs(gan: GAN, folder: str | Path, n: int = 1000, seed: int = 0, truncati
         save_picture(grid(image[None], 1, 1), Path(folder) / f"{i:05d}.png")
 
 
-EXPORTS: dict[str, Callable[[GAN, Path], None]] = {
+FILES: dict[str, Callable[[GAN, Path], None]] = {
     "onnx": to_onnx,
     "torchscript": to_torchscript,
     "rosinality": to_rosinality,
-    "pngs": to_pngs,
 }

@@ -51,9 +51,9 @@ def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return fake.mean() - real.mean()
 
 
-def raising_generator(fake: Tensor) -> Tensor:
-    """Return -D(G(z)), the generator's loss against a Wasserstein critic and against a discriminator with the hinge
-    loss alike (arXiv 1704.00028, algorithm 1; arXiv 1802.05957, equation 17).
+def wasserstein_generator(fake: Tensor) -> Tensor:
+    """Return -D(G(z)) of logits (N, 1): the generator's loss against a Wasserstein critic, and in hinge training
+    (arXiv 1704.00028, algorithm 1; arXiv 1802.05957, equation 17).
     """
     return -fake.mean()
 
@@ -130,10 +130,10 @@ class Adversarial:
 LOSSES = {
     "logistic": Adversarial(logistic_discriminator, lambda _, fake: logistic_generator(fake), lazy_penalty=True),
     "relativistic": Adversarial(relativistic_discriminator, relativistic_generator, paired=True, lazy_penalty=True),
-    "hinge": Adversarial(hinge_discriminator, lambda _, fake: raising_generator(fake), betas=(0.0, 0.9)),
+    "hinge": Adversarial(hinge_discriminator, lambda _, fake: wasserstein_generator(fake), betas=(0.0, 0.9)),
     "wgan_gp": Adversarial(
         wasserstein_discriminator,
-        lambda _, fake: raising_generator(fake),
+        lambda _, fake: wasserstein_generator(fake),
         gradient_penalty=10.0,
         moves=5,
         betas=(0.0, 0.9),

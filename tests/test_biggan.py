@@ -17,8 +17,10 @@ from fewshotgan.gans.official import biggan as official_biggan
 from fewshotgan.gans.prior import EmbeddingMiner
 from fewshotgan.gans.spectral import SpectralLinear
 from fewshotgan.images import Images
+from fewshotgan.methods import Conditional
 from fewshotgan.methods.bsa import statistics_penalty
 from fewshotgan.session import adapt
+from fewshotgan.train import Loop, make_task
 
 
 def built(golden, networks=biggan):
@@ -149,6 +151,17 @@ def test_a_folder_of_the_official_trainer_loads(tmp_path):
     x = tensors(golden.inputs)
     assert_met(golden, {"logits": gan.discriminator(x["x"], labels=x["y"])}, every=False)
     assert not load_gan(tmp_path / "G_ema.pth").complete
+
+
+def test_orthogonal_regularisation_draws_the_filters_of_g_towards_orthogonal_ones():
+    images, labels = noise_images(6), torch.tensor([0, 1, 2, 0, 1, 2])
+    found = {}
+    for weight in (0.0, 1.0):
+        task = make_task(shaken(tiny_biggan(classes=3)), images.pixels, 2, 0, None, torch.device("cpu"), labels)
+        run = Loop(Conditional(orthogonal=weight).build(task), {}, 10, 10, None).run(None, None, progress=False)
+        found[weight] = float(run.training.generator.orthogonality().detach())
+        assert ("generator/orthogonal" in run.history[-1]) == (weight > 0)
+    assert found[1.0] < 0.9 * found[0.0]
 
 
 # --- BSA ------------------------------------------------------------------------------------------------------------

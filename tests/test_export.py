@@ -23,7 +23,7 @@ LIMIT = 1e-4
 def inputs(gan, n):
     """Latents, and what else a generator of this family takes, by name."""
     given = {"z": gan.latents(n, seed=n)}
-    given |= {"truncation": torch.tensor(0.6)} if gan.config["family"] == "stylegan2" else {}
+    given |= {"truncation": torch.tensor(0.6)} if gan.generator.truncates else {}
     return given | ({"labels": torch.arange(n) % gan.classes} if gan.classes else {})
 
 
@@ -59,6 +59,18 @@ def test_onnx_agrees_with_pytorch(family, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["gan.onnx"]  # weights lie in the file itself
 
 
+def test_a_truncation_that_has_statistics_of_its_own_is_exported(tmp_path):
+    gan = tiny("biggan_deep", statistics=5)
+    for name, buffer in gan.generator.named_buffers():
+        if name.endswith(("mean_offset", "var_ratio")):
+            buffer[:-1] += torch.rand(buffer[:-1].shape, generator=torch.Generator().manual_seed(0))
+    to_torchscript(gan, tmp_path / "gan.pt")
+    loaded = torch.jit.load(tmp_path / "gan.pt")
+    for truncation in (0.0, 0.25, 0.6, 1.0):  # at a statistic, and between two
+        images = loaded(z=gan.latents(3), truncation=torch.tensor(truncation))
+        torch.testing.assert_close(images, gan.render(gan.latents(3), truncation=truncation), atol=LIMIT, rtol=0)
+
+
 def test_pngs_are_the_images_of_a_seed(tmp_path):
     gan = tiny("stylegan2")
     to_pngs(gan, tmp_path / "images", n=3, seed=4)
@@ -75,6 +87,8 @@ def test_the_command_writes_what_is_asked_for(tmp_path, capsys):
     assert main(["export", source, "--to", "torchscript", "--out", out]) == 0
     assert capsys.readouterr().out.strip() == out
     assert torch.jit.load(out)(z=gan.latents(1), truncation=torch.tensor(1.0)).shape == (1, 3, 16, 16)
+    assert main(["export", source, "--to", "pngs", "--out", str(tmp_path / "images"), "--n", "2", "--seed", "3"]) == 0
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["00000.png", "00001.png"]
 
 
 def test_a_mixture_is_refused(tmp_path):

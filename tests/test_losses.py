@@ -47,7 +47,7 @@ def test_path_lengths_of_a_linear_map():
 def test_hinge_losses_ask_for_a_margin_of_one_on_either_side():
     real, fake = torch.tensor([[0.5], [2.0]]), torch.tensor([[-1.5], [0.25]])
     assert losses.hinge_discriminator(real, fake) == (0.5 + 0) / 2 + (0 + 1.25) / 2
-    assert losses.raising_generator(fake) == (1.5 - 0.25) / 2
+    assert losses.wasserstein_generator(fake) == (1.5 - 0.25) / 2
 
 
 def test_the_wasserstein_critic_s_loss_is_a_difference_of_means():

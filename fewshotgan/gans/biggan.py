@@ -41,7 +41,7 @@ class GeneratorBlock(Layer):
         self.conv0, self.conv1 = make.conv(in_channels, out_channels, 3), make.conv(out_channels, out_channels, 3)
         self.skip = make.conv(in_channels, out_channels, 1)
 
-    def forward(self, x: Tensor, condition: Tensor, truncation: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
         """Double the size; the condition (N, size) drives the norms."""
         y = self.conv0(upsample(F.relu(self.norm0(x, condition, truncation))))
         y = self.conv1(F.relu(self.norm1(y, condition, truncation)))

@@ -67,7 +67,7 @@ class GeneratorBlock(Layer):
         self.norm3, self.conv3 = make.norm(hidden), make.conv(hidden, out_channels, 1)
         self.out_channels, self.up = out_channels, up
 
-    def forward(self, x: Tensor, condition: Tensor, truncation: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
         """Add the shortcut; the condition (N, size) drives the norms."""
         y = self.conv0(F.relu(self.norm0(x, condition, truncation)))
         y, x = F.relu(self.norm1(y, condition, truncation)), x[:, : self.out_channels]
@@ -154,14 +154,14 @@ class Generator(biggan_networks.Generator):
         )
         self.statistics = statistics
 
-    def check_options(self, mix: Tensor | None, truncation: float) -> None:
+    def check_options(self, mix: Tensor | None, truncation: float | Tensor) -> None:
         """Raise one sentence for style mixing, or for a truncation that has no statistics.
 
         Raises:
             UserError: likewise.
         """
         super().check_options(mix, truncation)
-        if self.statistics > 1 and not 0 <= truncation <= 1:
+        if self.statistics > 1 and not (isinstance(truncation, Tensor) or 0 <= truncation <= 1):
             raise UserError(f"This generator has statistics for truncations from 0 to 1, not for {truncation:g}.")
 
     def conditions(self, z: Tensor, y: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -6,7 +6,6 @@ Papers: Brock et al., "Large Scale GAN Training for High Fidelity Natural Image 
 section 3.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -56,21 +55,21 @@ class StandingNorm(nn.BatchNorm2d):
             self.register_buffer("mean_offset", torch.zeros(statistics, channels))
             self.register_buffer("var_ratio", torch.ones(statistics, channels))
 
-    def forward(self, x: Tensor, truncation: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
         """Normalise (N, C, H, W): by the batch in training, else by the statistics of the truncation, 0 to 1."""
-        if self.training or self.statistics == 1 or truncation == 1.0:
+        if self.training or self.statistics == 1 or (not isinstance(truncation, Tensor) and truncation == 1.0):
             return super().forward(x)
         assert self.running_mean is not None and self.running_var is not None  # statistics are tracked
         mean = self.running_mean + self.between(self.mean_offset, truncation)
         var = self.running_var * self.between(self.var_ratio, truncation)
         return F.batch_norm(x, mean, var, self.weight, self.bias, eps=self.eps)
 
-    def between(self, table: Tensor, truncation: float) -> Tensor:
+    def between(self, table: Tensor, truncation: float | Tensor) -> Tensor:
         """Return the row (C,) of a table (statistics, C) at a truncation."""
-        fraction, row = math.modf(truncation * (self.statistics - 1))
-        if fraction == 0.0:
-            return table[int(row)]
-        return table[int(row)] * fraction + table[int(row) + 1] * (1 - fraction)
+        place = torch.as_tensor(truncation, dtype=torch.float64, device=table.device) * (self.statistics - 1)
+        row = place.long()
+        fraction, before, after = (place - row).to(table), table[row], table[(row + 1).clamp(max=self.statistics - 1)]
+        return torch.where(fraction == 0, before, before * fraction + after * (1 - fraction))
 
 
 class ConditionalNorm(Layer):
@@ -86,7 +85,7 @@ class ConditionalNorm(Layer):
         super().__init__()
         self.norm, self.scale, self.shift = norm, scale, shift
 
-    def forward(self, x: Tensor, condition: Tensor, truncation: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, truncation: float | Tensor = 1.0) -> Tensor:
         """Normalise, then scale and shift each image by its condition."""
         scale, shift = 1 + self.scale(condition), self.shift(condition)
         normed: Tensor = self.norm(x, truncation)

@@ -18,7 +18,7 @@ from fewshotgan.gans.prior import PriorConfig
 from fewshotgan.gans.spectral import SpectralEmbedding, SpectralLinear
 
 
-class Generator(network.Generator):
+class Generator(network.LatentGenerator):
     """What both generators share; each file makes the blocks.
 
     Args:
@@ -60,11 +60,6 @@ class Generator(network.Generator):
         self.norm = StandingNorm(ends[1], make.eps, affine=True, statistics=make.statistics)
         self.to_image = make.conv(ends[1], planes or channels, 3)
 
-    @property
-    def truncates(self) -> bool:
-        """Yes, towards the latent zero."""
-        return True
-
     def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "4" (with the shared embedding and the first
         layer), "8", ...
@@ -81,38 +76,13 @@ class Generator(network.Generator):
         classes' vectors (N, size).
         """
 
-    def forward(
-        self,
-        z: Tensor,
-        *,
-        labels: Tensor | None = None,
-        mix: Tensor | None = None,
-        mix_from: int = 0,
-        truncation: float = 1.0,
-        noise: str | None = None,
-        rng: torch.Generator | None = None,
-        features: list[Tensor] | None = None,
-    ) -> Tensor:
-        """Generate images, -1..1, as `network.Generator.forward`.
+    def decode(self, z: Tensor, labels: Tensor | None, truncation: float | Tensor, features: list[Tensor]) -> Tensor:
+        """Generate images, -1..1; `features` collects the 4-pixel map and the output of each side's blocks.
 
-        Args:
-            z: latents (N, z_dim), standard normal.
-            labels: classes (N,), or vectors in the place of theirs (N, embed); without a shared embedding weights of
-                the classes (N, classes). By default a miner's, if the prior is one.
-            mix: refused.
-            mix_from: without effect.
-            truncation: latents are drawn towards zero by this factor.
-            noise: without effect.
-            rng: likewise.
-            features: collects the 4-pixel map and the output of each side's blocks.
-
-        Raises:
-            UserError: if the generator is class-conditional and has no labels, or isn't and has some, or for `mix`.
+        Labels are classes (N,), or vectors in the place of theirs (N, embed), a miner's if the prior is one; without a
+        shared embedding weights of the classes (N, classes).
         """
-        features = [] if features is None else features
-        y = self.class_vectors(z, labels)
-        self.check_options(mix, truncation)
-        first, conditions = self.conditions(self.prior(z) * truncation, y)
+        first, conditions = self.conditions(z, self.class_vectors(z, labels))
         x: Tensor = self.dense(first).view(z.shape[0], -1, 4, 4)
         features.append(x if self.affine is None else self.affine(x))
         for side, row in self.blocks.items():
@@ -124,13 +94,12 @@ class Generator(network.Generator):
         return torch.tanh(x[:, : self.channels])
 
     def class_vectors(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Return the vectors (N, size) of labels as `forward` takes them."""
-        given = self.condition(z, labels)
-        if given is None:
-            given = torch.zeros(z.shape[0], dtype=torch.long, device=z.device)
-        if given.is_floating_point():
-            return given
-        return F.one_hot(given, max(self.classes, 1)).to(z) if self.shared is None else self.shared(given)
+        """Return the vectors (N, size) of labels as `decode` takes them; the only one there is without classes."""
+        if labels is None:
+            labels = torch.zeros(z.shape[0], dtype=torch.long, device=z.device)
+        if labels.is_floating_point():
+            return labels
+        return F.one_hot(labels, max(self.classes, 1)).to(z) if self.shared is None else self.shared(labels)
 
     def mean_class(self) -> network.StateDict:
         """Return the state dict of the unconditional network, whose vector is the mean of the classes'."""

@@ -59,7 +59,7 @@ class GeneratorBlock(Layer):
         return F.relu(self.norm(self.conv(x)))
 
 
-class Generator(network.Generator):
+class Generator(network.LatentGenerator):
     """DCGAN's generator.
 
     Args:
@@ -91,47 +91,16 @@ class Generator(network.Generator):
         nn.init.normal_(self.dense.weight, 0.0, STD)
         nn.init.zeros_(self.dense.bias)
 
-    @property
-    def truncates(self) -> bool:
-        """Yes, towards the latent zero."""
-        return True
-
     def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
         inner: network.Groups = {side: [block] for side, block in self.blocks.items()}
         return {"4": [self.dense, self.norm], **inner, str(self.resolution): [self.to_image]}
 
-    def forward(
-        self,
-        z: Tensor,
-        *,
-        labels: Tensor | None = None,
-        mix: Tensor | None = None,
-        mix_from: int = 0,
-        truncation: float = 1.0,
-        noise: str | None = None,
-        rng: torch.Generator | None = None,
-        features: list[Tensor] | None = None,
-    ) -> Tensor:
-        """Generate images, -1..1, as `network.Generator.forward`.
-
-        Args:
-            z: latents (N, z_dim), standard normal.
-            labels: refused.
-            mix: refused.
-            mix_from: without effect.
-            truncation: latents are drawn towards zero by this factor.
-            noise: without effect.
-            rng: likewise.
-            features: collects the 4-pixel map, the output of each block, and the image before its tanh.
-
-        Raises:
-            UserError: for what is refused.
+    def decode(self, z: Tensor, labels: Tensor | None, truncation: float | Tensor, features: list[Tensor]) -> Tensor:
+        """Generate images, -1..1; `features` collects the 4-pixel map, the output of each block, and the image before
+        its tanh.
         """
-        features = [] if features is None else features
-        self.condition(z, labels)
-        self.check_options(mix, truncation)
-        x: Tensor = self.dense(self.prior(z) * truncation).view(z.shape[0], -1, 4, 4)
+        x: Tensor = self.dense(z).view(z.shape[0], -1, 4, 4)
         x = F.relu(self.norm(x))
         features.append(x)
         for block in self.blocks.values():

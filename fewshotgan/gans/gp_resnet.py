@@ -172,7 +172,7 @@ class Generator(network.Generator):
         labels: Tensor | None = None,
         mix: Tensor | None = None,
         mix_from: int = 0,
-        truncation: float = 1.0,
+        truncation: float | Tensor = 1.0,
         noise: str | None = None,
         rng: torch.Generator | None = None,
         features: list[Tensor] | None = None,

@@ -130,7 +130,7 @@ class Generator(Network):
         labels: Tensor | None = None,
         mix: Tensor | None = None,
         mix_from: int = 0,
-        truncation: float = 1.0,
+        truncation: float | Tensor = 1.0,
         noise: str | None = None,
         rng: RandomGenerator | None = None,
         features: list[Tensor] | None = None,
@@ -143,7 +143,8 @@ class Generator(Network):
                 floating point, as the family takes it. By default the prior's, if it finds the classes itself.
             mix: second latents (N, z_dim) for style mixing; they drive the layers from index `mix_from` on.
             mix_from: 0..num_ws.
-            truncation: 1 for none; towards 0 for more typical and less diverse images.
+            truncation: 1 for none; towards 0 for more typical and less diverse images. A tensor of one number, which
+                an export leaves open, is not checked.
             noise: inputs of noise are "random", "const" (stored with the weights) or "none"; by default random in
                 training mode and stored in evaluation mode. Without effect where there are none.
             rng: the source of all randomness of this call, on the device; by default PyTorch's own.
@@ -175,7 +176,7 @@ class Generator(Network):
             raise UserError(f"This generator is class-conditional: give it labels, 0 to {self.classes - 1}.")
         return labels
 
-    def check_options(self, mix: Tensor | None, truncation: float) -> None:
+    def check_options(self, mix: Tensor | None, truncation: float | Tensor) -> None:
         """Raise one sentence for an option that this generator has not.
 
         Raises:
@@ -183,10 +184,49 @@ class Generator(Network):
         """
         if mix is not None and not self.num_ws:
             raise UserError("This generator has no mapping network, so there are no styles to mix: leave out mix.")
-        if truncation != 1.0 and not self.truncates:
+        if not self.truncates and truncation != 1.0:
             raise UserError(
                 f"This generator has no truncation, since its latents have no centre: leave out {truncation=:g}."
             )
+
+
+class LatentGenerator(Generator):
+    """A generator without mapping network and noise inputs: an image follows from its latent, whose centre is zero, and
+    its class.
+    """
+
+    @property
+    def truncates(self) -> bool:
+        """Yes, towards the latent zero."""
+        return True
+
+    def forward(
+        self,
+        z: Tensor,
+        *,
+        labels: Tensor | None = None,
+        mix: Tensor | None = None,
+        mix_from: int = 0,
+        truncation: float | Tensor = 1.0,
+        noise: str | None = None,
+        rng: RandomGenerator | None = None,
+        features: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Generate images, as `Generator.forward`: latents are drawn towards zero by `truncation`, `mix` is refused,
+        and `mix_from`, `noise` and `rng` have no effect.
+        """
+        labels = self.condition(z, labels)
+        self.check_options(mix, truncation)
+        return self.decode(self.prior(z) * truncation, labels, truncation, [] if features is None else features)
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    @abstractmethod
+    def decode(self, z: Tensor, labels: Tensor | None, truncation: float | Tensor, features: list[Tensor]) -> Tensor:
+        """Return images (N, channels, resolution, resolution) of what is left of the latents (N, z_dim) after prior and
+        truncation, and of labels as `Generator.condition` returns them; activations are appended to `features`.
+        """
 
 
 class StyleGenerator(Generator):

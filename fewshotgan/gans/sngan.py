@@ -82,7 +82,7 @@ class GeneratorBlock(Layer):
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-class Generator(network.Generator):
+class Generator(network.LatentGenerator):
     """SNGAN's residual generator.
 
     Args:
@@ -122,11 +122,6 @@ class Generator(network.Generator):
         nn.init.xavier_uniform_(self.dense.weight)
         nn.init.xavier_uniform_(self.to_image.weight)
 
-    @property
-    def truncates(self) -> bool:
-        """Yes, towards the latent zero."""
-        return True
-
     def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
         groups: network.Groups = {
@@ -136,37 +131,12 @@ class Generator(network.Generator):
         groups[str(self.resolution)] += [self.norm, self.to_image]
         return groups
 
-    def forward(
-        self,
-        z: Tensor,
-        *,
-        labels: Tensor | None = None,
-        mix: Tensor | None = None,
-        mix_from: int = 0,
-        truncation: float = 1.0,
-        noise: str | None = None,
-        rng: torch.Generator | None = None,
-        features: list[Tensor] | None = None,
-    ) -> Tensor:
-        """Generate images, -1..1, as `network.Generator.forward`.
+    def decode(self, z: Tensor, labels: Tensor | None, truncation: float | Tensor, features: list[Tensor]) -> Tensor:
+        """Generate images, -1..1; `features` collects the 4-pixel map and the output of each block.
 
-        Args:
-            z: latents (N, z_dim), standard normal.
-            labels: classes (N,), or weights of the classes (N, classes); a miner's by default, if the prior is one.
-            mix: refused.
-            mix_from: without effect.
-            truncation: latents are drawn towards zero by this factor.
-            noise: without effect.
-            rng: likewise.
-            features: collects the 4-pixel map and the output of each block.
-
-        Raises:
-            UserError: if the generator is class-conditional and has no labels, or isn't and has some, or for `mix`.
+        Labels are classes (N,), or weights of the classes (N, classes), a miner's if the prior is one.
         """
-        features = [] if features is None else features
-        labels = self.condition(z, labels)
-        self.check_options(mix, truncation)
-        x: Tensor = self.dense(self.prior(z) * truncation).view(z.shape[0], -1, 4, 4)
+        x: Tensor = self.dense(z).view(z.shape[0], -1, 4, 4)
         features.append(x)
         for block in self.blocks.values():
             x = block(x, labels)

@@ -202,7 +202,7 @@ class Generator(network.StyleGenerator):
         labels: Tensor | None = None,
         mix: Tensor | None = None,
         mix_from: int = 0,
-        truncation: float = 1.0,
+        truncation: float | Tensor = 1.0,
         noise: str | None = None,
         rng: torch.Generator | None = None,
         features: list[Tensor] | None = None,
@@ -229,7 +229,7 @@ class Generator(network.StyleGenerator):
                 raise UserError("A StyleGAN2 needs latents to make an image of: give z or w.")
             w = self.map_to_w(z, mix, mix_from, labels)
         w = w[:, None].expand(-1, self.num_ws, -1) if w.dim() == 2 else w
-        if truncation != 1.0:
+        if isinstance(truncation, Tensor) or truncation != 1.0:
             w = torch.lerp(self.w_mean.expand_as(w), w, truncation)
         return self.synthesise(w, noise or ("random" if self.training else "const"), rng, features)
 

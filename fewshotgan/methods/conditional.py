@@ -13,21 +13,27 @@ frequencies.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.methods.method import Batch, Stage, Task
+from fewshotgan.methods.method import Batch, Stage, Task, Terms
+from fewshotgan.methods.options import option
 from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
 @dataclass(frozen=True)
 class Conditional(TransferGAN):
-    """TransferGAN's losses of images with labels; options as there."""
+    """TransferGAN's losses of images with labels; options as there, and one of BigGAN's."""
 
     name = "conditional"
     paper = "Mescheder et al., ICML 2018, arXiv 1801.04406"
     summary = "train G and D of a class-conditional source"
+
+    orthogonal: float = option(
+        0.0, "weight of G's orthogonal regularisation (BigGAN, arXiv 1809.11096, equation 3: 1e-4), 0 for none", low=0
+    )
 
     def build(self, task: Task) -> "ConditionalTraining":
         """Train from a copy of the source.
@@ -52,6 +58,8 @@ class ConditionalTraining(TransferGANTraining):
         labels: of the images, (N,).
     """
 
+    method: Conditional
+
     def __init__(self, method: Conditional, task: Task, gan: GAN, labels: Tensor) -> None:
         super().__init__(method, task, gan)
         self.labels = labels
@@ -72,6 +80,14 @@ class ConditionalTraining(TransferGANTraining):
     def generate(self, batch: Batch) -> Tensor:
         """Return images (batch, C, H, W) of the batch's labels."""
         return self.generator(self.latents(batch), labels=batch["labels"], rng=self.task.rng)
+
+    def generator_terms(self, batch: Batch) -> Terms:
+        """G's adversarial loss, and its orthogonal regularisation if there is some."""
+        terms = super().generator_terms(batch)
+        if self.method.orthogonal:
+            with torch.autocast(self.task.source.device.type, enabled=False):  # as penalties
+                terms["orthogonal"] = self.generator.orthogonality() * self.method.orthogonal
+        return terms
 
     def judge(self, x: Tensor, batch: Batch) -> Tensor:
         """Return logits (N, 1) of images as of the batch's labels."""

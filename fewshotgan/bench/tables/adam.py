@@ -5,27 +5,14 @@ from dataclasses import replace
 from fewshotgan.bench.claims import Claim, Claims
 from fewshotgan.bench.controls import CONTROL_ROWS, controls_lose, with_controls
 from fewshotgan.bench.table import Column, OwnTable, Row, columns
+from fewshotgan.bench.tables.ten_shot import METHODS, RANDOM, REVERSED, RIVALS
 from fewshotgan.session import ITERATIONS
 
 SHOTS = (1, 5, 10, 25, 100)
 QUANTILES = (10, 25, 50, 75, 90)
 LAMBDAS = (1.0, 1e2, 1e4, 1e6)
-LAMBDA = 100.0  # of EWC in all tables: the best of those on the development target
 TARGETS = ("avatars/toon-head", "avatars/miniavs", "avatars/pixel-art", "avatars/thumbs")  # two close, two distant
-RANDOM, REVERSED = "control: AdAM, random filters", "control: AdAM, importance reversed"
-ADAM = {
-    "AdAM": Row("adam"),
-    RANDOM: Row("adam", (("importance", "random"),)),
-    REVERSED: Row("adam", (("importance", "reversed"),)),
-}
-EWC = Row("ewc", (("weight", LAMBDA),))
-RIVALS = {
-    "TransferGAN": Row("transfergan"),
-    "FreezeD": Row("freezed"),
-    "EWC": EWC,
-    "CDC": Row("cdc"),
-    "DCL": Row("dcl"),
-}
+ADAM = {label: METHODS[label] for label in ("AdAM", RANDOM, REVERSED)}
 TEN = OwnTable(
     "adaptation-10-shot",
     "10-shot adaptation of avatars-stylegan2 to two close and two distant targets",

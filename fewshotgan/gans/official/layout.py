@@ -75,6 +75,25 @@ class Layout:
         return any(re.fullmatch(self.discriminator, key) for key in part.tensors)
 
 
+def paired(
+    family: str,
+    generator: StateDict,
+    discriminator: StateDict,
+    sizes: Callable[[StateDict], dict[str, Any]],
+    judged: Callable[[StateDict], dict[str, Any]],
+    centred: bool = False,
+) -> Converted:
+    """Return a release of converted networks, whose constructors' arguments `sizes` and `judged` read off the state
+    dicts; that of the discriminator is empty where there is none.
+    """
+    config = {
+        "family": family,
+        "generator": sizes(generator),
+        "discriminator": judged(discriminator) if discriminator else None,
+    }
+    return Converted(config, generator, discriminator, centred)
+
+
 def measure(width: Mapping[int, int], channels: int, levels: bool = False) -> dict[str, Any]:
     """Return the sizes of {resolution: feature channels} as constructors take them, with `level_channels` where the
     widths follow no rule and the family has them (`levels`).

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Part, measure, naming
+from fewshotgan.gans.official.layout import Converted, Layout, Part, measure, naming, paired
 
 _SNGAN_BLOCK = {
     "c1": "conv0",
@@ -72,13 +72,8 @@ def discriminator(state: Mapping[str, Tensor]) -> StateDict:
 
 def convert(g: Part, d: Part | None) -> Converted:
     """Convert a generator and its discriminator."""
-    ours, judge = generator(g.tensors), discriminator(d.tensors) if d else {}
-    config = {
-        "family": "sngan",
-        "generator": generator_sizes(ours),
-        "discriminator": discriminator_sizes(judge) if d else None,
-    }
-    return Converted(config, ours, judge)
+    judge = discriminator(d.tensors) if d else {}
+    return paired("sngan", generator(g.tensors), judge, generator_sizes, discriminator_sizes)
 
 
 def generator_sizes(state: Mapping[str, Tensor]) -> dict[str, Any]:

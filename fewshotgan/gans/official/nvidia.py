@@ -8,6 +8,7 @@ another number of deviation maps than one are refused; no configuration of that 
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from fewshotgan.gans.layers import fir_kernel
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Misfit, Part, measure, renamed
+from fewshotgan.gans.official.layout import Converted, Layout, Misfit, Part, measure, paired, renamed
 
 _GENERATOR = {
     r"mapping": "w_mean",
@@ -41,14 +42,9 @@ FIXED = {"activation": ("lrelu", "linear"), "num_channels": (1,)}  # settings th
 
 def convert(g: Part, d: Part | None) -> Converted:
     """Convert a generator and its discriminator."""
-    ours = generator(g)
-    judge = discriminator(d) if d else {}
-    config = {
-        "family": "stylegan2",
-        "generator": generator_sizes(ours),
-        "discriminator": discriminator_sizes(judge, d.settings) if d else None,
-    }
-    return Converted(config, ours, judge, centred=True)
+    judge, settings = (discriminator(d), d.settings) if d else ({}, {})
+    judged = partial(discriminator_sizes, settings=settings)
+    return paired("stylegan2", generator(g), judge, generator_sizes, judged, centred=True)
 
 
 def generator(part: Part) -> StateDict:

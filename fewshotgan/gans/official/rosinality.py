@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Part, measure, naming
+from fewshotgan.gans.official.layout import Converted, Layout, Part, measure, naming, paired
 
 _STYLED = {
     "conv.weight": "conv.weight",
@@ -172,12 +172,7 @@ def convert(g: Part, d: Part | None) -> Converted:
     """Convert a generator and its discriminator."""
     ours = generator(fold_kernel_modulation(g.tensors))
     judge = discriminator(fold_kernel_modulation(d.tensors)) if d else {}
-    config = {
-        "family": "stylegan2",
-        "generator": generator_sizes(ours),
-        "discriminator": discriminator_sizes(judge) if d else None,
-    }
-    return Converted(config, ours, judge)
+    return paired("stylegan2", ours, judge, generator_sizes, discriminator_sizes)
 
 
 def generator_sizes(state: Mapping[str, Tensor]) -> dict[str, Any]:

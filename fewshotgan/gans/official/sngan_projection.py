@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from fewshotgan.gans.network import StateDict
-from fewshotgan.gans.official.layout import Converted, Layout, Part, naming, renamed
+from fewshotgan.gans.official.layout import Converted, Layout, Part, naming, paired, renamed
 from fewshotgan.gans.official.mimicry import discriminator_sizes, generator_sizes
 
 EPSILON = 2e-5 - 1e-5
@@ -23,16 +23,13 @@ _GENERATOR = {r"l1": "dense", r"b\d+": "norm", r"[lc]\d+": "to_image"}
 
 def convert(g: Part, d: Part | None) -> Converted:
     """Convert a generator and its discriminator."""
-    ours, judge, sizes = generator(g.tensors), {}, None
-    if d:
-        judge = discriminator(d.tensors)
-        sizes = {**discriminator_sizes(judge), "iterates": True, "rectified": False}
-    config = {
-        "family": "sngan",
-        "generator": {**generator_sizes(ours), "nearest": True},
-        "discriminator": sizes,
-    }
-    return Converted(config, ours, judge)
+    return paired(
+        "sngan",
+        generator(g.tensors),
+        discriminator(d.tensors) if d else {},
+        lambda state: {**generator_sizes(state), "nearest": True},
+        lambda state: {**discriminator_sizes(state), "iterates": True, "rectified": False},
+    )
 
 
 def _dotted(state: Mapping[str, Tensor]) -> StateDict:
