@@ -32,7 +32,12 @@ def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], 
         for label, (images, distance) in lines.items():
             axes.plot(images, distance, marker="o", markersize=3, label=label)
         axes.axhline(bar, color="grey", linestyle="--", linewidth=1, label=f"bar, {bar:.0f} (to held-out images)")
-        axes.set(xscale="log", yscale="log", xlabel="images seen", ylabel="fd_efficientnet to training images")
+        axes.set(yscale="log", xlabel="images seen", ylabel="fd_efficientnet to training images")
+        seen = [number for images, _ in lines.values() for number in images]
+        if max(seen) > 10 * min(seen):  # less holds no two powers of ten, whose labels a logarithmic axis lives by
+            axes.set_xscale("log")
+        else:
+            axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(alpha=0.25, which="both")

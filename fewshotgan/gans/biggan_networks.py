@@ -15,6 +15,7 @@ from torch import Tensor
 from fewshotgan.gans import network
 from fewshotgan.gans.biggan_layers import Attention, Blocks, ChannelAffine, ClassVectors, Maker, StandingNorm
 from fewshotgan.gans.prior import PriorConfig
+from fewshotgan.gans.projection import ProjectionDiscriminator
 from fewshotgan.gans.spectral import SpectralEmbedding, SpectralLinear
 
 
@@ -110,7 +111,7 @@ class Generator(network.LatentGenerator):
         return {**state, **{key: state[key].mean(dim=1, keepdim=True) for key in modulations}}
 
 
-class Discriminator(network.Discriminator):
+class Discriminator(ProjectionDiscriminator):
     """What both discriminators share; each file makes the blocks.
 
     Args:
@@ -125,32 +126,9 @@ class Discriminator(network.Discriminator):
 
     def __init__(self, resolution: int, channels: int, classes: int, width: int, blocks: Blocks) -> None:
         super().__init__(resolution, channels, classes)
-        self.blocks = blocks
+        self.blocks: Blocks = blocks
         self.out = SpectralLinear(width, 1, fresh=True, orthogonal=True)
         self.embedding = SpectralEmbedding((classes, width), fresh=True, orthogonal=True) if classes else None
-
-    def groups(self) -> network.Groups:
-        """Return the modules by name, from the image to the logit: "64", "32", ..., "4" (with the last layers).
-
-        A block's name is the side of the map that it reads, if every block but one at 4 pixels halves.
-        """
-        groups: network.Groups = {side: [row] for side, row in self.blocks.items()}
-        groups.setdefault("4", []).extend([self.out] if self.embedding is None else [self.out, self.embedding])
-        return groups
-
-    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
-        """Return logits (N, 1) of images (N, channels, H, W).
-
-        `features` collects the output of each side's blocks. Of a class-conditional discriminator, `labels` (N,), or
-        weights (N, classes), add the projection of the class (arXiv 1802.05637, equation 3); without them it judges the
-        image alone.
-        """
-        self.check_labels(labels)
-        h = F.relu(self.trunk(x, 2, features)).sum(dim=(2, 3))
-        logits = self.out(h)
-        if labels is None or self.embedding is None:
-            return logits
-        return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
         """Return what the blocks above `side` pixels make of images, (N, C, side, side) if every block halves."""
@@ -161,9 +139,3 @@ class Discriminator(network.Discriminator):
                 if features is not None:
                     features.append(x)
         return x
-
-    def mean_class(self) -> network.StateDict:
-        """Return the state dict of the unconditional network, which judges the image alone, as this one does without
-        labels.
-        """
-        return {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from fewshotgan.gans import network
 from fewshotgan.gans.layers import Layer, Stack, widths
 from fewshotgan.gans.prior import PriorConfig
+from fewshotgan.gans.projection import ProjectionDiscriminator
 from fewshotgan.gans.spectral import GAIN, SpectralConv2d, SpectralEmbedding, SpectralLinear, of_class
 
 
@@ -183,7 +184,7 @@ class DiscriminatorBlock(Layer):
         return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
 
 
-class Discriminator(network.Discriminator):
+class Discriminator(ProjectionDiscriminator):
     """SNGAN's residual discriminator, with a projection of the class where there are classes.
 
     Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to
@@ -217,34 +218,9 @@ class Discriminator(network.Discriminator):
         self.embedding = SpectralEmbedding((classes, before), fresh=True) if classes else None
         self.iterates = iterates
 
-    def groups(self) -> network.Groups:
-        """Return the modules by name, from the image to the logit: "64", "32", ..., "4" (with the last layers).
-
-        A block's name is the side of the map that it reads, if every block halves.
-        """
-        groups: network.Groups = {side: [block] for side, block in self.blocks.items()}
-        groups["4"] += [self.out] if self.embedding is None else [self.out, self.embedding]
-        return groups
-
-    def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
-        """Return logits (N, 1) of images (N, channels, H, W).
-
-        `features` collects the output of each block. Of a class-conditional discriminator, `labels` (N,), or weights
-        (N, classes), add the projection of the class (arXiv 1802.05637, equation 3); without them it judges the image
-        alone.
-        """
-        self.check_labels(labels)
-        h = F.relu(self.trunk(x, 2, features)).sum(dim=(2, 3))
-        logits = self.out(h)
-        if labels is None or self.embedding is None:
-            return logits
-        return logits + (self.embedding(labels) * h).sum(dim=1, keepdim=True)
-
     def mean_class(self) -> network.StateDict:
-        """Return the state dict of the unconditional network, which judges the image alone, as this one does without
-        labels.
-        """
-        state = {key: value for key, value in self.state_dict().items() if not key.startswith("embedding")}
+        """Return the state dict of the unconditional network, whose spectral norm iterates in training alone."""
+        state = super().mean_class()
         if self.iterates:
             return state
         weight, u = state["out.weight"], state["out.u"]
