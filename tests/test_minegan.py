@@ -13,6 +13,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN
 from fewshotgan.gans.gan import combine
 from fewshotgan.gans.prior import Miner, Truncated, make_prior
+from fewshotgan.gans.semantic import ConstantMiner, NoiseMiner
 from fewshotgan.images import Images
 from fewshotgan.methods.method import Batch
 from fewshotgan.methods.minegan import MineGAN, Mining
@@ -261,3 +262,70 @@ def test_bad_input_is_one_sentence():
     assert torch.equal(
         adapt([gan], images, "scratch", **QUICK).gan.sample(2), adapt(gan, images, "scratch", **QUICK).gan.sample(2)
     )
+
+
+# --- the miners of other inputs ---------------------------------------------------------------------------------------
+
+
+def filled(module, golden, names):
+    """Give a module the golden's weights, {ours: theirs}."""
+    module.load_state_dict(
+        {ours: torch.from_numpy(golden.params[theirs]) for ours, theirs in names.items()}, strict=False
+    )
+    return module
+
+
+def test_the_miner_of_the_constant_meets_the_golden():
+    golden = fill.load("minegan_miners")
+    names = {"const": "semantic_conv.input.input"}
+    for i in range(3):
+        names[f"layers.{i}.weight"] = f"semantic_conv.conv{i + 1}.weight"
+    for i in range(2):
+        names[f"layers.{i}.bias"] = f"semantic_conv.relu{i + 1}.bias"
+    miner = filled(ConstantMiner(512), golden, names)
+    with torch.no_grad():
+        made = miner().expand(golden.expected["semantic_conv"].shape)
+    assert_met(golden, {"semantic_conv": made}, every=False)
+
+
+def test_the_miner_of_the_noise_meets_the_golden():
+    golden = fill.load("minegan_miners")
+    code = torch.from_numpy(golden.inputs["v"])
+    theirs = {"first": "4.0", "maps.2": "4.2", "maps.4": "8.1", "maps.8": "16.1", "maps.16": "32.1"}
+    names = {
+        f"{ours}.{kind}": f"semantic.transform_{layer}.{kind}"
+        for ours, layer in theirs.items()
+        for kind in ("weight", "bias")
+    }
+    miner = filled(NoiseMiner(side=2), golden, names)  # the golden's code of 4 numbers makes maps from 2 pixels on
+    with torch.no_grad():
+        maps = miner(code)
+    outputs = {f"semantic{name}": maps[side].flatten(1) for name, side in ((4, 2), (8, 4), (16, 8), (32, 16))}
+    assert_met(golden, outputs, every=False)
+
+
+@pytest.mark.parametrize("semantic", ["constant", "noise"])
+def test_another_input_is_mined_while_the_generator_is_fixed_and_saved_with_it(semantic, tmp_path):
+    gan = tiny_gan(noise=True)
+    for block in gan.generator.blocks.values():
+        for conv in block.convolutions():
+            conv.noise_strength.data.fill_(0.5)
+    run = adapt(gan, noise_images(), "minegan-noft", semantic=semantic, **QUICK)
+    after = run.gan.generator.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in gan.generator.state_dict().items() if key != "w_mean")
+    fresh = built(Mining(semantic=semantic), gan).generator.semantic.state_dict()
+    used = {key for key in fresh if key not in ("stored", "maps.32.weight", "maps.32.bias")}  # the GAN has 16 pixels
+    assert all(not torch.equal(fresh[key], after[f"semantic.{key}"]) for key in used)
+    assert not torch.equal(run.gan.sample(4), adapt(gan, noise_images(), "minegan-noft", **QUICK).gan.sample(4))
+    assert torch.equal(run.gan.sample(4), run.gan.sample(4))
+    run.gan.save(tmp_path / "mined.safetensors")
+    assert torch.equal(load_gan(tmp_path / "mined.safetensors").sample(4), run.gan.sample(4))
+    again = adapt(run.gan, noise_images(), "minegan", **QUICK)  # in place of the miners that were there
+    assert again.gan.config["generator"]["semantic"] == "none"
+
+
+def test_an_input_that_is_not_there_cannot_be_mined():
+    with pytest.raises(UserError, match="no noise inputs"):
+        adapt(tiny_gan(noise=False), noise_images(), "minegan", semantic="noise", **QUICK)
+    with pytest.raises(UserError, match="no constant to mine"):
+        adapt(tiny_sngan(), noise_images(), "minegan", semantic="constant", **QUICK)

@@ -117,6 +117,10 @@ class Generator(Network):
         """
         return 0
 
+    def mined(self) -> list[nn.Module]:
+        """Return what a miner trains while the network itself is fixed: the prior."""
+        return [self.prior]
+
     @property
     def truncates(self) -> bool:
         """Whether `truncation` has an effect; a generator whose latents have no centre refuses it."""

@@ -34,6 +34,7 @@ from fewshotgan.gans.layers import (
 )
 from fewshotgan.gans.mapping import ClassProjection, MappingNetwork
 from fewshotgan.gans.prior import PriorConfig
+from fewshotgan.gans.semantic import ConstantMiner, NoiseMiner, Semantic, make_semantic
 
 RESIDUAL = {"skip": False, "resnet": True, "orig": False}  # whether blocks of an architecture have a shortcut
 
@@ -85,12 +86,20 @@ class StyledConv(Layer):
             self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.noisy = noise
 
-    def forward(self, x: Tensor, w: Tensor, noise: str = "random", rng: torch.Generator | None = None) -> Tensor:
-        """Return the activated features; `noise` is "random", "const" or "none"."""
+    def forward(
+        self,
+        x: Tensor,
+        w: Tensor,
+        noise: str = "random",
+        rng: torch.Generator | None = None,
+        mined: Tensor | None = None,
+    ) -> Tensor:
+        """Return the activated features; `noise` is "random", "const" or "none", `mined` (N, 1, H, W) in its place."""
         y = self.conv(x, w, gain=GAIN)
         y = y + (self.bias * GAIN)[:, None, None].to(y.dtype)
         if self.noisy and noise != "none":
-            y = y + self.draw(y, noise, rng) * (self.noise_strength * GAIN)
+            drawn = self.draw(y, noise, rng) if mined is None else mined.to(y.dtype)
+            y = y + drawn * (self.noise_strength * GAIN)
         return F.leaky_relu(y, LEAK)
 
     def draw(self, like: Tensor, noise: str, rng: torch.Generator | None) -> Tensor:
@@ -149,6 +158,7 @@ class Generator(network.StyleGenerator):
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
         classes: number of classes, 0 for a generator without.
         architecture: "skip", "resnet" or "orig".
+        semantic: which input a miner makes beside the latents, "constant" or "noise" (`gans/semantic.py`), or "none".
     """
 
     def __init__(
@@ -165,6 +175,7 @@ class Generator(network.StyleGenerator):
         prior: PriorConfig | None = None,
         classes: int = 0,
         architecture: str = "skip",
+        semantic: Semantic = "none",
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior)
         self.w_dim = w_dim
@@ -179,6 +190,7 @@ class Generator(network.StyleGenerator):
             before = out
         self.w_mean: Tensor
         self.register_buffer("w_mean", torch.zeros(w_dim))
+        self.semantic = make_semantic(semantic, width[4], noise)
 
     @property
     def num_ws(self) -> int:
@@ -189,6 +201,10 @@ class Generator(network.StyleGenerator):
     def truncates(self) -> bool:
         """Yes, towards the mean w."""
         return True
+
+    def mined(self) -> list[nn.Module]:
+        """Return the prior and the miner of another input, if there is one."""
+        return super().mined() + ([] if self.semantic is None else [self.semantic])
 
     def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "mapping", "4", "8", ..."""
@@ -251,13 +267,15 @@ class Generator(network.StyleGenerator):
         self, w: Tensor, noise: str = "random", rng: torch.Generator | None = None, features: list[Tensor] | None = None
     ) -> Tensor:
         """Run the synthesis blocks on w (N, num_ws, w_dim); see `forward`."""
-        x = self.const.expand(w.shape[0], -1, -1, -1)
+        const = self.semantic() if isinstance(self.semantic, ConstantMiner) else self.const
+        maps = self.semantic.draw(len(w), noise, rng) if isinstance(self.semantic, NoiseMiner) else {}
+        x = const.expand(len(w), -1, -1, -1)
         image: Tensor | None = None
         layer = 0  # the next row of w; each image projection shares its row with the layer after it
-        for block in self.blocks.values():
+        for side, block in self.blocks.items():
             before = x
             for conv in block.convolutions():
-                x = conv(x, w[:, layer], noise, rng)
+                x = conv(x, w[:, layer], noise, rng, maps.get(int(side)))
                 layer += 1
                 if features is not None:
                     features.append(x)

@@ -21,19 +21,20 @@ StyleGAN2 version. Where the critic moves several times, each move has a fresh b
 last one.
 
 Differs: the released StyleGAN2 version clears the miner's gradients never, so that they pile up; here they are cleared
-at each step, like all. Of its miners only the one before the mapping network is here, not those that replace the
-constant or the noise inputs. The selector is a softmax of one number for each generator, trained by cross-entropy to
-predict the highest-scoring one, as a head of the miner is in the released MNIST version; its optimum is the frequency
-with which each generator wins. The critic is the first generator's, not a random one's. In a family with batch norm the
-generator's running statistics serve while it is mined, so that G is fixed to the bit; fine-tuning normalises each batch
-by itself, like all other fine-tuning. While G is fixed, critic and miner see one batch of generated images, which saves
-a pass through G. The critic's part of the cost stays: by operations a mining step costs 0.84 of a full one where G and
-D cost the same (`tests/benchmarks/bench.py`).
+at each step, like all. It mines the constant too, and the released StyleGAN version the noise; here they are options of
+a StyleGAN2 (`semantic`), off unless asked for, since the paper has the miner of the latents alone. The selector is a
+softmax of one number for each generator, trained by cross-entropy to predict the highest-scoring one, as a head of the
+miner is in the released MNIST version; its optimum is the frequency with which each generator wins. The critic is the
+first generator's, not a random one's. In a family with batch norm the generator's running statistics serve while it is
+mined, so that G is fixed to the bit; fine-tuning normalises each batch by itself, like all other fine-tuning. While G
+is fixed, critic and miner see one batch of generated images, which saves a pass through G. The critic's part of the
+cost stays: by operations a mining step costs 0.84 of a full one where G and D cost the same
+(`tests/benchmarks/bench.py`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +45,7 @@ from fewshotgan.gans import network
 from fewshotgan.gans.gan import GAN, MIXTURE
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.mixture import Generator as Mixture
+from fewshotgan.gans.semantic import Semantic
 from fewshotgan.methods.method import Batch, Player, Stage, Task, Terms
 from fewshotgan.methods.options import option
 from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
@@ -60,17 +62,33 @@ class Mining(TransferGAN):
     conditional = True
 
     miner: Literal["trained", "random"] = option("trained", "the miner; random, a control, stays as it is drawn")
+    semantic: Literal["none", "constant", "noise"] = option(
+        "none", "the other input of a StyleGAN2 that is mined with the latents"
+    )
     selector: Literal["learned", "uniform"] = option("learned", "the selector of several GANs; uniform is a control")
     selector_rate: float = option(0.01, "learning rate of the selector", above=0)
 
     def build(self, task: Task) -> "MiningTraining":
         """Train a copy of the source with a fresh miner before each generator."""
-        return MiningTraining(self.settle(task.source), task, with_miners(task.source, task.seed))
+        return MiningTraining(self.settle(task.source), task, with_miners(task.source, task.seed, self.semantic))
 
 
-def with_miners(source: GAN, seed: int) -> GAN:
-    """Return a copy of a GAN with a fresh miner before each generator, in place of any that was there."""
-    return source.changed(prior=None).changed(seed, prior={"kind": "miner"})  # one step alone would keep its weights
+def with_miners(source: GAN, seed: int, semantic: Semantic) -> GAN:
+    """Return a copy of a GAN with a fresh miner before each generator, in place of any that was there, and one of
+    another input if that is asked for.
+
+    Raises:
+        UserError: if the generator has no such input.
+    """
+    plain: dict[str, Any] = {"prior": None}
+    mined: dict[str, Any] = {"prior": {"kind": "miner"}}
+    if source.config["family"] == "stylegan2":
+        plain["semantic"], mined["semantic"] = "none", semantic
+    elif semantic != "none":
+        raise UserError(f"{source.name} has no {semantic} to mine: leave out semantic, or start from one StyleGAN2.")
+    if semantic == "noise" and not source.config["generator"].get("noise", True):
+        raise UserError(f"{source.name} has no noise inputs to mine: leave out semantic, or mine the constant.")
+    return source.changed(**plain).changed(seed, **mined)  # one step alone would keep the weights of a miner
 
 
 class MiningTraining(TransferGANTraining):
@@ -104,8 +122,8 @@ class MiningTraining(TransferGANTraining):
     def mine(self, batch: Batch) -> None:
         """Draw the images of this iteration, for critic and miners; running statistics stay."""
         hold_statistics(self.generator)
-        for generator in self.generators():
-            generator.prior.train()
+        for part in self.mined():
+            part.train()
         self.modules.requires_grad_(False)
         for parameter in self.mined_parameters():
             parameter.requires_grad_(True)
@@ -125,9 +143,13 @@ class MiningTraining(TransferGANTraining):
         """Return the generators, one or several."""
         return list(self.mixture.parts) if self.combined else [self.generator]
 
+    def mined(self) -> list[nn.Module]:
+        """Return all miners."""
+        return [part for generator in self.generators() for part in generator.mined()]
+
     def miners(self) -> list[nn.Parameter]:
         """Return the parameters of all miners."""
-        return [parameter for generator in self.generators() for parameter in generator.prior.parameters()]
+        return [parameter for part in self.mined() for parameter in part.parameters()]
 
     def mined_parameters(self) -> list[nn.Parameter]:
         """What trains while G is fixed: the miners, but random ones never."""
@@ -201,7 +223,7 @@ class MineGAN(Mining):
 
     def build(self, task: Task) -> "MineGANTraining":
         """Train a copy of the source with a fresh miner before each generator."""
-        return MineGANTraining(self.settle(task.source), task, with_miners(task.source, task.seed))
+        return MineGANTraining(self.settle(task.source), task, with_miners(task.source, task.seed, self.semantic))
 
 
 class MineGANTraining(MiningTraining):
