@@ -8,7 +8,7 @@ from fewshotgan.gans import GAN
 from fewshotgan.gans.sngan import ConditionalNorm
 from fewshotgan.images import Images
 
-SIZES = {"resolution": 16, "channels": 3, "top": 4, "maximum": 8}
+SIZES = {"resolution": 16, "channels": 3, "channel_base": 64, "channel_max": 8}
 TINY: dict[str, dict] = {  # of each family what its generator's configuration has beyond SIZES and z_dim
     "stylegan2": {"w_dim": 8, "mapping_layers": 2, "noise": True},
     "progan": {},

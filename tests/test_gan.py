@@ -89,7 +89,7 @@ def test_bad_files_are_refused(tmp_path):
     for wrong in (
         {"resolution": -4},
         {"resolution": "64"},
-        {"top": 0},
+        {"channel_base": 0},
         {"z_dim": 1.5},
         {"resolution": 48},
         {"w_dim": []},
@@ -111,7 +111,7 @@ def test_bad_files_are_refused(tmp_path):
             load_gan(path)
     with pytest.raises(UserError, match="did you mean avatars-stylegan2"):
         load_gan("avatar-stylegan2")
-    other = tiny_gan(top=8)
+    other = tiny_gan(channel_base=128)
     other.config = gan.config
     other.save(path)
     with pytest.raises(UserError, match="does not fit its own configuration"):

@@ -85,8 +85,8 @@ def test_any_size_and_its_groups(resolution, channels, blocks, classes):
     sizes = {
         "resolution": resolution,
         "channels": channels,
-        "top": 3,
-        "maximum": 6,
+        "channel_base": 3 * resolution,
+        "channel_max": 6,
         "blocks": blocks,
         "classes": classes,
     }

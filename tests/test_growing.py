@@ -26,7 +26,7 @@ def test_other_widths_and_families_are_refused():
     large = tiny_gan(noise=False).config
     thin = smaller(large, 8)
     for sizes in (thin["generator"], thin["discriminator"]):
-        sizes["top"] = sizes["maximum"] = 4
+        sizes["channel_max"] = 4
     small = GAN.create(thin, "small")
     with pytest.raises(UserError, match=r"small can.t grow: .* keep the widths"):
         grow(small, large)

@@ -55,8 +55,8 @@ def trained(tmp_path_factory):
 def test_rosinality_with_its_arguments(trained):
     goldens, _, gan = trained
     assert gan.complete and gan.name == "550000" and gan.config["generator"] == {
-        "resolution": 64, "channels": 3, "top": 512, "maximum": 512, "z_dim": 512, "w_dim": 512, "mapping_layers": 8,
-        "noise": True,
+        "resolution": 64, "channels": 3, "channel_base": 32768, "channel_max": 512, "z_dim": 512, "w_dim": 512,
+        "mapping_layers": 8, "noise": True,
     }  # fmt: skip
     assert gan.generator.w_mean.abs().sum() > 0
     assert_pair(gan, goldens)

@@ -174,7 +174,7 @@ def test_the_gradient_penalty_is_due_between_real_images_and_the_best_of_each_su
 
 def flat(level: float, seed: int) -> GAN:
     """An 8-pixel GAN of almost uniform images around a level."""
-    sizes = {"resolution": 8, "channels": 1, "top": 4, "maximum": 4}
+    sizes = {"resolution": 8, "channels": 1, "channel_base": 32, "channel_max": 4}
     latent = {"z_dim": 4, "w_dim": 4, "mapping_layers": 1, "noise": False}
     gan = GAN.create(
         {"family": "stylegan2", "generator": {**sizes, **latent}, "discriminator": sizes}, f"level {level}", seed

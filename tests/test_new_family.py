@@ -17,9 +17,9 @@ from fewshotgan.gans.layers import widths
 
 
 class Generator(network.Generator):
-    def __init__(self, resolution=64, channels=3, z_dim=64, top=64, maximum=512, prior=None):
+    def __init__(self, resolution=64, channels=3, z_dim=64, channel_base=4096, channel_max=512, prior=None):
         super().__init__(resolution, channels, z_dim, prior=prior)
-        width = widths(resolution, top, maximum)
+        width = widths(resolution, channel_base, channel_max)
         self.dense = nn.Linear(z_dim, width[4] * 16)
         self.blocks = nn.ModuleDict(
             {str(side): nn.Conv2d(width[side // 2], width[side], 3, padding=1) for side in width if side > 4}
@@ -46,9 +46,9 @@ class Generator(network.Generator):
 
 
 class Discriminator(network.Discriminator):
-    def __init__(self, resolution=64, channels=3, top=64, maximum=512):
+    def __init__(self, resolution=64, channels=3, channel_base=4096, channel_max=512):
         super().__init__(resolution, channels)
-        width = widths(resolution, top, maximum)
+        width = widths(resolution, channel_base, channel_max)
         self.from_image = nn.Conv2d(channels, width[resolution], 3, padding=1)
         self.blocks = nn.ModuleDict(
             {str(side): nn.Conv2d(width[side], width[side // 2], 4, 2, 1) for side in sorted(width)[:0:-1]}

@@ -52,8 +52,8 @@ def test_pytorch_gan_zoo_is_met(loaded):
     assert gan.config["generator"] == {
         "resolution": 32,
         "channels": 3,
-        "top": 8,
-        "maximum": 32,
+        "channel_base": 256,
+        "channel_max": 32,
         "z_dim": 64,
         "first_norm": True,
     }

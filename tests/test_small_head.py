@@ -89,7 +89,7 @@ def test_layers_meet_the_golden():
 def test_the_modulated_generator_with_its_head_meets_the_golden():
     golden = fill.load("adafm_g128")
     params, inputs = tensors(golden.params), tensors(golden.inputs)
-    net = Generator(128, z_dim=256, top=64, head=16, w_dim=256)
+    net = Generator(128, z_dim=256, channel_base=8192, head=16, w_dim=256)
     for name, ours in (("small_fc", "dense"), ("conv_img", "to_image")):
         for kind in ("weight", "bias"):
             put(net, f"{ours}.{kind}", params[f"{name}.{kind}"])

@@ -40,7 +40,7 @@ def test_discriminator_meets_the_golden():
 
 
 def test_modulation_of_activations_equals_a_weight_per_sample():
-    net = Generator(8, 3, 4, 4, 1, top=4, maximum=4)
+    net = Generator(8, 3, 4, 4, 1, channel_base=32, channel_max=4)
     conv = net.blocks["8"].conv1.conv
     x, w = torch.randn(2, 4, 8, 8), torch.randn(2, 4)
     style = conv.affine(w)
@@ -52,7 +52,7 @@ def test_modulation_of_activations_equals_a_weight_per_sample():
 
 
 def test_noise_modes():
-    net = Generator(8, 3, 4, 4, 1, top=4, maximum=4)
+    net = Generator(8, 3, 4, 4, 1, channel_base=32, channel_max=4)
     net.blocks["8"].conv1.noise_strength.data.fill_(1.0)
     z = torch.randn(2, 4)
     assert torch.equal(net(z, noise="const"), net(z, noise="const"))

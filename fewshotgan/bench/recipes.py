@@ -58,8 +58,7 @@ def smaller(config: dict[str, Any], resolution: int) -> dict[str, Any]:
     """Return the configuration of a StyleGAN2 of lower resolution, as wide as this one at each that both have."""
     config = deepcopy(config)
     for sizes in (config["generator"], config["discriminator"]):
-        sizes["top"] = min(sizes["top"] * sizes["resolution"] // resolution, sizes["maximum"])
-        sizes["resolution"] = resolution
+        sizes["resolution"] = resolution  # widths follow from `channel_base`, the same at each side
     return config
 
 
@@ -78,33 +77,37 @@ def networks(
     family: str,
     resolution: int,
     channels: int,
-    top: int,
-    maximum: int = 128,
+    channel_base: int,
+    channel_max: int = 128,
     latent: int = 128,
     classes: int | None = None,
 ) -> dict[str, Any]:
     """Return the configuration of a small GAN; a StyleGAN2 with four mapping layers and no noise inputs (drawings
     have none).
     """
-    sizes = {"resolution": resolution, "channels": channels, "top": top, "maximum": maximum}
+    sizes = {
+        "resolution": resolution, "channels": channels, "channel_base": channel_base, "channel_max": channel_max,
+    }  # fmt: skip
     sizes |= {} if classes is None else {"classes": classes}  # of a family that can be class-conditional
     mapping = {"w_dim": latent, "mapping_layers": 4, "noise": False} if family == "stylegan2" else {}
     return {"family": family, "generator": {**sizes, "z_dim": latent, **mapping}, "discriminator": dict(sizes)}
 
 
-def gp_networks(resolution: int, channels: int, top: int, classes: int) -> dict[str, Any]:
+def gp_networks(resolution: int, channels: int, channel_base: int, classes: int) -> dict[str, Any]:
     """Return the configuration of a small class-conditional GP-GAN: of its published variants that with one block at
     each resolution.
     """
-    config = networks("gp_resnet", resolution, channels, top, latent=64, classes=classes)
+    config = networks("gp_resnet", resolution, channels, channel_base, latent=64, classes=classes)
     config["generator"] |= {"embed": 16, "blocks": 1}
     config["discriminator"] |= {"blocks": 1}
     return config
 
 
-def biggan_networks(resolution: int, channels: int, top: int, maximum: int, classes: int) -> dict[str, Any]:
+def biggan_networks(
+    resolution: int, channels: int, channel_base: int, channel_max: int, classes: int
+) -> dict[str, Any]:
     """Return the configuration of a small class-conditional BigGAN, with self-attention at half the resolution."""
-    config = networks("biggan", resolution, channels, top, maximum, latent=64, classes=classes)
+    config = networks("biggan", resolution, channels, channel_base, channel_max, latent=64, classes=classes)
     config["generator"] |= {"embed": 32, "attention": [resolution // 2]}
     config["discriminator"] |= {"attention": [resolution // 2]}
     return config
@@ -116,7 +119,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "avatars-stylegan2",
             "avatars/personas",
-            networks("stylegan2", 64, 3, top=32),
+            networks("stylegan2", 64, 3, channel_base=2048),
             thousands=10_000,
             growing=((32, 400),),
             options={"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0},
@@ -124,35 +127,35 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "fashion-stylegan2",
             "fashion/base",
-            networks("stylegan2", 32, 1, top=32),
+            networks("stylegan2", 32, 1, channel_base=1024),
             thousands=3000,
             options={"loss": "relativistic", "r1_gamma": 0.3, "r2_gamma": 0.3},
         ),
         Recipe(
             "avatars-progan",
             "avatars/personas",
-            networks("progan", 64, 3, top=12, maximum=96),
+            networks("progan", 64, 3, channel_base=768, channel_max=96),
             thousands=3000,
             options={"r1_gamma": 0.3},
         ),
         Recipe(
             "fashion-gp-resnet",
             "fashion/source",
-            gp_networks(32, 1, top=16, classes=8),
+            gp_networks(32, 1, channel_base=512, classes=8),
             thousands=3000,
             options={"r1_gamma": 1.25, "learning_rate": 0.001},
         ),
         Recipe(
             "avatars-gp-resnet",
             "avatars/source",
-            gp_networks(64, 3, top=16, classes=6),
+            gp_networks(64, 3, channel_base=1024, classes=6),
             thousands=3000,
             options={"r1_gamma": 2.5, "learning_rate": 0.001},
         ),
         Recipe(
             "fashion-sngan",
             "fashion/source",
-            networks("sngan", 32, 1, top=16, maximum=64, latent=64, classes=8),
+            networks("sngan", 32, 1, channel_base=512, channel_max=64, latent=64, classes=8),
             thousands=64,
             batch=32,
             options={"learning_rate": 0.001},
@@ -160,7 +163,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "fashion-biggan",
             "fashion/source",
-            biggan_networks(32, 1, top=16, maximum=64, classes=8),
+            biggan_networks(32, 1, channel_base=512, channel_max=64, classes=8),
             thousands=400,
             batch=32,
             options={"learning_rate": 0.0005},
@@ -169,12 +172,12 @@ RECIPES: dict[str, Recipe] = {
             Recipe(
                 name,
                 images,
-                networks("wgan_resnet", 32, 1, top=12, maximum=maximum, latent=32),
+                networks("wgan_resnet", 32, 1, channel_base=384, channel_max=channel_max, latent=32),
                 thousands=thousands,
                 batch=16,
                 options={"learning_rate": 0.001},
             )
-            for name, images, maximum, thousands in (
+            for name, images, channel_max, thousands in (
                 ("fashion-wgan", "fashion/source", 48, 48),
                 ("fashion-wgan-sneaker", "fashion/sneaker", 24, 48),
                 ("fashion-wgan-dress", "fashion/dress", 24, 48),

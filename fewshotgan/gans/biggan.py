@@ -7,8 +7,8 @@ of the class. Conventions that the paper leaves open are those of the authors' B
 (`gans/official/biggan.py` converts its networks): spectral norm iterates once in evaluation too, the shortcut of a
 discriminator block sees the input before the ReLU.
 
-Widths in that code, as `top` and `maximum` in multiples of one number: 2 and 16 at 64 pixels, 1 and 16 at 128, 4 and 4
-in the network for CIFAR at 32; at 256 `level_channels` are 16, 16, 8, 8, 4, 2, 1 from 4 pixels on. Discriminators have
+Widths in that code, at the image and at most, in multiples of one number: 2 and 16 at 64 pixels, 1 and 16 at 128, 4
+and 4 in the network for CIFAR at 32; at 256 `level_channels` are 16, 16, 8, 8, 4, 2, 1 from 4 pixels on. Discriminators have
 1 and 16, at 256 pixels 16, 16, 8, 8, 4, 2, 1, and at 32 pixels 4 and 4 with two `halvings`.
 
 Trained by the hinge loss, with two steps of the discriminator for each of the generator and Adam's betas 0 and 0.999.
@@ -55,9 +55,9 @@ class Generator(biggan_networks.Generator):
         resolution: side of the images, a power of two of at least 8.
         channels: 1 (grey) or 3 (colour).
         z_dim: size of the latents z.
-        top: feature channels at the image; they double with each halving of the resolution.
-        maximum: most feature channels at any resolution.
-        level_channels: feature channels at 4, 8, ... pixels, in place of `top` and `maximum`.
+        channel_base: feature channels at a resolution times its side, so that they double with each halving.
+        channel_max: most feature channels at any resolution.
+        level_channels: feature channels at 4, 8, ... pixels, in place of `channel_base` and `channel_max`.
         classes: number of classes, 0 for a generator without.
         embed: size of the shared embedding, 0 for norms that have a scale and a shift for each class instead.
         attention: sides of the feature maps that self-attention reads, of at least 8.
@@ -72,8 +72,8 @@ class Generator(biggan_networks.Generator):
         resolution: int = 128,
         channels: int = 3,
         z_dim: int = 120,
-        top: int = 96,
-        maximum: int = 1536,
+        channel_base: int = 12288,
+        channel_max: int = 1536,
         level_channels: list[int] | None = None,
         classes: int = 0,
         embed: int = 128,
@@ -83,7 +83,7 @@ class Generator(biggan_networks.Generator):
         affine: bool = False,
         prior: PriorConfig | None = None,
     ) -> None:
-        width = widths(resolution, top, maximum, level_channels)
+        width = widths(resolution, channel_base, channel_max, level_channels)
         part = z_dim // len(width) if hierarchical else 0
         if hierarchical and not (part and embed):
             raise ValueError(
@@ -154,14 +154,14 @@ class Discriminator(biggan_networks.Discriminator):
         self,
         resolution: int = 128,
         channels: int = 3,
-        top: int = 96,
-        maximum: int = 1536,
+        channel_base: int = 12288,
+        channel_max: int = 1536,
         level_channels: list[int] | None = None,
         classes: int = 0,
         attention: Sequence[int] = (),
         halvings: int | None = None,
     ) -> None:
-        width = widths(resolution, top, maximum, level_channels)
+        width = widths(resolution, channel_base, channel_max, level_channels)
         halvings = len(width) - 1 if halvings is None else halvings
         check_attention(attention, [resolution >> i for i in range(1, halvings + 1)])
         blocks: Blocks = Stack()

@@ -84,9 +84,9 @@ class Generator(biggan_networks.Generator):
         resolution: side of the images, a power of two of at least 8.
         channels: 1 (grey) or 3 (colour).
         z_dim: size of the latents z.
-        top: feature channels at the image; they double with each halving of the resolution.
-        maximum: most feature channels at any resolution.
-        level_channels: feature channels at 4, 8, ... pixels, in place of `top` and `maximum`.
+        channel_base: feature channels at a resolution times its side, so that they double with each halving.
+        channel_max: most feature channels at any resolution.
+        level_channels: feature channels at 4, 8, ... pixels, in place of `channel_base` and `channel_max`.
         classes: number of classes, 0 for a generator without.
         embed: size of the shared embedding, at least 1.
         attention: sides of the feature maps that self-attention reads, of at least 8.
@@ -105,8 +105,8 @@ class Generator(biggan_networks.Generator):
         resolution: int = 128,
         channels: int = 3,
         z_dim: int = 128,
-        top: int = 128,
-        maximum: int = 2048,
+        channel_base: int = 16384,
+        channel_max: int = 2048,
         level_channels: list[int] | None = None,
         classes: int = 0,
         embed: int = 128,
@@ -123,7 +123,7 @@ class Generator(biggan_networks.Generator):
         if not embed:
             raise ValueError("BigGAN-deep needs a shared embedding, of at least 1 number")
         if plan is None:
-            width = widths(resolution, top, maximum, level_channels)
+            width = widths(resolution, channel_base, channel_max, level_channels)
             check_attention(attention, list(width)[1:])
             plan = planned(width, depth, attention)
         reached = list(sides(plan))
@@ -208,15 +208,15 @@ class Discriminator(biggan_networks.Discriminator):
         self,
         resolution: int = 128,
         channels: int = 3,
-        top: int = 128,
-        maximum: int = 2048,
+        channel_base: int = 16384,
+        channel_max: int = 2048,
         level_channels: list[int] | None = None,
         classes: int = 0,
         attention: Sequence[int] = (),
         depth: int = 2,
         halvings: int | None = None,
     ) -> None:
-        width = widths(resolution, top, maximum, level_channels)
+        width = widths(resolution, channel_base, channel_max, level_channels)
         halvings = len(width) - 1 if halvings is None else halvings
         check_attention(attention, [resolution >> i for i in range(1, halvings + 1)])
         blocks: Blocks = Stack()

@@ -22,10 +22,10 @@ from fewshotgan.gans.prior import PriorConfig
 STD = 0.02  # of initial weights, and of norms' scales around one
 
 
-def inner_widths(resolution: int, top: int, maximum: int) -> dict[int, int]:
-    """Return {resolution: feature channels} from 4 pixels to half the image's side, which has `top`."""
-    width = widths(resolution, top, maximum)
-    return {side: width[2 * side] for side in width if side < resolution}
+def inner_widths(resolution: int, channel_base: int, channel_max: int) -> dict[int, int]:
+    """Return {resolution: feature channels} from 4 pixels to half the image's side."""
+    width = widths(resolution, channel_base, channel_max)
+    return {side: channels for side, channels in width.items() if side < resolution}
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -66,8 +66,8 @@ class Generator(network.LatentGenerator):
         resolution: side of the images, a power of two of at least 8.
         channels: 1 (grey) or 3 (colour).
         z_dim: size of the latents z.
-        top: feature channels at half the image's side; they double with each halving of the resolution.
-        maximum: most feature channels at any resolution.
+        channel_base: feature channels at a resolution times its side, so that they double with each halving.
+        channel_max: most feature channels at any resolution.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
     """
 
@@ -76,12 +76,12 @@ class Generator(network.LatentGenerator):
         resolution: int = 64,
         channels: int = 3,
         z_dim: int = 100,
-        top: int = 64,
-        maximum: int = 512,
+        channel_base: int = 2048,
+        channel_max: int = 512,
         prior: PriorConfig | None = None,
     ) -> None:
         super().__init__(resolution, channels, z_dim, prior=prior)
-        width = inner_widths(resolution, top, maximum)
+        width = inner_widths(resolution, channel_base, channel_max)
         self.dense = nn.Linear(z_dim, width[4] * 16)
         self.norm = norm(width[4])
         self.blocks: Stack[GeneratorBlock] = Stack(
@@ -138,9 +138,11 @@ class Discriminator(network.Discriminator):
 
     paper_loss = network.PaperLoss("logistic", betas=(0.5, 0.999))
 
-    def __init__(self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 512) -> None:
+    def __init__(
+        self, resolution: int = 64, channels: int = 3, channel_base: int = 2048, channel_max: int = 512
+    ) -> None:
         super().__init__(resolution, channels)
-        width = inner_widths(resolution, top, maximum)
+        width = inner_widths(resolution, channel_base, channel_max)
         self.from_image = down(channels, width[resolution // 2])
         self.blocks: Stack[DiscriminatorBlock] = Stack(
             {str(side): DiscriminatorBlock(width[side], width[side // 2]) for side in sorted(width, reverse=True)[:-1]}

@@ -81,13 +81,13 @@ class Generator(network.Generator):
         resolution: side of the images, a power of two of at least 8.
         channels: 1 (grey) or 3 (colour).
         z_dim: size of the latents z.
-        top: feature channels at the image; they double with each halving of the resolution.
-        maximum: most feature channels at any resolution.
+        channel_base: feature channels at a resolution times its side, so that they double with each halving.
+        channel_max: most feature channels at any resolution.
         blocks: residual blocks at each resolution, 1 or 2.
         kernel: of the convolution at the image.
         start: side of the first features, a power of two.
         late: whether the last upsampling comes after all blocks.
-        level_channels: feature channels at `start` pixels, twice that, ..., in place of `top` and `maximum`.
+        level_channels: feature channels at `start` pixels, twice that, ..., in place of `channel_base` and `channel_max`.
         classes: number of labels, 0 for none.
         embed: size of a label's embedding.
         normalise: whether embeddings are divided by their norm.
@@ -102,8 +102,8 @@ class Generator(network.Generator):
         resolution: int = 64,
         channels: int = 3,
         z_dim: int = 256,
-        top: int = 64,
-        maximum: int = 1024,
+        channel_base: int = 4096,
+        channel_max: int = 1024,
         blocks: int = 2,
         kernel: int = 3,
         start: int = 4,
@@ -118,7 +118,8 @@ class Generator(network.Generator):
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior)
         self.normalise = normalise
-        sizes = ends(widths(resolution, top, maximum, level_channels, start), blocks, late)
+        width = widths(resolution, channel_base, channel_max, level_channels, start)
+        sizes = ends(width, blocks, late)
         self.start = start
         if head and (head not in sizes or head < 8 or classes):
             raise ValueError(
@@ -137,7 +138,7 @@ class Generator(network.Generator):
                 self.blocks[str(side)] = Group(
                     [ResidualBlock(before, after), *(ResidualBlock(after, after) for _ in range(blocks - 1))]
                 )
-        self.to_image = nn.Conv2d(top, channels, kernel, padding=kernel // 2)
+        self.to_image = nn.Conv2d(width[resolution], channels, kernel, padding=kernel // 2)
 
     @property
     def num_ws(self) -> int:
@@ -257,8 +258,8 @@ class Discriminator(network.Discriminator):
         self,
         resolution: int = 64,
         channels: int = 3,
-        top: int = 64,
-        maximum: int = 1024,
+        channel_base: int = 4096,
+        channel_max: int = 1024,
         blocks: int = 2,
         kernel: int = 3,
         start: int = 4,
@@ -267,9 +268,10 @@ class Discriminator(network.Discriminator):
         classes: int = 0,
     ) -> None:
         super().__init__(resolution, channels, classes)
-        sizes = ends(widths(resolution, top, maximum, level_channels, start), blocks, late)
+        width = widths(resolution, channel_base, channel_max, level_channels, start)
+        sizes = ends(width, blocks, late)
         self.start = start
-        self.from_image = nn.Conv2d(channels, top, kernel, padding=kernel // 2)
+        self.from_image = nn.Conv2d(channels, width[resolution], kernel, padding=kernel // 2)
         self.blocks: Stack[Group] = Stack()
         for side in sorted(sizes, reverse=True):
             after, before = sizes[side]

@@ -19,10 +19,10 @@ GAIN = math.sqrt(2)  # restores unit variance after it
 
 
 def widths(
-    resolution: int, top: int, maximum: int, level_channels: Sequence[int] | None = None, start: int = 4
+    resolution: int, channel_base: int, channel_max: int, level_channels: Sequence[int] | None = None, start: int = 4
 ) -> dict[int, int]:
-    """Return {resolution: channels} from `start` pixels on: `top` channels at the image, doubling with each halving, at
-    most `maximum`; or `level_channels`.
+    """Return {resolution: channels} from `start` pixels on: `channel_base` over the side, at most
+    `channel_max`; or `level_channels`.
 
     Raises:
         ValueError: for another resolution than a power of two of at least 8, or too few or many numbers.
@@ -35,7 +35,7 @@ def widths(
         raise ValueError(f"the first features have a power of two pixels up to {resolution}, not {start}")
     if level_channels is not None:
         return dict(zip(sides, level_channels, strict=True))
-    return {side: min(top * resolution // side, maximum) for side in sides}
+    return {side: min(channel_base // side, channel_max) for side in sides}
 
 
 class Layer(nn.Module):

@@ -71,11 +71,11 @@ class Generator(network.Generator):
         resolution: side of the images, a power of two of at least 8.
         channels: 1 (grey) or 3 (colour).
         z_dim: size of the latents z.
-        top: feature channels at the image; they double with each halving of the resolution.
-        maximum: most feature channels at any resolution.
+        channel_base: feature channels at a resolution times its side, so that they double with each halving.
+        channel_max: most feature channels at any resolution.
         first_norm: whether pixel norm follows the first, fully connected layer (it doesn't in pro_gan_pytorch).
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
-        level_channels: feature channels at 4, 8, ... pixels, in place of `top` and `maximum`.
+        level_channels: feature channels at 4, 8, ... pixels, in place of `channel_base` and `channel_max`.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class Generator(network.Generator):
         resolution: int = 64,
         channels: int = 3,
         z_dim: int = 512,
-        top: int = 512,
-        maximum: int = 512,
+        channel_base: int = 32768,
+        channel_max: int = 512,
         first_norm: bool = True,
         prior: PriorConfig | None = None,
         level_channels: list[int] | None = None,
     ) -> None:
         super().__init__(resolution, channels, z_dim, prior=prior)
         self.first_norm = first_norm
-        width = widths(resolution, top, maximum, level_channels)
+        width = widths(resolution, channel_base, channel_max, level_channels)
         self.dense = EqualLinear(z_dim, width[4] * 16, activate=True)
         self.blocks: Stack[SynthesisBlock] = Stack()
         before = 0
@@ -191,15 +191,15 @@ class Discriminator(network.Discriminator):
         self,
         resolution: int = 64,
         channels: int = 3,
-        top: int = 512,
-        maximum: int = 512,
+        channel_base: int = 32768,
+        channel_max: int = 512,
         group: int = 4,
         consecutive: bool = False,
         level_channels: list[int] | None = None,
     ) -> None:
         super().__init__(resolution, channels)
         self.group, self.consecutive = group, consecutive
-        width = widths(resolution, top, maximum, level_channels)
+        width = widths(resolution, channel_base, channel_max, level_channels)
         sides = sorted(width, reverse=True)
         self.from_images: Stack[EqualConv2d] = Stack(
             {str(side): EqualConv2d(channels, width[side], 1) for side in sides}

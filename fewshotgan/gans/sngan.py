@@ -90,8 +90,8 @@ class Generator(network.LatentGenerator):
         resolution: side of the images, a power of two of at least 8.
         channels: 1 (grey) or 3 (colour).
         z_dim: size of the latents z.
-        top: feature channels at the image; they double with each halving of the resolution.
-        maximum: most feature channels at any resolution.
+        channel_base: feature channels at a resolution times its side, so that they double with each halving.
+        channel_max: most feature channels at any resolution.
         classes: number of classes, 0 for a generator without.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
         nearest: whether upsampling repeats pixels instead of interpolating.
@@ -104,14 +104,14 @@ class Generator(network.LatentGenerator):
         resolution: int = 64,
         channels: int = 3,
         z_dim: int = 128,
-        top: int = 64,
-        maximum: int = 1024,
+        channel_base: int = 4096,
+        channel_max: int = 1024,
         classes: int = 0,
         prior: PriorConfig | None = None,
         nearest: bool = False,
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior)
-        width = widths(resolution, top, maximum)
+        width = widths(resolution, channel_base, channel_max)
         self.dense = nn.Linear(z_dim, width[4] * 16)
         self.blocks: Stack[GeneratorBlock] = Stack(
             {str(side): self.block(width[side // 2], width[side], classes) for side in width if side > 4}
@@ -198,15 +198,15 @@ class Discriminator(ProjectionDiscriminator):
         self,
         resolution: int = 64,
         channels: int = 3,
-        top: int = 64,
-        maximum: int = 1024,
+        channel_base: int = 4096,
+        channel_max: int = 1024,
         classes: int = 0,
         halvings: int | None = None,
         rectified: bool = True,
         iterates: bool = False,
     ) -> None:
         super().__init__(resolution, channels, classes)
-        width = widths(resolution, top, maximum)
+        width = widths(resolution, channel_base, channel_max)
         sides = sorted(width, reverse=True)
         halvings = len(sides) if halvings is None else halvings
         self.blocks: Stack[DiscriminatorBlock] = Stack()

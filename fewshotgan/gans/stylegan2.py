@@ -151,8 +151,8 @@ class Generator(network.StyleGenerator):
         z_dim: size of the latents z.
         w_dim: size of the intermediate latents w.
         mapping_layers: depth of the mapping network.
-        top: feature channels at the image; they double with each halving of the resolution.
-        maximum: most feature channels at any resolution.
+        channel_base: feature channels at a resolution times its side, so that they double with each halving.
+        channel_max: most feature channels at any resolution.
         noise: whether the convolutions add noise (a network for flat drawings does without).
         normalise: whether the mapping network normalises the latents.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
@@ -168,8 +168,8 @@ class Generator(network.StyleGenerator):
         z_dim: int = 512,
         w_dim: int = 512,
         mapping_layers: int = 8,
-        top: int = 512,
-        maximum: int = 512,
+        channel_base: int = 32768,
+        channel_max: int = 512,
         noise: bool = True,
         normalise: bool = True,
         prior: PriorConfig | None = None,
@@ -179,7 +179,7 @@ class Generator(network.StyleGenerator):
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior)
         self.w_dim = w_dim
-        width, residual = widths(resolution, top, maximum), RESIDUAL[architecture]
+        width, residual = widths(resolution, channel_base, channel_max), RESIDUAL[architecture]
         self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers, normalise, classes)
         self.const = nn.Parameter(torch.randn(width[4], 4, 4))
         self.blocks: Stack[SynthesisBlock] = Stack()
@@ -334,8 +334,8 @@ class Discriminator(network.Discriminator):
         self,
         resolution: int = 64,
         channels: int = 3,
-        top: int = 512,
-        maximum: int = 512,
+        channel_base: int = 32768,
+        channel_max: int = 512,
         group: int = 4,
         classes: int = 0,
         architecture: str = "resnet",
@@ -344,7 +344,7 @@ class Discriminator(network.Discriminator):
     ) -> None:
         super().__init__(resolution, channels, classes)
         self.group = group
-        width, residual = widths(resolution, top, maximum), RESIDUAL[architecture]
+        width, residual = widths(resolution, channel_base, channel_max), RESIDUAL[architecture]
         self.from_image = EqualConv2d(channels, width[resolution], 1)
         self.blocks: Stack[ResidualBlock] = Stack(
             {

@@ -40,7 +40,7 @@ class GeneratorBlock(sngan.GeneratorBlock):
 class Generator(sngan.Generator):
     """WGAN-GP's residual generator, without classes.
 
-    Args: as `sngan.Generator`; the paper's sizes are z_dim 128, top 64, maximum 512 at 64 pixels.
+    Args: as `sngan.Generator`; the paper's sizes are z_dim 128, 64 to 512 channels at 64 pixels.
     """
 
     block = GeneratorBlock
@@ -50,11 +50,11 @@ class Generator(sngan.Generator):
         resolution: int = 64,
         channels: int = 3,
         z_dim: int = 128,
-        top: int = 64,
-        maximum: int = 512,
+        channel_base: int = 4096,
+        channel_max: int = 512,
         prior: PriorConfig | None = None,
     ) -> None:
-        super().__init__(resolution, channels, z_dim, top, maximum, prior=prior)
+        super().__init__(resolution, channels, z_dim, channel_base, channel_max, prior=prior)
 
 
 class DiscriminatorBlock(Layer):
@@ -88,9 +88,11 @@ class Discriminator(network.Discriminator):
 
     paper_loss = network.PaperLoss("wgan_gp", moves=5, betas=(0.0, 0.9))
 
-    def __init__(self, resolution: int = 64, channels: int = 3, top: int = 64, maximum: int = 512) -> None:
+    def __init__(
+        self, resolution: int = 64, channels: int = 3, channel_base: int = 4096, channel_max: int = 512
+    ) -> None:
         super().__init__(resolution, channels)
-        width = widths(resolution, top, maximum)
+        width = widths(resolution, channel_base, channel_max)
         self.from_image = nn.Conv2d(channels, width[resolution], 3, padding=1)
         sides = sorted(width, reverse=True)[:-1]
         self.blocks: Stack[DiscriminatorBlock] = Stack(

@@ -180,7 +180,7 @@ def fisher_seconds(gan: GAN, samples: int = 32) -> dict[str, float]:
 
 
 FEW = "f.load_images('avatars/thumbs', n=10)"
-LARGE = "f.GAN.create(networks('stylegan2', 256, 3, {top}, {maximum}), 'large')"
+LARGE = "f.GAN.create(networks('stylegan2', 256, 3, {base}, {most}), 'large')"
 WORKS = {  # each runs in its own process
     "loading the package and the avatars GAN": "f.load_gan('avatars-stylegan2')",
     **{
@@ -238,8 +238,8 @@ def main() -> None:
     ratio = f"{fisher['loop'] / fisher['batched']:.2f} x as fast as a loop, goal 3; "
     ratio += f"the mean gradient alone {fisher['loop'] / fisher['mean']:.2f} x"
     print(f"{'Fisher information of G, 32 samples':<52}{fisher['batched']:>9.3f}{'':>15}  {ratio}")
-    top, maximum = (128, 512) if large else (8, 128)
-    big = GAN.create(networks("stylegan2", 256, 3, top, maximum), f"256 pixels, {top} to {maximum} channels")
+    base, most = (32768, 512) if large else (2048, 128)
+    big = GAN.create(networks("stylegan2", 256, 3, base, most), f"256 pixels, {base // 256} to {most} channels")
     large_steps = sixteen(stepper(big, torch.randint(0, 255, (8, 3, 256, 256), dtype=torch.uint8), 4, "transfergan"))
     took, work = seconds(large_steps, 1) / 16, step_operations(big, 4)
     print(f"{f'step, {big.name}, batch 4, transfergan':<52}{took:>9.3f}{work / 1e9:>8.1f}{work / took / rate:>7.2f}")
@@ -250,7 +250,7 @@ def main() -> None:
         f"{seconds(lambda: evaluate(samples, 'avatars/thumbs'), 2):>9.3f}"
     )
     for what, work in WORKS.items():
-        print(f"{f'peak memory: {what}':<76}{peak_memory(work.format(top=top, maximum=maximum)):>7.0f} MiB")
+        print(f"{f'peak memory: {what}':<76}{peak_memory(work.format(base=base, most=most)):>7.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -47,8 +47,10 @@ def _convolutions(state: StateDict) -> Layers:
 def _sizes(inner: list[int], channels: int) -> dict[str, Any]:
     """Return the arguments that both networks have, by the feature channels from 4 pixels on."""
     width = {4 << i: n for i, n in enumerate(inner)}
-    sizes = {"resolution": 8 << (len(inner) - 1), "channels": channels, "top": inner[-1], "maximum": max(inner)}
-    ruled = inner_widths(sizes["resolution"], sizes["top"], sizes["maximum"])
+    side = max(width)
+    base, most = inner[-1] * side, max(inner)
+    sizes = {"resolution": 2 * side, "channels": channels, "channel_base": base, "channel_max": most}
+    ruled = inner_widths(2 * side, base, most)
     if ruled != width:
         raise misfit(width, ruled)
     return sizes

@@ -102,9 +102,9 @@ def measure(width: Mapping[int, int], channels: int, levels: bool = False) -> di
         Misfit: where they follow no rule and the family has no such networks.
     """
     resolution = max(width)
-    found = {"resolution": resolution, "channels": channels, "top": width[resolution], "maximum": max(width.values())}
-    least = min(width)
-    ruled = widths(resolution, found["top"], found["maximum"], start=least)
+    base, most = width[resolution] * resolution, max(width.values())
+    found = {"resolution": resolution, "channels": channels, "channel_base": base, "channel_max": most}
+    ruled = widths(resolution, base, most, start=min(width))
     if ruled == dict(width):
         return found
     if levels and ruled.keys() == width.keys():
