@@ -8,8 +8,8 @@ of the class. Conventions that the paper leaves open are those of the authors' B
 discriminator block sees the input before the ReLU.
 
 Widths in that code, at the image and at most, in multiples of one number: 2 and 16 at 64 pixels, 1 and 16 at 128, 4
-and 4 in the network for CIFAR at 32; at 256 `level_channels` are 16, 16, 8, 8, 4, 2, 1 from 4 pixels on. Discriminators have
-1 and 16, at 256 pixels 16, 16, 8, 8, 4, 2, 1, and at 32 pixels 4 and 4 with two `halvings`.
+and 4 in the network for CIFAR at 32; at 256 `level_channels` are 16, 16, 8, 8, 4, 2, 1 from 4 pixels on.
+Discriminators have 1 and 16, at 256 pixels 16, 16, 8, 8, 4, 2, 1, and at 32 pixels 4 and 4 with two `halvings`.
 
 Trained by the hinge loss, with two steps of the discriminator for each of the generator and Adam's betas 0 and 0.999.
 

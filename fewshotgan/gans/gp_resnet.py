@@ -87,7 +87,7 @@ class Generator(network.Generator):
         kernel: of the convolution at the image.
         start: side of the first features, a power of two.
         late: whether the last upsampling comes after all blocks.
-        level_channels: feature channels at `start` pixels, twice that, ..., in place of `channel_base` and `channel_max`.
+        level_channels: feature channels at `start` pixels, twice that, ..., in place of the rule.
         classes: number of labels, 0 for none.
         embed: size of a label's embedding.
         normalise: whether embeddings are divided by their norm.
