@@ -66,7 +66,7 @@ def test_the_adapted_sngan_meets_the_golden(monkeypatch):
     """
     golden = fill.load("bsa_sngan")
     monkeypatch.setattr(sngan.GeneratorBlock, "upsample", lambda _self, x: F.interpolate(x, scale_factor=2))
-    net = sngan.Generator(128, 3, 128, 4, 64).eval()
+    net = sngan.Generator(128, 3, 128, 512, 64).eval()
     net.load_state_dict(released(golden.params), strict=False)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

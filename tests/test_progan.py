@@ -136,7 +136,7 @@ def small_pro_gan_pytorch():
 
 
 def test_fading_is_a_mixture_of_the_two_resolutions():
-    generator, discriminator = Generator(16, 3, 4, 4, 8), Discriminator(16, 3, 4, 8)
+    generator, discriminator = Generator(16, 3, 4, 64, 8), Discriminator(16, 3, 64, 8)
     z = torch.randn(2, 4)
     with torch.no_grad():
         small, large, between = (generator(z, side=s, alpha=a) for s, a in ((8, 1.0), (16, 1.0), (16, 0.25)))
