@@ -2,6 +2,7 @@
 protocol.
 """
 
+from fewshotgan.edit import Projection, project
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, list_gans, load_gan
 from fewshotgan.images import Images, list_domains, load_images
@@ -17,6 +18,7 @@ __all__ = [
     "GAN",
     "CollapseError",
     "Images",
+    "Projection",
     "Run",
     "UserError",
     "adapt",
@@ -27,5 +29,6 @@ __all__ = [
     "list_methods",
     "load_gan",
     "load_images",
+    "project",
     "show",
 ]

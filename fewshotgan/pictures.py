@@ -1,14 +1,16 @@
-"""Pictures: grids of samples, labelled rows, interpolation GIFs. Every function returns what it draws."""
+"""Pictures: grids of samples, labelled rows, files of them. Every function returns what it draws."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from fewshotgan.files import atomic_write
+from fewshotgan.files import UserError, atomic_write
 from fewshotgan.images import Images
 
 if TYPE_CHECKING:
@@ -17,23 +19,81 @@ if TYPE_CHECKING:
 GAP = 2
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 PALETTE_PIXELS = 60_000  # sampled per picture to choose its palette
+FAR = 10  # from -1..1, beyond what a generator draws: floats of 0..255, most likely
+SHEET_PIXELS = 100_000_000  # of a grid; few programs open a larger picture
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+HOW = {"PNG": {"optimize": True}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+MOST = {"PNG": 2**31 - 1, "JPEG": 65_535, "WEBP": 16_383}  # pixels of a side that the format can hold
+RESAMPLING = {"nearest": Image.Resampling.NEAREST, "lanczos": Image.Resampling.LANCZOS}
+
+
+def to_bytes(images: Tensor | Images) -> Tensor:
+    """Return images as uint8 (N, C, H, W): those of a set as they are, floats of -1..1 rounded.
+
+    Args:
+        images: a set of images, uint8 pixels (N, C, H, W), or samples (N, C, H, W), -1..1.
+
+    Raises:
+        UserError: for anything else.
+    """
+    x = images.pixels if isinstance(images, Images) else images
+    if not isinstance(x, Tensor) or x.dim() != 4 or x.shape[1] not in (1, 3) or not len(x):
+        what = f"a tensor of shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+        raise UserError(f"A picture is made of images (N, 1 or 3, height, width), not of {what}.")
+    if x.dtype == torch.uint8:
+        return x.detach().cpu()
+    if not x.is_floating_point() or bool((x.nan_to_num().abs() > FAR).any()):
+        raise UserError(
+            f"A picture is made of uint8 pixels or of floats from -1 to 1, not of {x.dtype} up to {x.max()}; "
+            "convert them first."
+        )
+    return ((x.detach().float().nan_to_num().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
+
+
+def to_picture(image: Tensor) -> Image.Image:
+    """Return one image (C, H, W), uint8 or -1..1, as a picture of its own size, grey if it has one channel."""
+    return Image.fromarray(to_bytes(image[None])[0].permute(1, 2, 0).squeeze(2).numpy())
+
+
+def resized(picture: Image.Image, size: int | None, resample: str | None = None) -> Image.Image:
+    """Return a square picture of `size` pixels, by default as it is.
+
+    Args:
+        picture: to resize.
+        size: side in pixels.
+        resample: "nearest" or "lanczos"; by default the first where `size` is a multiple of the picture's own, so that
+            pixels stay pixels.
+
+    Raises:
+        UserError: for a size below 1 or above 16,384.
+    """
+    if size is None or size == picture.width:
+        return picture
+    if not 1 <= size <= 16_384:
+        raise UserError(f"size={size} can't be; give 1 to 16384 pixels.")
+    chosen = resample or ("lanczos" if size % picture.width else "nearest")
+    return picture.resize((size, size), RESAMPLING[chosen])
 
 
 def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None = None) -> Image.Image:
-    """Return images (N, C, H, W), -1..1, as one picture.
+    """Return images as one picture.
 
     Args:
-        images: samples or a set of images.
+        images: samples (N, C, H, W), -1..1, uint8 pixels (N, C, H, W), or a set of images.
         columns: per row; by default, enough for a wide rectangle.
         zoom: integer magnification; by default, enough to make an image at least 96 pixels wide.
+
+    Raises:
+        UserError: for anything else, or for more images than a picture can hold.
     """
-    x = images.tensor() if isinstance(images, Images) else images
+    x = to_bytes(images)
     n, _, height, width = x.shape
     columns = columns or max(1, min(n, int(np.ceil(np.sqrt(2 * n)))))
     zoom = zoom or max(1, -(-96 // width))
     rows = -(-n // columns)
-    pixels = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
     h, w = height * zoom + GAP, width * zoom + GAP
+    check_sheet(n, width * zoom)
+    pixels = x.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
     canvas = Image.new("RGB", (columns * w - GAP, rows * h - GAP), PAPER)
     for i, picture in enumerate(pixels):
         tile = Image.fromarray(picture).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
@@ -41,10 +101,29 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
     return canvas
 
 
+def check_sheet(n: int, side: int) -> None:
+    """Raise one sentence if n images of `side` pixels make a picture that few programs would open.
+
+    Raises:
+        UserError: if so.
+    """
+    if n * (side + GAP) ** 2 > SHEET_PIXELS:
+        raise UserError(f"{n} images of {side} pixels are too many for one picture; draw fewer or smaller ones.")
+
+
 def show(
     images: "Tensor | Images | Image.Image", columns: int | None = None, title: str | None = None
 ) -> Image.Image | None:
-    """Display images in a notebook; return the picture elsewhere (a notebook would display it a second time)."""
+    """Display images in a notebook; return the picture elsewhere (a notebook would display it a second time).
+
+    Args:
+        images: samples (N, C, H, W), -1..1, uint8 pixels (N, C, H, W), a set of images, or a picture.
+        columns: per row.
+        title: above the picture.
+
+    Raises:
+        UserError: for anything else.
+    """
     picture = images if isinstance(images, Image.Image) else grid(images, columns)
     picture = stack({title: picture}) if title else picture
     if _in_notebook():
@@ -73,23 +152,28 @@ def light(picture: Image.Image) -> Image.Image:
 
 
 def title_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
-    """Return a font for titles, `size` pixels high: the charts' font, or a system font if only that covers `text`.
+    """Return a font for titles, `size` pixels high: the charts' font, or another if that covers more of `text`.
 
     Folder names may be in any script, and Pillow's default font covers little but Latin.
     """
     from matplotlib.font_manager import findfont, fontManager, get_font
 
-    def has(path: str) -> bool:
+    def covered(path: str) -> int:
         try:
-            return letters <= get_font(path).get_charmap().keys()
+            return len(letters & get_font(path).get_charmap().keys())
         except (OSError, RuntimeError):  # matplotlib lists fonts that were since removed
-            return False
+            return -1
 
-    ours = findfont("DejaVu Sans")
-    # LastResort has only placeholder boxes
-    others = sorted({font.fname for font in fontManager.ttflist if "LastResort" not in font.name})
     letters = {ord(letter) for letter in text if letter.isprintable()}
-    return ImageFont.truetype(next((path for path in (ours, *others) if has(path)), ours), size)
+    ours = findfont("DejaVu Sans")
+    # of "Last Resort", by whichever name, every letter is a placeholder
+    others = sorted({font.fname for font in fontManager.ttflist if not _is_placeholder(font.name, font.fname)})
+    return ImageFont.truetype(max((ours, *others), key=covered), size)
+
+
+def _is_placeholder(*names: str) -> bool:
+    """Return whether a font, by its name or its file's, has boxes for letters: Unicode's Last Resort fonts."""
+    return any("lastresort" in re.sub(r"[^a-z]", "", name.rpartition("/")[2].lower()) for name in names)
 
 
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
@@ -131,17 +215,29 @@ def result_figure(source: Tensor, target: Images, adapted: Tensor) -> Image.Imag
     )
 
 
+def picture_format(path: str | Path) -> str:
+    """Return the format of a picture's file, by its suffix.
+
+    Raises:
+        UserError: if there is none for the suffix.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UserError(f"{path} must end in {', '.join(FORMATS)}, which say how the picture is written.")
+    return FORMATS[suffix]
+
+
 def save_picture(picture: Image.Image, path: str | Path) -> None:
-    """Write a PNG atomically."""
-    with atomic_write(path) as temporary:
-        picture.save(temporary, "PNG", optimize=True)
+    """Write a picture atomically, as PNG, JPEG or (lossless) WebP by its suffix.
 
-
-def save_film(images: Tensor, path: str | Path, milliseconds: int = 60) -> None:
-    """Write images (N, C, H, W), -1..1, as a looping GIF."""
-    frames = [grid(image[None], 1) for image in images]
+    Raises:
+        UserError: for another suffix, a picture that its format can't hold, or if the file can't be written.
+    """
+    form = picture_format(path)
+    if max(picture.size) > MOST[form]:
+        raise UserError(f"{path}: {form} holds at most {MOST[form]} pixels a side, not {max(picture.size)}; write a .png.")
     with atomic_write(path) as temporary:
-        frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+        picture.save(temporary, form, **HOW[form])
 
 
 class LiveGrid:

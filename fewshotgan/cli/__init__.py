@@ -12,10 +12,12 @@ from fewshotgan.cli import (
     bench,
     claims,
     domains,
+    evaluate,
     export,
     gans,
     methods,
     pretrain,
+    project,
     proximity,
     record,
     sample,
@@ -25,7 +27,9 @@ from fewshotgan.cli.arguments import EXIT_STOPPED
 from fewshotgan.files import UserError
 
 EXIT_USER, EXIT_PIPE = 2, 141
-VERBS = (adapt, sample, export, pretrain, record, tables, claims, bench, proximity, methods, gans, domains)
+VERBS = (
+    adapt, sample, evaluate, project, export, pretrain, record, tables, claims, bench, proximity, methods, gans, domains,
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, minutes
 from fewshotgan.files import UserError, atomic_write
+from fewshotgan.films import save_film
 from fewshotgan.gans import GAN, combine, load_gan
 from fewshotgan.images import Images, list_domains, load_images
 from fewshotgan.methods import create_method
 from fewshotgan.metrics import evaluate
-from fewshotgan.pictures import grid, result_figure, save_film, save_picture
+from fewshotgan.pictures import grid, result_figure, save_picture
 from fewshotgan.run import CollapseError, Run
 from fewshotgan.session import BATCH, ITERATIONS, adapt
 

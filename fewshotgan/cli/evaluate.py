@@ -1,0 +1,109 @@
+"""`fewshotgan evaluate`: how near a GAN's images are to real ones."""
+
+import argparse
+import json
+import textwrap
+from typing import Any
+
+from fewshotgan.cli.arguments import Commands
+from fewshotgan.device import choose_device
+from fewshotgan.gans import GAN, load_gan
+from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.metrics import METRICS, evaluate
+from fewshotgan.metrics.evaluation import default_metrics, needs_met
+
+SAMPLES = 1000
+SAID = ("real", "n_real", "train", "n_generated", "sample_seed", "weights", "truncation", "flips", "resize", "noise",
+        "extractors", "features", "versions", "torch")  # fmt: skip
+EXAMPLES = """examples:
+  fewshotgan evaluate run/gan.safetensors --images my-photos/
+  fewshotgan evaluate run/gan.safetensors --images ten/ --reference three-hundred/ --json
+  fewshotgan evaluate run/gan.safetensors --images avatars/pixel-art --shots 10"""
+
+
+def add(commands: Commands) -> None:
+    """Add the subcommand."""
+    new = commands.add_parser(
+        "evaluate",
+        help="measure a GAN against images",
+        description=run.__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    new.add_argument("gan", help="a shipped GAN or a file")
+    new.add_argument("--images", required=True, help="what it was adapted to: a folder, a zip, or a shipped domain")
+    new.add_argument("--shots", type=int, help="only the first N of --images were trained on")
+    new.add_argument(
+        "--reference", help="other real images of the same kind (default: a domain's held-out images, else --images)"
+    )
+    new.add_argument("--n", type=int, default=SAMPLES, help="images to generate (default: %(default)s)")
+    new.add_argument("--seed", type=int, default=0, help="of their latents (default: %(default)s)")
+    new.add_argument("--metrics", help=f"comma-separated, out of: {', '.join(METRICS)}")
+    new.add_argument("--json", action="store_true", help="print values and protocol as JSON")
+    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
+    new.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure a GAN: its distance to real images, precision, recall, memorisation and diversity."""
+    gan = load_gan(options.gan).to(choose_device(options.device))
+    reference, shots = compared(options, gan)
+    names = options.metrics.split(",") if options.metrics else usual(gan, shots, reference)
+    found = evaluate(gan, reference, metrics=names, n=options.n, seed=options.seed, train=shots)
+    found |= {"note": note} if (note := caution(reference, shots)) else {}
+    print(json.dumps(found, indent=2) if options.json else described(found))
+
+
+def compared(options: argparse.Namespace, gan: GAN) -> tuple[str | Images, Images | None]:
+    """Return the real images, or the shipped domain that they are held out of, and those trained on, where known."""
+
+    def load(name: str, n: int | None = None) -> Images:
+        return load_images(name, n=n, resolution=gan.resolution, channels=gan.channels)
+
+    known = options.shots is not None or not is_shipped(options.images)
+    shots = load(options.images, options.shots) if known else None
+    name = options.reference or options.images
+    if is_shipped(name):
+        return name, shots
+    return (load(name) if options.reference or shots is None or options.shots else shots), shots
+
+
+def is_shipped(name: str) -> bool:
+    """Return whether this is a shipped domain or a blend of several."""
+    return name in list_domains() or "% " in name
+
+
+def usual(gan: GAN, shots: Images | None, reference: str | Images) -> list[str]:
+    """Return the metrics that are measured unless others are asked for."""
+    names = default_metrics(needs_met(gan, shots))
+    if shots is None:
+        return names
+    return [name for name in names if name != "memorisation" or shots is not reference] + ["intra_lpips_efficientnet"]
+
+
+def caution(reference: str | Images, shots: Images | None) -> str:
+    """Return what the numbers can't tell, if anything."""
+    if shots is not reference:
+        return ""
+    return (
+        "The real images are those that were trained on, so copies of them would score best; distances tell nothing of "
+        "new images. Give others of the same kind as --reference for that."
+    )
+
+
+def described(found: dict[str, Any]) -> str:
+    """Return values and protocol as text."""
+    protocol = found["protocol"]
+    lines = []
+    for name, value in found.items():
+        if name in METRICS:
+            metric = METRICS[name]
+            lines.append(f"{name:<26}{metric.text(value):>10}  {metric.units}" + f"; {metric.words}" * bool(metric.words))
+    for name in filter(lambda name: name in ("kd_efficientnet", "kid"), found):
+        lines += ["", f"{name} is unbiased: where the true distance is 0, its estimates fall below 0 as often as above."]
+        lines.append(f"Its standard error is {protocol[name]['standard_error']:.3f}.")
+    lines += ["", "protocol:"]
+    for key in SAID:
+        if key in protocol:
+            lines += textwrap.wrap(f"{key}: {protocol[key]}", 110, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines + (["", *textwrap.wrap(found["note"], 110)] if "note" in found else []))
