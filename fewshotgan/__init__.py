@@ -9,6 +9,7 @@ from fewshotgan.images import Images, list_domains, load_images
 from fewshotgan.methods import list_methods
 from fewshotgan.metrics import evaluate
 from fewshotgan.pictures import grid, show
+from fewshotgan.report import write_report
 from fewshotgan.run import CollapseError, Run
 from fewshotgan.session import adapt
 
@@ -31,4 +32,5 @@ __all__ = [
     "load_images",
     "project",
     "show",
+    "write_report",
 ]

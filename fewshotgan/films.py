@@ -69,7 +69,9 @@ def _av(path: Path) -> object:
 def _write_mp4(frames: list[Image.Image], path: Path, fps: float) -> None:
     """Write RGB pictures as H.264; odd sides get a line more, for its colours are half as fine as its light."""
     av = _av(path)
-    even = [np.pad(np.asarray(frame), ((0, frame.height % 2), (0, frame.width % 2), (0, 0)), "edge") for frame in frames]
+    even = [
+        np.pad(np.asarray(frame), ((0, frame.height % 2), (0, frame.width % 2), (0, 0)), "edge") for frame in frames
+    ]
     with av.open(str(path), "w") as container:  # type: ignore[attr-defined]
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "12"})
         stream.height, stream.width = even[0].shape[:2]

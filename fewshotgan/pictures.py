@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ PALETTE_PIXELS = 60_000  # sampled per picture to choose its palette
 FAR = 10  # from -1..1, beyond what a generator draws: floats of 0..255, most likely
 SHEET_PIXELS = 100_000_000  # of a grid; few programs open a larger picture
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-HOW = {"PNG": {"optimize": True}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+HOW: dict[str, dict[str, Any]] = {"PNG": {"optimize": True}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 MOST = {"PNG": 2**31 - 1, "JPEG": 65_535, "WEBP": 16_383}  # pixels of a side that the format can hold
 RESAMPLING = {"nearest": Image.Resampling.NEAREST, "lanczos": Image.Resampling.LANCZOS}
 
@@ -235,7 +235,7 @@ def save_picture(picture: Image.Image, path: str | Path) -> None:
     """
     form = picture_format(path)
     if max(picture.size) > MOST[form]:
-        raise UserError(f"{path}: {form} holds at most {MOST[form]} pixels a side, not {max(picture.size)}; write a .png.")
+        raise UserError(f"{path}: {form} holds at most {MOST[form]} pixels a side, not {max(picture.size)}; use .png.")
     with atomic_write(path) as temporary:
         picture.save(temporary, form, **HOW[form])
 

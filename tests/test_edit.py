@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from fewshotgan import project
 from fewshotgan.cli import main
+from fewshotgan.edit import projection as projection_file
 from fewshotgan.edit.latents import Latents
 from fewshotgan.edit.projection import autocorrelation, schedule
 from fewshotgan.files import UserError
@@ -50,7 +51,7 @@ def found():
 def test_what_the_gan_made_is_found_again(found):
     _, projection = found
     first, last = projection.history[0], projection.history[-1]
-    assert last["distance"] < first["distance"] / 4 and last["pixels"] < first["pixels"] / 3, (first, last)
+    assert last["distance"] < first["distance"] / 4 and last["pixels"] < first["pixels"] / 2, (first, last)
     assert [row["iteration"] for row in projection.history[:2]] == [1, 11] and last["iteration"] == 80
     off = (projection.images - projection.target).square().mean().sqrt() * 127.5
     assert float(off) == pytest.approx(last["pixels"], rel=0.1)
@@ -85,7 +86,8 @@ def test_the_rate_rises_and_falls():
 
 
 @pytest.mark.parametrize("gan", [tiny("dcgan"), tiny_sngan(classes=3)], ids=["dcgan", "sngan with classes"])
-def test_without_a_mapping_network_z_is_searched_among_samples_first(gan):
+def test_without_a_mapping_network_z_is_searched_among_samples_first(gan, monkeypatch):
+    monkeypatch.setattr(projection_file, "CANDIDATES", 32)
     projection = project(gan, own(gan), iterations=12, progress=False)
     assert projection.space == "z" and projection.latent.shape == (1, 8)
     assert projection.history[-1]["distance"] <= projection.history[0]["distance"]
@@ -140,7 +142,8 @@ def ground(tmp_path):
 
 
 def line(ground, *more):
-    return ["project", str(ground / "gan.safetensors"), "--image", str(ground / "me.png"), "--out", str(ground / "o"), *more]
+    gan, image, out = (str(ground / name) for name in ("gan.safetensors", "me.png", "o"))
+    return ["project", gan, "--image", image, "--out", out, *more]
 
 
 def test_the_command_writes_pictures_and_latent(ground, capsys):

@@ -98,10 +98,12 @@ def described(found: dict[str, Any]) -> str:
     for name, value in found.items():
         if name in METRICS:
             metric = METRICS[name]
-            lines.append(f"{name:<26}{metric.text(value):>10}  {metric.units}" + f"; {metric.words}" * bool(metric.words))
-    for name in filter(lambda name: name in ("kd_efficientnet", "kid"), found):
-        lines += ["", f"{name} is unbiased: where the true distance is 0, its estimates fall below 0 as often as above."]
-        lines.append(f"Its standard error is {protocol[name]['standard_error']:.3f}.")
+            words = "; ".join(filter(None, [metric.units, metric.words]))
+            lines.append(f"{name:<26}{metric.text(value):>10}  {words}")
+    for name in (name for name in found if name in METRICS and "unbiased" in METRICS[name].range):
+        error = protocol[name]["standard_error"]
+        lines += ["", f"{name} is unbiased: where the true distance is 0, it falls below 0 as often as above."]
+        lines.append(f"Its standard error is {error:.3f}.")
     lines += ["", "protocol:"]
     for key in SAID:
         if key in protocol:

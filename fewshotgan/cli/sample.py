@@ -36,9 +36,9 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("gan", help="a shipped GAN or a file")
-    new.add_argument("--out", required=True, help="DIR/ for one PNG per seed; .png, .jpg, .webp for a sheet; .gif, .mp4")
+    new.add_argument("--out", required=True, help="DIR/ for a PNG per seed; .png, .jpg, .webp for a sheet; .gif, .mp4")
     new.add_argument("--n", type=int, help="images, of a sheet by default 32, in a folder 16")
-    new.add_argument("--seed", type=int, default=0, help="of a sheet or a film; a folder's first (default: %(default)s)")
+    new.add_argument("--seed", type=int, default=0, help="of a sheet or film; a folder's first (default: %(default)s)")
     new.add_argument("--seeds", type=seeds, help="one image of each, such as 0-63,70; the same whatever the others")
     new.add_argument(
         "--truncation", type=float, default=1.0, help="1 for none; less diverse towards 0 (default: %(default)s)"

@@ -59,10 +59,8 @@ class Latents:
         """Of one latent."""
         if self.space == "z":
             return (self.gan.z_dim,)
-        generator = self.gan.generator
-        assert isinstance(generator, StyleGenerator)
-        width = generator.map_to_w(self.gan.latents(1).to(self.gan.device), **self._class(1)).shape[-1]
-        return (width,) if self.space == "w" else (generator.num_ws, width)
+        rows, width = self._drawn(1).shape[1:]
+        return (width,) if self.space == "w" else (rows, width)
 
     def check(self, shape: tuple[int, ...], labelled: bool, source: str) -> None:
         """Raise one sentence if latents of this shape, with or without labels, are not this GAN's.
@@ -96,11 +94,13 @@ class Latents:
         """
         if self.space == "z":
             return torch.zeros(self.gan.z_dim, device=self.gan.device), 1.0
-        generator = self.gan.generator
-        assert isinstance(generator, StyleGenerator)
-        w = generator.map_to_w(self.gan.latents(SAMPLES).to(self.gan.device), **self._class(SAMPLES))[:, 0]
+        w = self._drawn(SAMPLES)[:, 0]
         return w.mean(dim=0), float(w.var(dim=0).mean().sqrt())
 
-    def _class(self, n: int) -> dict[str, Tensor]:
-        """Return labels for the mapping network of a class-conditional GAN."""
-        return {"labels": self.gan.labels(n).to(self.gan.device)} if self.gan.classes else {}
+    @torch.no_grad()
+    def _drawn(self, n: int) -> Tensor:
+        """Return w (n, num_ws, w_dim) of random latents and classes."""
+        gan = self.gan
+        assert isinstance(gan.generator, StyleGenerator)  # asked of w alone
+        labels = gan.labels(n).to(gan.device) if gan.classes else None
+        return gan.generator.map_to_w(gan.latents(n).to(gan.device), labels=labels)

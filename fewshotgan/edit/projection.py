@@ -170,9 +170,7 @@ class Search:
         self.free = torch.zeros(n, *latents.shape, device=target.device)
         if latents.space == "z":
             self.free, self.labels = self.nearest_samples(seed)
-        self.noise = {
-            name: value.expand(n, 1, *value.shape).clone() for name, value in latents.noise_maps().items()
-        }
+        self.noise = {name: value.expand(n, 1, *value.shape).clone() for name, value in latents.noise_maps().items()}
         self.variables = [x.requires_grad_(True) for x in (self.free, *self.noise.values())]
         self.optimiser = torch.optim.Adam(self.variables, lr=RATE, betas=(0.9, 0.999))
         self.best = torch.full((n,), math.inf, device=target.device)
@@ -186,7 +184,7 @@ class Search:
 
     @torch.no_grad()
     def nearest_samples(self, seed: int) -> tuple[Tensor, Tensor | None]:
-        """Return the latents (N, z_dim) of the nearest among many samples, and their labels (N,) where there are some."""
+        """Return the latents (N, z_dim) of the nearest among many samples, and labels (N,) where there are classes."""
         gan = self.latents.gan
         z = gan.latents(CANDIDATES, seed).to(self.target.device)
         labels = gan.labels(CANDIDATES, seed).to(self.target.device) if gan.classes else None
@@ -218,7 +216,7 @@ class Search:
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * schedule(done)
         latent = self.latent(JITTER * self.centre.numel() ** 0.5 * max(0.0, 1 - done / JITTER_UNTIL) ** 2)
-        images = self.latents.images(latent, self.noise, self.labels)
+        images = shown(self.latents.images(latent, self.noise, self.labels))
         distance = (self.vectors(images) - self.wanted).square().sum(dim=1)
         pixels = (images - self.target).square().mean(dim=(1, 2, 3))
         loss = distance + PIXELS * pixels
@@ -265,6 +263,11 @@ class Search:
             None if self.labels is None else self.labels.cpu(),
             finished,
         )
+
+
+def shown(images: Tensor) -> Tensor:
+    """Return images within -1..1, as they are shown, whose gradient is that of the images before."""
+    return images + (images.clamp(-1, 1) - images).detach()
 
 
 def schedule(done: float) -> float:

@@ -57,7 +57,7 @@ def _memorisation(images: Comparison) -> float:
     real, fake = images.features("efficientnet")
     shots = images.given_shots()
     if len(images.real) == len(shots) and bool((images.real.pixels == shots.pixels).all()):
-        raise UserError("memorisation needs real images besides those that were trained on; give some, or leave it out.")
+        raise UserError("memorisation needs other real images than those trained on; give some, or leave it out.")
     return memorisation(fake, real_features(shots, "efficientnet"), real)
 
 

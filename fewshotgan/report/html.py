@@ -4,6 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -45,10 +46,10 @@ def _safe(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
-    """Return a table whose rows begin with their names; wide ones scroll in themselves."""
+    """Return a table whose rows begin with their names; one with a head is stacked on a narrow screen."""
     top = tag("thead", tag("tr", (tag("th", title, scope="col") for title in head))) if head else Html()
     body = (tag("tr", tag("th", row[0], scope="row"), (tag("td", cell) for cell in row[1:])) for row in rows)
-    return tag("div", tag("table", top, tag("tbody", body)), class_="scroll")
+    return tag("div", tag("table", top, tag("tbody", body), class_="wide" if head else None), class_="scroll")
 
 
 def image(pixels: Tensor, alt: str) -> Html:
@@ -80,7 +81,7 @@ def _uri(pictures: list[Image.Image], milliseconds: int = 0) -> str:
     """Return pictures as a WebP of one or several frames, in the form of an address."""
     buffer, first = io.BytesIO(), pictures[0]
     exact = first.width <= SHARP and len(pictures) == 1
-    options = {"lossless": True, "method": 4} if exact else {"quality": QUALITY, "method": 4}
+    options: dict[str, Any] = {"lossless": True, "method": 4} if exact else {"quality": QUALITY, "method": 4}
     if len(pictures) > 1:
         options |= {"save_all": True, "append_images": pictures[1:], "duration": milliseconds, "loop": 0}
     first.save(buffer, "WEBP", **options)

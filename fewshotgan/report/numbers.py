@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
 
-import fewshotgan
 from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images
 from fewshotgan.metrics import METRICS
@@ -37,7 +37,7 @@ def metrics(scores: Mapping[str, Any], scale: Scale | None) -> Html:
         tag("p", against, class_="note"),
         [] if scale is None else _scale(scale),
         table(("", "value", "", "what it counts"), rows),
-        [tag("p", UNBIASED, class_="note")] if any(METRICS[name].name.startswith("k") for name in found) else [],
+        [tag("p", UNBIASED, class_="note")] if any("unbiased" in metric.range for metric in found.values()) else [],
         id="numbers",
     )
 
@@ -98,13 +98,14 @@ def settings(run: Run, command: str) -> Html:
     spec = dict(run.spec)
     options, digests = spec.pop("options", {}), spec.pop("digests", {})
     rows = [(key, plain(value)) for key, value in spec.items()]
-    rows += [(f"option {key}", plain(value)) for key, value in options.items()]
-    rows += [(f"digest of the {key}", plain(value)) for key, value in digests.items()]
+    more = [(key, plain(value)) for key, value in options.items()]
+    more += [(f"digest of the {key}", plain(value)) for key, value in digests.items()]
     made = f"{run.iterations} iterations in {duration(run.seconds)}" + ("" if run.finished else ", then stopped")
     return tag(
         "section",
         tag("h2", "Settings"),
         table((), [("made", made), ("kept", kept(run)), *rows]),
+        tag("details", tag("summary", "All options of the method"), table((), more)),
         tag("h3", "Repeat it"),
         tag("pre", command or python(run)),
         id="settings",
@@ -145,13 +146,13 @@ def origins(source: GAN, images: Images) -> Html:
     """Return the licence of the source, and the versions of what ran."""
     rows = [(name, licence, makers) for name, licence, makers in licences(source)]
     versions = {
-        "fewshotgan": fewshotgan.__version__,
+        "fewshotgan": version("fewshotgan"),
         "features": f"version {VERSION}",
         "torch": torch.__version__,
         "numpy": np.__version__,
         "Python": f"{platform.python_version()} on {platform.system()} ({platform.machine()})",
     }
-    own = f"{images.name}: their licence is yours to know, and holds for what resembles them."
+    own = f"The images ({images.name}) have a licence of their own: mind it in what you publish."
     return tag(
         "section",
         tag("h2", "Licence and versions"),

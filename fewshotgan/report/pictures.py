@@ -12,7 +12,7 @@ from fewshotgan.report.html import Html, film, image, tag
 from fewshotgan.run import Run
 
 OWN, SAMPLES, IN_A_ROW, PAIRS, MOMENTS = 48, 64, 8, 12, 6
-STEPS, MILLISECONDS = 16, 70  # of the walk: images from one latent to the next, and how long each stays
+WALKS, STEPS, MILLISECONDS = 3, 16, 70  # images from one latent to the next, and how long each stays
 
 
 def before_and_after(source: GAN, adapted: GAN, seed: int) -> Html:
@@ -98,12 +98,14 @@ def usual_distance(shots: np.ndarray) -> float:
 
 
 def walk(adapted: GAN, seed: int) -> Html:
-    """Return a film that walks through the latents."""
-    frames = adapted.interpolate(4, STEPS, seed)
-    text = "A walk through four latents. Smooth changes are a good sign; jumps from one image to the next mean copies."
-    moving = film(frames, "a walk through four latents, each changing into the next", MILLISECONDS)
+    """Return films that walk through the latents."""
+    text = "Walks through four latents each. Smooth changes are a good sign; leaps between few images mean copies."
+    films = [
+        film(adapted.interpolate(4, STEPS, seed + i), f"walk {i + 1} through four latents", MILLISECONDS)
+        for i in range(WALKS)
+    ]
     return tag(
-        "section", tag("h2", "In between"), tag("p", text, class_="note"), tag("div", moving, class_="film"), id="walk"
+        "section", tag("h2", "In between"), tag("p", text, class_="note"), tag("div", films, class_="films"), id="walk"
     )
 
 

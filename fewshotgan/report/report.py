@@ -47,14 +47,13 @@ def write_report(
         UserError: for what is no run, or if the file can't be written.
     """
     if not isinstance(run, Run) or not isinstance(source, GAN) or not isinstance(images, Images):
-        raise UserError("write_report takes a Run, the GAN that it started from, and the Images that it was adapted to.")
-    source = source.unconditional() if source.classes and not run.gan.classes else source
+        raise UserError("write_report takes a Run, the GAN that it started from, and the Images adapted to.")
     found = measured(run, images) if scores is None else scores
     name = Path(images.name).name or images.name
     title = f"{name}: a GAN from {len(images)} image{'s' * (len(images) > 1)}"
     sections = list(_sections(run, source, images, found, advice, command))
     head = tag("header", tag("h1", title), tag("p", lead(run), class_="lead"), _links(bool(advice)))
-    foot = tag("footer", tag("p", f"Made by fewshotgan {numbers.fewshotgan.__version__}; this page needs no network."))
+    foot = tag("footer", tag("p", "Made by fewshotgan; this page needs no network."))
     template = Template((files("fewshotgan.report") / "page.html").read_text(encoding="utf-8"))
     page = template.substitute(title=join([title]), body=head + tag("main", sections) + foot)
     with atomic_write(path) as temporary:
