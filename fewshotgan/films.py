@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.pictures import resized, to_picture
+from fewshotgan.pixels import resized, to_picture
 
 FILMS = (".gif", ".mp4")
 SMALLEST = 96  # pixels of a frame's side, unless asked for another
@@ -25,7 +25,7 @@ def save_film(
         path: of the file.
         fps: frames per second, above 0 and at most 100; a GIF counts in hundredths of a second.
         size: side in pixels; by default, as few times the images' own as reach 96.
-        resample: as in `pictures.resized`.
+        resample: as in `pixels.resized`.
 
     Raises:
         UserError: for another suffix or a rate or size that can't be, without PyAV for an `.mp4`, or if the file can't

@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 
 from fewshotgan import project
 from fewshotgan.cli import main
-from fewshotgan.edit import projection as projection_file
+from fewshotgan.edit import search
 from fewshotgan.edit.latents import Latents
-from fewshotgan.edit.projection import autocorrelation, schedule
+from fewshotgan.edit.search import autocorrelation, schedule
 from fewshotgan.files import UserError
 from fewshotgan.images import Images
-from fewshotgan.pictures import save_picture, to_bytes, to_picture
+from fewshotgan.pictures import save_picture
+from fewshotgan.pixels import to_bytes, to_picture
 
 WAIT = 3600  # seconds, for a process that ends by itself
 
@@ -87,7 +88,7 @@ def test_the_rate_rises_and_falls():
 
 @pytest.mark.parametrize("gan", [tiny("dcgan"), tiny_sngan(classes=3)], ids=["dcgan", "sngan with classes"])
 def test_without_a_mapping_network_z_is_searched_among_samples_first(gan, monkeypatch):
-    monkeypatch.setattr(projection_file, "CANDIDATES", 32)
+    monkeypatch.setattr(search, "CANDIDATES", 32)
     projection = project(gan, own(gan), iterations=12, progress=False)
     assert projection.space == "z" and projection.latent.shape == (1, 8)
     assert projection.history[-1]["distance"] <= projection.history[0]["distance"]

@@ -3,9 +3,10 @@
 import argparse
 import json
 import textwrap
+from dataclasses import replace
 from typing import Any
 
-from fewshotgan.cli.arguments import Commands
+from fewshotgan.cli.arguments import Commands, name
 from fewshotgan.device import choose_device
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, list_domains, load_images
@@ -31,10 +32,16 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("gan", help="a shipped GAN or a file")
-    new.add_argument("--images", required=True, help="what it was adapted to: a folder, a zip, or a shipped domain")
-    new.add_argument("--shots", type=int, help="only the first N of --images were trained on")
     new.add_argument(
-        "--reference", help="other real images of the same kind (default: a domain's held-out images, else --images)"
+        "--images", type=name, required=True, help="what it was adapted to: a folder, a zip, or a shipped domain"
+    )
+    new.add_argument(
+        "--shots", type=int, help="only the first N of --images were trained on; the others are the reference"
+    )
+    new.add_argument(
+        "--reference",
+        type=name,
+        help="other real images of the kind (default: a domain's held-out ones, else --images)",
     )
     new.add_argument("--n", type=int, default=SAMPLES, help="images to generate (default: %(default)s)")
     new.add_argument("--seed", type=int, default=0, help="of their latents (default: %(default)s)")
@@ -57,15 +64,18 @@ def run(options: argparse.Namespace) -> None:
 def compared(options: argparse.Namespace, gan: GAN) -> tuple[str | Images, Images | None]:
     """Return the real images, or the shipped domain that they are held out of, and those trained on, where known."""
 
-    def load(name: str, n: int | None = None) -> Images:
-        return load_images(name, n=n, resolution=gan.resolution, channels=gan.channels)
+    def load(source: str, n: int | None = None) -> Images:
+        return load_images(source, n=n, resolution=gan.resolution, channels=gan.channels)
 
-    known = options.shots is not None or not is_shipped(options.images)
-    shots = load(options.images, options.shots) if known else None
-    name = options.reference or options.images
-    if is_shipped(name):
-        return name, shots
-    return (load(name) if options.reference or shots is None or options.shots else shots), shots
+    own = not is_shipped(options.images)
+    shots = load(options.images, options.shots) if own or options.shots is not None else None
+    if options.reference:
+        return options.reference if is_shipped(options.reference) else load(options.reference), shots
+    if shots is None or not own:
+        return options.images, shots
+    everything = load(options.images)
+    others = replace(everything, pixels=everything.pixels[len(shots) :], name=f"the others of {shots.name}")
+    return (others if len(others) else shots), shots
 
 
 def is_shipped(name: str) -> bool:
@@ -100,7 +110,7 @@ def described(found: dict[str, Any]) -> str:
             metric = METRICS[name]
             words = "; ".join(filter(None, [metric.units, metric.words]))
             lines.append(f"{name:<26}{metric.text(value):>10}  {words}")
-    for name in (name for name in found if name in METRICS and "unbiased" in METRICS[name].range):
+    for name in filter(lambda key: key in METRICS and "unbiased" in METRICS[key].range, found):
         error = protocol[name]["standard_error"]
         lines += ["", f"{name} is unbiased: where the true distance is 0, it falls below 0 as often as above."]
         lines.append(f"Its standard error is {error:.3f}.")

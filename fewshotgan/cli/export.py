@@ -1,9 +1,8 @@
 """`fewshotgan export`: a GAN for other programs."""
 
 import argparse
-from pathlib import Path
 
-from fewshotgan.cli.arguments import Commands
+from fewshotgan.cli.arguments import Commands, place
 from fewshotgan.export import FILES
 from fewshotgan.gans import load_gan
 
@@ -13,7 +12,7 @@ def add(commands: Commands) -> None:
     new = commands.add_parser("export", help="write a GAN for other programs", description=run.__doc__)
     new.add_argument("gan", help="a shipped GAN or a file")
     new.add_argument("--to", choices=FILES, required=True, help="the form")
-    new.add_argument("--out", type=Path, required=True, help="the file to write")
+    new.add_argument("--out", type=place, required=True, help="the file to write")
     new.set_defaults(run=run)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fewshotgan.cli.arguments import EXIT_STOPPED, Commands
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, name, place
 from fewshotgan.device import choose_device
 from fewshotgan.edit import Projection, project
 from fewshotgan.edit.latents import Latents
@@ -15,7 +15,8 @@ from fewshotgan.files import UserError, atomic_write, check_folder
 from fewshotgan.gans import load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics.perceptual import BACKBONES
-from fewshotgan.pictures import columns, save_picture, to_picture
+from fewshotgan.pictures import columns, save_picture
+from fewshotgan.pixels import to_picture
 
 EXAMPLES = """examples:
   fewshotgan project avatars-stylegan2 --image me.jpg --out me/
@@ -32,7 +33,7 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("gan", help="a shipped GAN or a file")
-    new.add_argument("--image", required=True, help="the photo; it is cropped square and resized")
+    new.add_argument("--image", type=name, required=True, help="the photo; it is cropped square and resized")
     new.add_argument("--adapted", action="append", default=[], help="a GAN adapted from the first; repeatable")
     new.add_argument("--space", choices=["z", "w", "w+"], help="of the latent (default: w+ where there is one, else z)")
     new.add_argument("--iterations", type=int, default=ITERATIONS, help="steps (default: %(default)s)")
@@ -44,7 +45,7 @@ def add(commands: Commands) -> None:
         help="network of the perceptual distance; vgg is LPIPS's, fetched once (default: %(default)s)",
     )
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
-    new.add_argument("--out", type=Path, required=True, help="folder for pictures and latent")
+    new.add_argument("--out", type=place, required=True, help="folder for pictures and latent")
     new.set_defaults(run=run)
 
 

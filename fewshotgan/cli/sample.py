@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewshotgan.cli.arguments import Commands
+from fewshotgan.cli.arguments import Commands, name
 from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder
 from fewshotgan.films import FILMS, FPS, check_film, save_film
 from fewshotgan.gans import GAN, load_gan
-from fewshotgan.pictures import FORMATS, RESAMPLING, check_sheet, grid, resized, save_picture, to_picture
+from fewshotgan.pictures import FORMATS, check_sheet, grid, save_picture
+from fewshotgan.pixels import RESAMPLING, resized, to_picture
 from fewshotgan.progress import watched
 
 MOST_SEEDS = 1_000_000
@@ -36,7 +37,9 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("gan", help="a shipped GAN or a file")
-    new.add_argument("--out", required=True, help="DIR/ for a PNG per seed; .png, .jpg, .webp for a sheet; .gif, .mp4")
+    new.add_argument(
+        "--out", type=name, required=True, help="DIR/ for a PNG per seed; .png, .jpg, .webp for a sheet; .gif, .mp4"
+    )
     new.add_argument("--n", type=int, help="images, of a sheet by default 32, in a folder 16")
     new.add_argument("--seed", type=int, default=0, help="of a sheet or film; a folder's first (default: %(default)s)")
     new.add_argument("--seeds", type=seeds, help="one image of each, such as 0-63,70; the same whatever the others")

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from fewshotgan.pictures import to_picture
+from fewshotgan.pixels import to_picture
 
 LARGEST = 256  # pixels of a picture's side in the page
 SHARP = 128  # up to this side, pixels are shown as pixels
