@@ -142,6 +142,19 @@ def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
     return canvas
 
 
+def beside(pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """Return pictures next to each other, each below its title."""
+    font, pen = title_font(13, "".join(pictures)), ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    widths = [max(picture.width, int(pen.textlength(title, font)) + 8) + 8 for title, picture in pictures.items()]
+    canvas = Image.new("RGB", (sum(widths) - 8, 28 + max(picture.height for picture in pictures.values())), PAPER)
+    pen, x = ImageDraw.Draw(canvas), 0
+    for (title, picture), width in zip(pictures.items(), widths, strict=True):
+        pen.text((x + 2, 7), title, fill=INK, font=font)
+        canvas.paste(picture, (x, 28))
+        x += width
+    return canvas
+
+
 def columns(rows: Mapping[str, Tensor], zoom: int | None = None) -> Image.Image:
     """Return labelled rows of images (N, C, H, W), -1..1; a column shows one latent in every row."""
     return stack({title: grid(images, len(images), zoom) for title, images in rows.items()})

@@ -155,6 +155,7 @@ def test_the_command_writes_pictures_and_latent(ground, capsys):
     target = np.asarray(Image.open(ground / "o" / "target.png"))
     assert np.array_equal(target, np.asarray(Image.open(ground / "me.png")))
     assert Image.open(ground / "o" / "adapted.png").size == (16, 16)
+    assert Image.open(ground / "o" / "side-by-side.png").size == (3 * 264 - 8, 28 + 256)
     assert load_file(ground / "o" / "latent.safetensors")["latent"].shape == (1, 6, 8)
     assert json.loads((ground / "o" / "history.json").read_text())["finished"] is True
     assert "perceptual distance" in capsys.readouterr().out

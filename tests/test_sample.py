@@ -180,6 +180,12 @@ def test_a_reference_of_ones_own(photos, capsys):
     assert found["protocol"]["train"].startswith("ten, 10 images resized") and found["protocol"]["n_generated"] == 12
 
 
+def test_the_others_of_a_folder_are_its_reference(photos, capsys):
+    assert evaluate("--images", "ten", "--shots", "4", "--n", "8", "--json", "--metrics", "memorisation") == 0
+    protocol = json.loads(capsys.readouterr().out)["protocol"]
+    assert protocol["n_real"] == 6 and protocol["real"].startswith("the others of ten")
+
+
 def test_a_shipped_domain_stands_for_its_held_out_images(photos, capsys):
     line = ["--images", "avatars/adventurer", "--n", "8", "--json", "--metrics", "fd_efficientnet"]
     assert evaluate(*line) == 0

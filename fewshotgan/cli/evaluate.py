@@ -9,9 +9,9 @@ from typing import Any
 from fewshotgan.cli.arguments import Commands, name
 from fewshotgan.device import choose_device
 from fewshotgan.gans import GAN, load_gan
-from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.images import Images, load_images
 from fewshotgan.metrics import METRICS, evaluate
-from fewshotgan.metrics.evaluation import default_metrics, needs_met
+from fewshotgan.metrics.evaluation import default_metrics, is_shipped, needs_met
 
 SAMPLES = 1000
 SAID = ("real", "n_real", "train", "n_generated", "sample_seed", "weights", "truncation", "flips", "resize", "noise",
@@ -78,17 +78,12 @@ def compared(options: argparse.Namespace, gan: GAN) -> tuple[str | Images, Image
     return (others if len(others) else shots), shots
 
 
-def is_shipped(name: str) -> bool:
-    """Return whether this is a shipped domain or a blend of several."""
-    return name in list_domains() or "% " in name
-
-
 def usual(gan: GAN, shots: Images | None, reference: str | Images) -> list[str]:
     """Return the metrics that are measured unless others are asked for."""
     names = default_metrics(needs_met(gan, shots))
     if shots is None:
         return names
-    return [name for name in names if name != "memorisation" or shots is not reference] + ["intra_lpips_efficientnet"]
+    return [key for key in names if key != "memorisation" or shots is not reference] + ["intra_lpips_efficientnet"]
 
 
 def caution(reference: str | Images, shots: Images | None) -> str:
@@ -105,14 +100,14 @@ def described(found: dict[str, Any]) -> str:
     """Return values and protocol as text."""
     protocol = found["protocol"]
     lines = []
-    for name, value in found.items():
-        if name in METRICS:
-            metric = METRICS[name]
+    for key, value in found.items():
+        if key in METRICS:
+            metric = METRICS[key]
             words = "; ".join(filter(None, [metric.units, metric.words]))
-            lines.append(f"{name:<26}{metric.text(value):>10}  {words}")
-    for name in filter(lambda key: key in METRICS and "unbiased" in METRICS[key].range, found):
-        error = protocol[name]["standard_error"]
-        lines += ["", f"{name} is unbiased: where the true distance is 0, it falls below 0 as often as above."]
+            lines.append(f"{key:<26}{metric.text(value):>10}  {words}")
+    for key in filter(lambda key: key in METRICS and "unbiased" in METRICS[key].range, found):
+        error = protocol[key]["standard_error"]
+        lines += ["", f"{key} is unbiased: where the true distance is 0, it falls below 0 as often as above."]
         lines.append(f"Its standard error is {error:.3f}.")
     lines += ["", "protocol:"]
     for key in SAID:

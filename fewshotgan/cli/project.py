@@ -15,9 +15,10 @@ from fewshotgan.files import UserError, atomic_write, check_folder
 from fewshotgan.gans import load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics.perceptual import BACKBONES
-from fewshotgan.pictures import columns, save_picture
+from fewshotgan.pictures import beside, grid, save_picture
 from fewshotgan.pixels import to_picture
 
+LARGE = 256  # pixels of an image beside others, at least
 EXAMPLES = """examples:
   fewshotgan project avatars-stylegan2 --image me.jpg --out me/
   fewshotgan project avatars-stylegan2 --image me.jpg --adapted run/emoji-freezed.safetensors --out me/"""
@@ -82,9 +83,9 @@ def run(options: argparse.Namespace) -> int | None:
     return EXIT_STOPPED
 
 
-def title(name: str, taken: dict[str, Tensor]) -> str:
+def title(wanted: str, taken: dict[str, Tensor]) -> str:
     """Return a title that is not taken yet."""
-    return name if name not in taken else title(f"{name}'", taken)
+    return wanted if wanted not in taken else title(f"{wanted}'", taken)
 
 
 def write(found: Projection, rows: dict[str, Tensor], out: Path) -> None:
@@ -92,9 +93,10 @@ def write(found: Projection, rows: dict[str, Tensor], out: Path) -> None:
     target, nearest, *others = rows.values()
     files = {"target.png": target, "reconstruction.png": nearest}
     files |= {f"adapted-{i}.png" if len(others) > 1 else "adapted.png": image for i, image in enumerate(others, 1)}
-    for name, image in files.items():
-        save_picture(to_picture(image[0]), out / name)
-    save_picture(columns(rows, zoom=max(1, -(-192 // target.shape[-1]))), out / "side-by-side.png")
+    for file, image in files.items():
+        save_picture(to_picture(image[0]), out / file)
+    zoom = max(1, -(-LARGE // target.shape[-1]))
+    save_picture(beside({text: grid(image, zoom=zoom) for text, image in rows.items()}), out / "side-by-side.png")
     found.save(out / "latent.safetensors")
     with atomic_write(out / "history.json") as temporary:
         temporary.write_text(json.dumps({"space": found.space, "finished": found.finished, "history": found.history}))

@@ -1,6 +1,5 @@
 """The scale of a distance: what the source as it is and the few images themselves, repeated, would score."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +8,9 @@ import torch
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.images import Images, list_domains
+from fewshotgan.images import Images
 from fewshotgan.metrics import evaluate
+from fewshotgan.metrics.evaluation import is_shipped
 from fewshotgan.run import Run
 
 DISTANCE = "fd_efficientnet"
@@ -37,8 +37,7 @@ class Scale:
 
 def real_images(images: Images) -> str | Images:
     """Return what to compare with: a shipped domain, which stands for its held-out images, or the images themselves."""
-    shipped = images.name in list_domains() or re.match(r"\d+% ", images.name)
-    return images.name if shipped else images
+    return images.name if is_shipped(images.name) else images
 
 
 def measured(run: Run, images: Images) -> dict[str, Any]:
