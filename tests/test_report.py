@@ -171,6 +171,8 @@ def test_own_images_are_their_own_scale(made):
 def test_a_shipped_domain_is_measured_against_what_was_held_out():
     assert real_images(load_images("fashion/bag", n=3)) == "fashion/bag"
     assert real_images(noise_images(4)).name == "noise"
+    assert "hardly come nearer" in verdict(Scale(19, 20, 0, False))
+    assert "hardly" not in verdict(Scale(10, 20, 0, False))
     assert "nearer to new images" in verdict(Scale(10, 20, 30, True))
     assert verdict(Scale(25, 20, 30, True)).endswith("no nearer to new images of the kind than the source as it is.")
 

@@ -19,6 +19,7 @@ from fewshotgan.report.scale import DISTANCE, Scale
 from fewshotgan.run import Run
 
 NO_CURVE = {"iteration", "stage", "seconds"}
+STUCK = 0.9  # of the source's distance: a GAN that keeps more than that has hardly moved
 OWN, SOURCE, REPEATED = "this GAN", "the source as it is", "the images, repeated"
 
 
@@ -56,11 +57,14 @@ def _scale(scale: Scale) -> list[Html]:
 def verdict(scale: Scale) -> str:
     """Return what the distance says, and what it can't."""
     if not scale.held_out:
+        moved = (
+            "It has hardly come nearer to your images than the source was. " if scale.own > STUCK * scale.source else ""
+        )
         return (
             f"The real images are the very ones that were trained on. Copies of them score {scale.repeated:.0f}, the "
-            f"source {scale.source:.0f}. The number tells how far the GAN has come from the source; it can't tell "
-            "whether new images are good, since copying is what would lower it most. Look at the samples, and at "
-            "their nearest images."
+            f"source {scale.source:.0f}, this GAN {scale.own:.0f}. {moved}The number tells how far the GAN has come; it "
+            "can't tell whether new images are good, since copying is what would lower it most. Look at the samples, "
+            "and at the images nearest to them."
         )
     better = scale.own < min(scale.source, scale.repeated)
     said = "nearer to new images of the kind than the source and than copies" if better else (
@@ -80,7 +84,7 @@ def curves(run: Run) -> Html:
     charts = [_curve(run, name) for name in names]
     body = tag("div", charts, class_="charts") if charts else tag("p", "The run was too short to log any.")
     text = (
-        "What each network minimised. In a GAN they rise and fall against each other, so no curve says how good the "
+        "What each network minimised, and what else was logged. Losses of a GAN rise and fall against each other, so no curve says how good the "
         "images are; one that leaves its range for good is a sign of trouble."
     )
     return tag("section", tag("h2", "Losses"), tag("p", text, class_="note"), body, id="losses")
