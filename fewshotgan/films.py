@@ -36,7 +36,7 @@ def save_film(
         raise UserError(f"{path} must end in {' or '.join(FILMS)}, which says how the film is written.")
     if not 0 < fps <= 100:
         raise UserError(f"fps={fps} can't be; give a number above 0 and up to 100.")
-    side = size or images.shape[-1] * max(1, -(-SMALLEST // images.shape[-1]))
+    side = images.shape[-1] * max(1, -(-SMALLEST // images.shape[-1])) if size is None else size
     frames = [resized(to_picture(image), side, resample).convert("RGB") for image in images]
     with atomic_write(path) as temporary:
         if suffix == ".mp4":

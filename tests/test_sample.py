@@ -106,6 +106,7 @@ REFUSED = [
     (["--out", "x.gif", "--label", "1"], "has no classes"),
     (["--out", "x.png", "--size", "0"], "size=0 can't be"),
     (["--out", "x/", "--seeds", "1", "--size", "99999"], "size=99999 can't be"),
+    (["--out", "x.gif", "--size", "0"], "size=0 can't be"),
     (["--out", "x.gif", "--fps", "0"], "fps=0.0 can't be"),
     (["--out", "x.gif", "--fps", "nan"], "fps=nan can't be"),
     (["--out", "x.mp4", "--frames", "3"], "--frames 3 can't be"),

@@ -105,15 +105,15 @@ def write_folder(gan: GAN, folder: Path, options: argparse.Namespace) -> None:
 def write_sheet(gan: GAN, path: Path, options: argparse.Namespace) -> None:
     """Write many images as one picture."""
     count = len(options.seeds or []) or (32 if options.n is None else options.n)
-    check_sheet(count, options.size or gan.resolution)
+    check_sheet(count, gan.resolution if options.size is None else options.size)
     if options.seeds:
         images = torch.cat([image_of_seed(gan, seed, options) for seed in watched(options.seeds, "images")])
     else:
         images = gan.sample(count, options.seed, truncation=options.truncation, labels=options.label)
-    if options.size:
+    if options.size is not None:
         pictures = [resized(to_picture(image), options.size, options.resample).convert("RGB") for image in images]
         images = torch.stack([torch.from_numpy(np.array(picture)).permute(2, 0, 1) for picture in pictures])
-    save_picture(grid(images, zoom=1 if options.size else None), path)
+    save_picture(grid(images, zoom=None if options.size is None else 1), path)
 
 
 def write_film(gan: GAN, path: Path, options: argparse.Namespace) -> None:
