@@ -8,10 +8,9 @@ from PIL import Image
 from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write
-from fewshotgan.pixels import resized, to_picture
+from fewshotgan.pixels import enlargement, resized, to_picture
 
 FILMS = (".gif", ".mp4")
-SMALLEST = 96  # pixels of a frame's side, unless asked for another
 FPS = 16
 
 
@@ -36,7 +35,8 @@ def save_film(
         raise UserError(f"{path} must end in {' or '.join(FILMS)}, which says how the film is written.")
     if not 0 < fps <= 100:
         raise UserError(f"fps={fps} can't be; give a number above 0 and up to 100.")
-    side = images.shape[-1] * max(1, -(-SMALLEST // images.shape[-1])) if size is None else size
+    own = images.shape[-1]
+    side = own * enlargement(own) if size is None else size
     frames = [resized(to_picture(image), side, resample).convert("RGB") for image in images]
     with atomic_write(path) as temporary:
         if suffix == ".mp4":

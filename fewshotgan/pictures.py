@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write
 from fewshotgan.images import Images
-from fewshotgan.pixels import to_bytes
+from fewshotgan.pixels import enlargement, to_bytes
 
 if TYPE_CHECKING:
     from fewshotgan.run import Run
@@ -41,7 +41,7 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
     x = to_bytes(images)
     n, _, height, width = x.shape
     columns = columns or max(1, min(n, int(np.ceil(np.sqrt(2 * n)))))
-    zoom = zoom or max(1, -(-96 // width))
+    zoom = zoom or enlargement(width)
     rows = -(-n // columns)
     h, w = height * zoom + GAP, width * zoom + GAP
     check_sheet(n, width * zoom)

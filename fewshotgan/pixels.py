@@ -40,6 +40,11 @@ def to_picture(image: Tensor) -> Image.Image:
     return Image.fromarray(to_bytes(image[None])[0].permute(1, 2, 0).squeeze(2).numpy())
 
 
+def enlargement(side: int, least: int = 96) -> int:
+    """Return how many times an image of `side` pixels is enlarged to have at least as many as can be seen."""
+    return max(1, -(-least // side))
+
+
 def resized(picture: Image.Image, size: int | None, resample: str | None = None) -> Image.Image:
     """Return a square picture of `size` pixels, by default as it is.
 

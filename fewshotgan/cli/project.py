@@ -16,7 +16,7 @@ from fewshotgan.gans import load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics.perceptual import BACKBONES
 from fewshotgan.pictures import beside, grid, save_picture
-from fewshotgan.pixels import to_picture
+from fewshotgan.pixels import enlargement, to_picture
 
 LARGE = 256  # pixels of an image beside others, at least
 EXAMPLES = """examples:
@@ -95,7 +95,7 @@ def write(found: Projection, rows: dict[str, Tensor], out: Path) -> None:
     files |= {f"adapted-{i}.png" if len(others) > 1 else "adapted.png": image for i, image in enumerate(others, 1)}
     for file, image in files.items():
         save_picture(to_picture(image[0]), out / file)
-    zoom = max(1, -(-LARGE // target.shape[-1]))
+    zoom = enlargement(target.shape[-1], LARGE)
     save_picture(beside({text: grid(image, zoom=zoom) for text, image in rows.items()}), out / "side-by-side.png")
     found.save(out / "latent.safetensors")
     with atomic_write(out / "history.json") as temporary:

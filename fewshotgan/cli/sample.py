@@ -14,7 +14,7 @@ from fewshotgan.files import UserError, check_folder
 from fewshotgan.films import FILMS, FPS, check_film, save_film
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.pictures import FORMATS, check_sheet, grid, save_picture
-from fewshotgan.pixels import RESAMPLING, resized, to_picture
+from fewshotgan.pixels import RESAMPLING, enlargement, resized, to_picture
 from fewshotgan.progress import watched
 
 MOST_SEEDS = 1_000_000
@@ -105,7 +105,8 @@ def write_folder(gan: GAN, folder: Path, options: argparse.Namespace) -> None:
 def write_sheet(gan: GAN, path: Path, options: argparse.Namespace) -> None:
     """Write many images as one picture."""
     count = len(options.seeds or []) or (32 if options.n is None else options.n)
-    check_sheet(count, gan.resolution if options.size is None else options.size)
+    own = gan.resolution * enlargement(gan.resolution)
+    check_sheet(count, own if options.size is None else options.size)
     if options.seeds:
         images = torch.cat([image_of_seed(gan, seed, options) for seed in watched(options.seeds, "images")])
     else:

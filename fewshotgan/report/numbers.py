@@ -63,8 +63,8 @@ def verdict(scale: Scale) -> str:
         return (
             f"The real images are the very ones that were trained on. Copies of them score {scale.repeated:.0f}, the "
             f"source {scale.source:.0f}, this GAN {scale.own:.0f}. {moved}The number tells how far the GAN has come; "
-            "it can't tell whether new images are good, since copying is what would lower it most. Look at the samples, "
-            "and at the images nearest to them."
+            "it can't tell whether new images are good, since copying is what would lower it most. Look at the "
+            "samples, and at the images nearest to them."
         )
     better = scale.own < min(scale.source, scale.repeated)
     said = "nearer to new images of the kind than the source and than copies" if better else (
@@ -84,8 +84,8 @@ def curves(run: Run) -> Html:
     charts = [_curve(run, name) for name in names]
     body = tag("div", charts, class_="charts") if charts else tag("p", "The run was too short to log any.")
     text = (
-        "What each network minimised, and what else was logged. Losses of a GAN rise and fall against each other, so no "
-        "curve says how good the images are; one that leaves its range for good is a sign of trouble."
+        "What each network minimised, and what else was logged. Losses of a GAN rise and fall against each other, so "
+        "no curve says how good the images are; one that leaves its range for good is a sign of trouble."
     )
     return tag("section", tag("h2", "Losses"), tag("p", text, class_="note"), body, id="losses")
 
