@@ -88,6 +88,15 @@ class Latents:
         return images
 
     @torch.no_grad()
+    def of(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the latents (N, *shape) of z (N, z_dim), and of labels (N,) where there are classes."""
+        generator = self.gan.generator
+        if self.space == "z" or not isinstance(generator, StyleGenerator):
+            return z
+        w = generator.map_to_w(z, labels=labels)
+        return w[:, 0] if self.space == "w" else w
+
+    @torch.no_grad()
     def statistics(self) -> tuple[Tensor, float]:
         """Return the mean of many w, (w_dim,), and their standard deviation, the root of the mean variance of a number;
         of z, zero and one.

@@ -95,7 +95,7 @@ def project(
         images: to find, of the GAN's resolution and channels; all at once, so a few.
         space: "z", "w" or "w+"; by default "w+" where there is a mapping network, else "z".
         iterations: steps of the search.
-        seed: of the noise on the way, and of the samples among which a search in z begins.
+        seed: of the noise on the way, and of the samples among which the search begins.
         backbone: of the perceptual distance, "efficientnet" or "vgg" (LPIPS's, fetched once).
         device: a GPU where there is one by default.
         progress: show a progress bar with the distances.
