@@ -8,9 +8,8 @@ arXiv 1904.03189).
 Differs: the perceptual distance is LPIPS over EfficientNet-Lite0, unweighted, unless VGG16 is asked for, and pixels
 count too, since both networks know larger images than ours. Steps and noise are in standard deviations of w, whose
 scale differs from GAN to GAN. The search begins at the nearest of many samples, with less noise, and not at the mean
-w: a held-out avatar was so met to 10 levels of 255 in w+ (16 in w) after 200 steps, and from the mean only to 12 (24)
-after 300. A search in z has a penalty that keeps its length usual. The result is the nearest image on the way, not the
-last.
+w, from which it often missed the colour of a garment in w; in w+ both do as well. A search in z has a penalty that
+keeps its length usual. The result is the nearest image on the way, not the last.
 """
 
 import math
