@@ -2,12 +2,14 @@
 protocol.
 """
 
+from fewshotgan.edit import Projection, project
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, list_gans, load_gan
 from fewshotgan.images import Images, list_domains, load_images
 from fewshotgan.methods import list_methods
 from fewshotgan.metrics import evaluate
 from fewshotgan.pictures import grid, show
+from fewshotgan.report import write_report
 from fewshotgan.run import CollapseError, Run
 from fewshotgan.session import adapt
 
@@ -17,6 +19,7 @@ __all__ = [
     "GAN",
     "CollapseError",
     "Images",
+    "Projection",
     "Run",
     "UserError",
     "adapt",
@@ -27,5 +30,7 @@ __all__ = [
     "list_methods",
     "load_gan",
     "load_images",
+    "project",
     "show",
+    "write_report",
 ]

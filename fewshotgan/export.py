@@ -1,4 +1,4 @@
-"""A GAN for other programs: its generator as ONNX or TorchScript, a StyleGAN2 in a public layout, images as PNG files.
+"""A GAN for other programs: its generator as ONNX or TorchScript, a StyleGAN2 in a public layout.
 
 ONNX and TorchScript take latents z (N, z_dim), standard normal, of any N; the truncation, a number, where the family
 has one; and labels (N,), int64, of a class-conditional GAN. They return images (N, C, H, W), -1..1.
@@ -11,10 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, atomic_write, check_folder
+from fewshotgan.files import UserError, atomic_write
 from fewshotgan.gans.gan import GAN, MIXTURE
 from fewshotgan.gans.official.release import release
-from fewshotgan.pictures import grid, save_picture
 
 
 class ExportedGenerator(nn.Module):
@@ -101,17 +100,6 @@ def to_rosinality(gan: GAN, path: str | Path) -> None:
     content = release(gan)
     with atomic_write(path) as temporary:
         torch.save(content, temporary)
-
-
-def to_pngs(gan: GAN, folder: str | Path, n: int = 1000, seed: int = 0, truncation: float = 1.0) -> None:
-    """Write n images of a seed into a folder, 00000.png and so on, for metrics of other projects.
-
-    Raises:
-        UserError: if n is below 1, or a file can't be written.
-    """
-    check_folder(folder)
-    for i, image in enumerate(gan.sample(n, seed, truncation=truncation)):
-        save_picture(grid(image[None], 1, 1), Path(folder) / f"{i:05d}.png")
 
 
 FILES: dict[str, Callable[[GAN, Path], None]] = {

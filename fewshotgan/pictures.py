@@ -1,15 +1,17 @@
-"""Pictures: grids of samples, labelled rows, interpolation GIFs. Every function returns what it draws."""
+"""Pictures: grids of samples, labelled rows, files of them. Every function returns what it draws."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from fewshotgan.files import atomic_write
+from fewshotgan.files import UserError, atomic_write
 from fewshotgan.images import Images
+from fewshotgan.pixels import enlargement, to_bytes
 
 if TYPE_CHECKING:
     from fewshotgan.run import Run
@@ -17,23 +19,33 @@ if TYPE_CHECKING:
 GAP = 2
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 PALETTE_PIXELS = 60_000  # sampled per picture to choose its palette
+SHEET_PIXELS = 100_000_000  # of a grid; few programs open a larger picture
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+HOW: dict[str, dict[str, Any]] = {
+    "PNG": {"optimize": True}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True},
+}  # fmt: skip
+MOST = {"PNG": 2**31 - 1, "JPEG": 65_535, "WEBP": 16_383}  # pixels of a side that the format can hold
 
 
 def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None = None) -> Image.Image:
-    """Return images (N, C, H, W), -1..1, as one picture.
+    """Return images as one picture.
 
     Args:
-        images: samples or a set of images.
+        images: samples (N, C, H, W), -1..1, uint8 pixels (N, C, H, W), or a set of images.
         columns: per row; by default, enough for a wide rectangle.
         zoom: integer magnification; by default, enough to make an image at least 96 pixels wide.
+
+    Raises:
+        UserError: for anything else, or for more images than a picture can hold.
     """
-    x = images.tensor() if isinstance(images, Images) else images
+    x = to_bytes(images)
     n, _, height, width = x.shape
     columns = columns or max(1, min(n, int(np.ceil(np.sqrt(2 * n)))))
-    zoom = zoom or max(1, -(-96 // width))
+    zoom = zoom or enlargement(width)
     rows = -(-n // columns)
-    pixels = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
     h, w = height * zoom + GAP, width * zoom + GAP
+    check_sheet(n, width * zoom)
+    pixels = x.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
     canvas = Image.new("RGB", (columns * w - GAP, rows * h - GAP), PAPER)
     for i, picture in enumerate(pixels):
         tile = Image.fromarray(picture).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
@@ -41,10 +53,29 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
     return canvas
 
 
+def check_sheet(n: int, side: int) -> None:
+    """Raise one sentence if n images of `side` pixels make a picture that few programs would open.
+
+    Raises:
+        UserError: if so.
+    """
+    if n * (side + GAP) ** 2 > SHEET_PIXELS:
+        raise UserError(f"{n} images of {side} pixels are too many for one picture; draw fewer or smaller ones.")
+
+
 def show(
     images: "Tensor | Images | Image.Image", columns: int | None = None, title: str | None = None
 ) -> Image.Image | None:
-    """Display images in a notebook; return the picture elsewhere (a notebook would display it a second time)."""
+    """Display images in a notebook; return the picture elsewhere (a notebook would display it a second time).
+
+    Args:
+        images: samples (N, C, H, W), -1..1, uint8 pixels (N, C, H, W), a set of images, or a picture.
+        columns: per row.
+        title: above the picture.
+
+    Raises:
+        UserError: for anything else.
+    """
     picture = images if isinstance(images, Image.Image) else grid(images, columns)
     picture = stack({title: picture}) if title else picture
     if _in_notebook():
@@ -73,23 +104,28 @@ def light(picture: Image.Image) -> Image.Image:
 
 
 def title_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
-    """Return a font for titles, `size` pixels high: the charts' font, or a system font if only that covers `text`.
+    """Return a font for titles, `size` pixels high: the charts' font, or another if that covers more of `text`.
 
     Folder names may be in any script, and Pillow's default font covers little but Latin.
     """
     from matplotlib.font_manager import findfont, fontManager, get_font
 
-    def has(path: str) -> bool:
+    def covered(path: str) -> int:
         try:
-            return letters <= get_font(path).get_charmap().keys()
+            return len(letters & get_font(path).get_charmap().keys())
         except (OSError, RuntimeError):  # matplotlib lists fonts that were since removed
-            return False
+            return -1
 
-    ours = findfont("DejaVu Sans")
-    # LastResort has only placeholder boxes
-    others = sorted({font.fname for font in fontManager.ttflist if "LastResort" not in font.name})
     letters = {ord(letter) for letter in text if letter.isprintable()}
-    return ImageFont.truetype(next((path for path in (ours, *others) if has(path)), ours), size)
+    ours = findfont("DejaVu Sans")
+    # of "Last Resort", by whichever name, every letter is a placeholder
+    others = sorted({font.fname for font in fontManager.ttflist if not _is_placeholder(font.name, font.fname)})
+    return ImageFont.truetype(max((ours, *others), key=covered), size)
+
+
+def _is_placeholder(*names: str) -> bool:
+    """Return whether a font, by its name or its file's, has boxes for letters: Unicode's Last Resort fonts."""
+    return any("lastresort" in re.sub(r"[^a-z]", "", name.rpartition("/")[2].lower()) for name in names)
 
 
 def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
@@ -103,6 +139,19 @@ def stack(rows: Mapping[str, Image.Image]) -> Image.Image:
         pen.text((2, y + 7), title, fill=INK, font=font)
         canvas.paste(picture, (0, y + 28))
         y += picture.height + 30
+    return canvas
+
+
+def beside(pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """Return pictures next to each other, each below its title."""
+    font, pen = title_font(13, "".join(pictures)), ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    widths = [max(picture.width, int(pen.textlength(title, font)) + 8) + 8 for title, picture in pictures.items()]
+    canvas = Image.new("RGB", (sum(widths) - 8, 28 + max(picture.height for picture in pictures.values())), PAPER)
+    pen, x = ImageDraw.Draw(canvas), 0
+    for (title, picture), width in zip(pictures.items(), widths, strict=True):
+        pen.text((x + 2, 7), title, fill=INK, font=font)
+        canvas.paste(picture, (x, 28))
+        x += width
     return canvas
 
 
@@ -131,17 +180,29 @@ def result_figure(source: Tensor, target: Images, adapted: Tensor) -> Image.Imag
     )
 
 
+def picture_format(path: str | Path) -> str:
+    """Return the format of a picture's file, by its suffix.
+
+    Raises:
+        UserError: if there is none for the suffix.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UserError(f"{path} must end in {', '.join(FORMATS)}, which say how the picture is written.")
+    return FORMATS[suffix]
+
+
 def save_picture(picture: Image.Image, path: str | Path) -> None:
-    """Write a PNG atomically."""
-    with atomic_write(path) as temporary:
-        picture.save(temporary, "PNG", optimize=True)
+    """Write a picture atomically, as PNG, JPEG or (lossless) WebP by its suffix.
 
-
-def save_film(images: Tensor, path: str | Path, milliseconds: int = 60) -> None:
-    """Write images (N, C, H, W), -1..1, as a looping GIF."""
-    frames = [grid(image[None], 1) for image in images]
+    Raises:
+        UserError: for another suffix, a picture that its format can't hold, or if the file can't be written.
+    """
+    form = picture_format(path)
+    if max(picture.size) > MOST[form]:
+        raise UserError(f"{path}: {form} holds at most {MOST[form]} pixels a side, not {max(picture.size)}; use .png.")
     with atomic_write(path) as temporary:
-        frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+        picture.save(temporary, form, **HOW[form])
 
 
 class LiveGrid:

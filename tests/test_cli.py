@@ -46,11 +46,13 @@ def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
     assert "12 of them centre-cropped" in said and "left out: broken.png (not an image)" in said
     out = ground / "out"
     assert {p.name for p in out.iterdir()} == {
-        "checkpoint.pt", "interpolation.gif", "metrics.json", "photos-freezed.safetensors", "result.png", "samples.png",
+        "checkpoint.pt", "interpolation.gif", "metrics.json", "photos-freezed.safetensors", "report.html", "result.png",
+        "samples.png",
     }  # fmt: skip
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["spec"]["options"]["frozen_down_to"] == 8 and "memorisation" in metrics["note"]
     assert metrics["fd_efficientnet"] > 0 and metrics["protocol"]["n_real"] == 12
+    assert "12 of them centre-cropped" in metrics["protocol"]["real"]
     assert load_gan(out / "photos-freezed.safetensors").sample(1).shape == (1, 3, 16, 16)
     assert Image.open(out / "interpolation.gif").n_frames == 48
 
@@ -113,8 +115,8 @@ def test_sample(ground, capsys):
     assert main(["sample", gan, "--out", str(ground / "sheet.png"), "--n", "4"]) == 0
     assert Image.open(ground / "sheet.png").size[0] > 96
     assert main(["sample", gan, "--out", str(ground / "walk.gif")]) == 0
-    assert main(["sample", gan, "--out", str(ground / "walk.mp4")]) == 2
-    assert "must end in .png" in capsys.readouterr().err
+    assert main(["sample", gan, "--out", str(ground / "walk.avi")]) == 2
+    assert "must end in / (a folder of PNG files)" in capsys.readouterr().err
 
 
 THUMBS = ["adapt", "--images", "avatars/thumbs", "--n", "2", "--out", "x"]

@@ -9,11 +9,10 @@ import torch
 from family_kit import conditional, shaken
 from golden import fill
 from helpers import TINY, tensors, tiny
-from PIL import Image
 
 from fewshotgan import load_gan
 from fewshotgan.cli import main
-from fewshotgan.export import to_onnx, to_pngs, to_rosinality, to_torchscript
+from fewshotgan.export import to_onnx, to_rosinality, to_torchscript
 from fewshotgan.files import UserError
 from fewshotgan.gans import combine
 
@@ -71,15 +70,6 @@ def test_a_truncation_that_has_statistics_of_its_own_is_exported(tmp_path):
         torch.testing.assert_close(images, gan.render(gan.latents(3), truncation=truncation), atol=LIMIT, rtol=0)
 
 
-def test_pngs_are_the_images_of_a_seed(tmp_path):
-    gan = tiny("stylegan2")
-    to_pngs(gan, tmp_path / "images", n=3, seed=4)
-    found = [np.asarray(Image.open(tmp_path / "images" / f"{i:05d}.png").convert("RGB")) for i in range(3)]
-    wanted = ((gan.sample(3, seed=4) + 1) * 127.5).permute(0, 2, 3, 1)
-    assert np.abs(np.stack(found) - wanted.numpy()).max() <= 1
-    assert len(list((tmp_path / "images").iterdir())) == 3
-
-
 def test_the_command_writes_what_is_asked_for(tmp_path, capsys):
     gan = tiny("stylegan2")
     gan.save(tmp_path / "tiny.safetensors")
@@ -87,8 +77,6 @@ def test_the_command_writes_what_is_asked_for(tmp_path, capsys):
     assert main(["export", source, "--to", "torchscript", "--out", out]) == 0
     assert capsys.readouterr().out.strip() == out
     assert torch.jit.load(out)(z=gan.latents(1), truncation=torch.tensor(1.0)).shape == (1, 3, 16, 16)
-    assert main(["export", source, "--to", "pngs", "--out", str(tmp_path / "images"), "--n", "2", "--seed", "3"]) == 0
-    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["00000.png", "00001.png"]
 
 
 def test_a_mixture_is_refused(tmp_path):

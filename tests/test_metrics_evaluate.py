@@ -71,6 +71,8 @@ def test_the_protocol_says_how_to_repeat_the_numbers():
     assert (said["n_real"], said["n_generated"], said["sample_seed"], said["flips"]) == (8, 6, 3, "none")
     assert said["extractors"] == {"efficientnet": 128}
     assert said["real"] == "noise, as given"
+    noted = Images(real.pixels, "photos", "8 images resized to 16x16 (Lanczos).")
+    assert evaluate(real.tensor(), noted)["protocol"]["real"] == "photos, 8 images resized to 16x16 (Lanczos)"
     given = evaluate(real.tensor(), real)["protocol"]
     assert given["sample_seed"] is None
     assert given["n_generated"] == 8
@@ -140,6 +142,12 @@ def test_what_can_not_be_compared_is_refused_in_a_sentence():
         evaluate("fashion-wgan", noise_images(10))
     with pytest.raises(UserError, match="takes as train the images"):
         evaluate(noise_images(10).tensor(), noise_images(10), train="photos")
+    with pytest.raises(UserError, match="load both at the GAN's size"):
+        evaluate(real.tensor(), real, train=noise_images(4, 32))
+    with pytest.raises(UserError, match="memorisation needs other real images"):
+        evaluate(real.tensor(), real, train=real)
+    with pytest.raises(UserError, match=r"n=2.5 must be a whole number"):
+        evaluate(Copier(real), real, n=2.5)
     with pytest.raises(UserError, match="at least 4 of each"):
         evaluate(real.tensor()[:3], real)
     with pytest.raises(UserError, match="NaN"):
@@ -163,9 +171,9 @@ def test_inception_adds_fid_and_kid_by_their_names_only(monkeypatch):
 def test_features_are_computed_once_for_all_metrics(monkeypatch):
     counted = []
     monkeypatch.setattr(contract, "features", lambda images, extractor: counted.append(extractor) or features(images))
-    real = noise_images(8)
+    real, shots = noise_images(8), noise_images(5)
     asked = [name for name, metric in METRICS.items() if metric.extractor == "efficientnet"]
-    assert len(asked) > 5 and set(evaluate(real.tensor(), real, metrics=asked, train=real)) == {*asked, "protocol"}
+    assert len(asked) > 5 and set(evaluate(real.tensor(), real, metrics=asked, train=shots)) == {*asked, "protocol"}
     assert counted == ["efficientnet"]
 
 

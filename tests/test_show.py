@@ -13,6 +13,8 @@ from PIL import Image
 from fewshotgan import show as show_function
 from fewshotgan.bench import ledger
 from fewshotgan.bench.tables import TABLES
+from fewshotgan.files import UserError
+from fewshotgan.films import save_film
 from fewshotgan.lessons.figures import curves, importance_figure, map_figure, maps_figure, show_source
 from fewshotgan.lessons.panels import (
     AdaptationPanel,
@@ -28,8 +30,8 @@ from fewshotgan.pictures import (
     grid,
     light,
     result_figure,
-    save_film,
     save_picture,
+    stack,
     title_font,
 )
 from fewshotgan.session import adapt
@@ -44,6 +46,21 @@ def test_titles_have_a_font_with_their_letters(monkeypatch):
     assert title_font(13, "\U0010fffd").getname()[0] == "DejaVu Sans"  # that no font has
 
 
+@pytest.mark.parametrize("name", ["LastResort", "Last Resort High-Efficiency", ".LastResort", "Last Resort"])
+def test_a_font_of_boxes_draws_no_title(monkeypatch, name):
+    (box,) = {font.fname for font in fontManager.ttflist if "LastResort" in font.fname}
+    ours = [font for font in fontManager.ttflist if font.name == "DejaVu Sans"]
+    monkeypatch.setattr(fontManager, "ttflist", [FontEntry(fname=box, name=name), *ours])
+    for title in ("照片", "10 images of 照片", "iteration 10", "🦊"):
+        assert title_font(13, title).getname()[0] == "DejaVu Sans", title
+
+
+def test_a_chinese_folder_leaves_other_titles_legible():
+    plain = stack({"adapted, same latents": grid(noise_images(2))})
+    both = stack({"adapted, same latents": grid(noise_images(2)), "照片": grid(noise_images(2))})
+    assert np.array_equal(np.asarray(plain)[:28], np.asarray(both)[:28])
+
+
 @pytest.fixture(scope="module")
 def run():
     return adapt(tiny_gan(), noise_images(), "transfergan", iterations=20, batch=2, progress=False, snapshot_every=5)
@@ -54,6 +71,29 @@ def test_a_grid_keeps_every_pixel():
     picture = grid(images, columns=2, zoom=2)
     assert picture.size == (2 * 8 + 2, 2 * 8 + 2)
     assert [picture.getpixel(spot)[0] for spot in ((0, 0), (10, 0), (0, 10), (17, 17))] == [0, 128, 255, 255]
+
+
+def test_pixels_and_samples_are_drawn_alike():
+    images = noise_images(4)
+    drawn = [np.asarray(show_function(given)) for given in (images.pixels, images.tensor(), images)]
+    assert np.array_equal(drawn[0], drawn[1]) and np.array_equal(drawn[0], drawn[2]) and drawn[0].std() > 20
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (noise_images(4).pixels.float(), "floats from -1 to 1, not of torch.float32 up to 255"),
+        (noise_images(4).pixels.long(), "not of torch.int64"),
+        (noise_images(4).pixels[0], r"not of a tensor of shape \(3, 16, 16\)"),
+        (noise_images(4).pixels[:0], r"not of a tensor of shape \(0, 3, 16, 16\)"),
+        (tiny_gan(), "not of a GAN"),
+        (torch.zeros(1, 1, 1, 1, dtype=torch.uint8).expand(9000, 3, 200, 200), "too many for one picture"),
+    ],
+    ids=["0..255", "int64", "one image", "none", "a GAN", "huge"],
+)
+def test_what_can_not_be_drawn_is_refused(given, text):
+    with pytest.raises(UserError, match=text):
+        show_function(given)
 
 
 def test_show_returns_a_picture_outside_notebooks():
@@ -108,7 +148,7 @@ def test_files_hold_what_was_drawn(tmp_path):
     source = tiny_gan().sample(4)
     save_picture(grid(source), tmp_path / "a.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), np.asarray(grid(source)))
-    save_film(source, tmp_path / "a.gif", milliseconds=70)
+    save_film(source, tmp_path / "a.gif", fps=1000 / 70)
     film = Image.open(tmp_path / "a.gif")
     assert (film.n_frames, film.info["duration"], film.info["loop"]) == (4, 70, 0)
     for frame, image in enumerate(source):

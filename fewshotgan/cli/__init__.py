@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import shlex
 import sys
 
 import torch
@@ -12,10 +13,12 @@ from fewshotgan.cli import (
     bench,
     claims,
     domains,
+    evaluate,
     export,
     gans,
     methods,
     pretrain,
+    project,
     proximity,
     record,
     sample,
@@ -25,7 +28,10 @@ from fewshotgan.cli.arguments import EXIT_STOPPED
 from fewshotgan.files import UserError
 
 EXIT_USER, EXIT_PIPE = 2, 141
-VERBS = (adapt, sample, export, pretrain, record, tables, claims, bench, proximity, methods, gans, domains)
+VERBS = (
+    adapt, sample, evaluate, project, export, pretrain, record, tables, claims, bench, proximity, methods, gans,
+    domains,
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # don't stop at a name that the terminal cannot display
     options = parser().parse_args(arguments)
+    options.typed = shlex.join(["fewshotgan", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         return options.run(options) or 0
     except UserError as error:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, minutes
 from fewshotgan.files import UserError, atomic_write
+from fewshotgan.films import save_film
 from fewshotgan.gans import GAN, combine, load_gan
 from fewshotgan.images import Images, list_domains, load_images
 from fewshotgan.methods import create_method
 from fewshotgan.metrics import evaluate
-from fewshotgan.pictures import grid, result_figure, save_film, save_picture
+from fewshotgan.pictures import grid, result_figure, save_picture
+from fewshotgan.report import write_report
 from fewshotgan.run import CollapseError, Run
 from fewshotgan.session import BATCH, ITERATIONS, adapt
 
@@ -115,16 +117,16 @@ def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, c
     save_picture(result_figure(source.sample(10, latent), images, run.gan.sample(10, latent)), out / "result.png")
     save_picture(grid(run.gan.sample(32, latent), 8), out / "samples.png")
     save_film(run.gan.interpolate(4, 12, latent), out / "interpolation.gif")
+    scores = _scores(run, images, options)
     with atomic_write(out / "metrics.json") as temporary:
         made = {
             "iterations_made": run.iterations,
             "finished": run.finished,
             **({"collapse": collapse} if collapse else {}),
         }
-        temporary.write_text(
-            json.dumps({"spec": run.spec, **made, "seconds": run.seconds, **_scores(run, images, options)}, indent=2)
-        )
-    print(f"{out}: {name}.safetensors, result.png, samples.png, interpolation.gif, metrics.json")
+        temporary.write_text(json.dumps({"spec": run.spec, **made, "seconds": run.seconds, **scores}, indent=2))
+    write_report(run, source, images, out / "report.html", scores=scores, command=options.typed)
+    print(f"{out}: report.html, {name}.safetensors, result.png, samples.png, interpolation.gif, metrics.json")
 
 
 def _scores(run: Run, images: Images, options: argparse.Namespace) -> dict[str, object]:

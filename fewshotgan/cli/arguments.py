@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from pathlib import Path
 from typing import TypeAlias
 
 EXIT_STOPPED = 130  # by --minutes or Ctrl-C
@@ -14,6 +15,18 @@ def minutes(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a number of minutes")
     return value
+
+
+def place(text: str) -> Path:
+    """Parse the name of a file or a folder."""
+    return Path(name(text))
+
+
+def name(text: str) -> str:
+    """Parse a name or a path, which is never empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name is no file or folder")
+    return text
 
 
 def print_lines(lines: dict[str, str]) -> None:

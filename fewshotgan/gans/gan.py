@@ -9,7 +9,6 @@ generator, the discriminator's configuration is None.
 import copy
 import inspect
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from fewshotgan.gans import (
 )
 from fewshotgan.gans.network import Discriminator, Generator
 from fewshotgan.gans.prior import Miner
+from fewshotgan.progress import watched
 
 Config = dict[str, Any]
 """The constructors' arguments, as JSON: {"family": ..., "generator": {...}, "discriminator": {...} or None}."""
@@ -47,6 +47,7 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "biggan": (biggan.Generator, biggan.Discriminator),
     "biggan_deep": (biggan_deep.Generator, biggan_deep.Discriminator),
 }
+MOST_TRUNCATION = 10  # beyond which every image is white or black
 SEVERAL = " & "  # between the names of GANs that are adapted together
 OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator
 MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
@@ -189,14 +190,15 @@ class GAN:
         """Return the images (N, C, H, W), float32, -1..1, of latents (N, z_dim); labels default to those of seed 0.
 
         Raises:
-            UserError: if the truncation is no number, or the GAN has no such labels.
+            UserError: if the truncation is no number from -10 to 10, or the GAN has no such labels.
         """
-        if not math.isfinite(truncation):
+        if not abs(truncation) <= MOST_TRUNCATION:
             raise UserError(
-                f"truncation={truncation} is no number; give 1 for none, towards 0 for less diverse images."
+                f"truncation={truncation} is no number from -{MOST_TRUNCATION} to {MOST_TRUNCATION}; give 1 for none, "
+                "towards 0 for less diverse images."
             )
         y, images = self.given(labels, len(z)), []
-        for i in range(0, len(z), batch):
+        for i in watched(range(0, len(z), batch), "images"):
             labels = None if y is None else y[i : i + batch].to(self.device)
             images.append(self.generator(z[i : i + batch].to(self.device), truncation=truncation, labels=labels))
         return torch.cat(images).clamp(-1, 1).float().cpu().contiguous()
@@ -218,15 +220,26 @@ class GAN:
             )
         return y
 
-    def interpolate(self, n_keys: int = 4, steps: int = 12, seed: int = 0, *, truncation: float = 1.0) -> Tensor:
+    def interpolate(
+        self, n_keys: int = 4, steps: int = 12, seed: int = 0, *, truncation: float = 1.0, label: int | None = None
+    ) -> Tensor:
         """Return a closed walk (n_keys * steps, C, H, W) through n_keys latents of one class, along great circles
         between them.
+
+        Args:
+            n_keys: latents that the walk passes through.
+            steps: images from one of them to the next.
+            seed: of the latents, and of the class if none is given.
+            truncation: as `sample`.
+            label: the class, of a class-conditional GAN.
+
+        Raises:
+            UserError: as `render`.
         """
         keys = self.latents(n_keys, seed)
         walk = [slerp(keys[i], keys[(i + 1) % n_keys], step / steps) for i in range(n_keys) for step in range(steps)]
-        return self.render(
-            torch.stack(walk), truncation=truncation, labels=int(self.labels(1, seed)) if self.classes else None
-        )
+        drawn = int(self.labels(1, seed)) if self.classes and label is None else label
+        return self.render(torch.stack(walk), truncation=truncation, labels=drawn)
 
     def changed(self, seed: int = 0, **arguments: Any) -> "GAN":
         """Return a copy with other arguments for the generator's constructor (for each generator's, in a mixture).

@@ -237,8 +237,10 @@ class StyleGenerator(Generator):
     """A generator whose images follow from the intermediate latent w alone, so that path lengths are defined."""
 
     @abstractmethod
-    def map_to_w(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0) -> Tensor:
-        """Map latents z (N, z_dim) to w (N, num_ws, w_dim), with the layers from `mix_from` on taken from `mix`."""
+    def map_to_w(self, z: Tensor, mix: Tensor | None = None, mix_from: int = 0, labels: Tensor | None = None) -> Tensor:
+        """Map latents z (N, z_dim) to w (N, num_ws, w_dim), with the layers from `mix_from` on taken from `mix`; of
+        the labels (N,) where there are classes.
+        """
 
     @abstractmethod
     def synthesise(

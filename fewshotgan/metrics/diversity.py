@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError
 from fewshotgan.metrics.extractors import SIDES, extractor_network, prepare
 from fewshotgan.metrics.metric import Comparison, Metric
+from fewshotgan.progress import watched
 
 AT_MOST = 50  # images of a cluster whose pairs are compared, as in the released code
 SIDE = 256  # to which VGG's images are resized, as there
@@ -75,7 +76,7 @@ def cluster_distance(members: list[np.ndarray], between: Callable[[np.ndarray], 
         seed: of the draw.
     """
     rng, means = np.random.default_rng(seed), []
-    for indices in members:
+    for indices in watched(members, "pairs of samples"):
         kept = indices if len(indices) <= AT_MOST else rng.permutation(indices)[:AT_MOST]
         upper = np.triu_indices(len(kept), k=1)
         means.append(float(between(kept)[upper].mean()) if len(kept) > 1 else float("nan"))
@@ -101,7 +102,10 @@ def intra_lpips(samples: Tensor, shots: Tensor, backbone: str = "efficientnet", 
     embed = embedding(backbone)
     centres = embed(shots)
     nearest = np.concatenate(
-        [squared_distances(embed(part), centres).argmin(axis=1) for part in torch.split(samples, BATCH)]
+        [
+            squared_distances(embed(part), centres).argmin(axis=1)
+            for part in watched(torch.split(samples, BATCH), "perceptual distances")
+        ]
     )
     members = [np.flatnonzero(nearest == k) for k in range(len(shots))]
 

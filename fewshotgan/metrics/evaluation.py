@@ -1,6 +1,9 @@
 """One protocol for every number: `evaluate` and what it says about itself."""
 
+import re
 from collections.abc import Sequence
+from numbers import Integral
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -8,7 +11,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.mixture import Generator as Mixture
-from fewshotgan.images import Images, load_images
+from fewshotgan.images import Images, list_domains, load_images
 from fewshotgan.metrics.extractors import NOISE, SIDES, VERSION
 from fewshotgan.metrics.metric import SAID, Comparison, Metric, Need
 from fewshotgan.metrics.neighbours import NEIGHBOURS
@@ -51,7 +54,8 @@ def evaluate(
 
     Raises:
         UserError: if there is no such metric or it lacks what it needs, the sizes don't fit, there are fewer than four
-            images of a kind, NaN among them, or the extractor can't be fetched.
+            images of a kind, NaN among them, the extractor can't be fetched, or memorisation is asked for without
+            other real images than those trained on.
     """
     images, held_out = _compared(gan, domain, n, seed, train)
     chosen = _chosen(metrics, needs_met(gan, train))
@@ -59,6 +63,11 @@ def evaluate(
     details = {metric.name: metric.detail(images) for metric in chosen if metric.detail}
     made = None if isinstance(gan, Tensor) else seed
     return {**values, "protocol": {**_protocol(images, held_out, made, chosen), **details}}
+
+
+def is_shipped(source: str) -> bool:
+    """Return whether a name stands for a shipped domain or a blend of several, which have held-out images."""
+    return source in list_domains() or bool(re.match(r"[1-9]\d*% \S+", source) and not Path(source).exists())
 
 
 def needs_met(gan: object, train: Images | None) -> frozenset[Need]:
@@ -95,6 +104,9 @@ def _compared(
         )
     if not isinstance(train, Images | None):
         raise UserError("evaluate takes as train the images that were trained on; load them first with load_images.")
+    for name, value in (("n", n), ("seed", seed)):
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise UserError(f"{name}={value!r} must be a whole number.")
     if isinstance(gan, Tensor) and not (
         gan.is_floating_point() and gan.dim() == 4 and bool((gan.nan_to_num().abs() < FAR).all())
     ):
@@ -109,11 +121,22 @@ def _compared(
             f"The generated images are {tuple(fake.shape[1:])} and those of {real.name} {tuple(real.pixels.shape[1:])} "
             "(channels, height, width); load the real ones at the GAN's size."
         )
+    if train is not None and train.pixels.shape[1:] != real.pixels.shape[1:]:
+        raise UserError(
+            f"The images that were trained on are {tuple(train.pixels.shape[1:])} and those of {real.name} "
+            f"{tuple(real.pixels.shape[1:])} (channels, height, width); load both at the GAN's size."
+        )
     if min(len(real), len(fake)) <= NEIGHBOURS:
         raise UserError(
             f"{real.name}: {len(real)} real and {len(fake)} generated images are too few; give at least 4 of each."
         )
     return Comparison(fake, real, train, None if isinstance(gan, Tensor) else gan), isinstance(domain, str)
+
+
+def _origin(images: Images, held_out: bool) -> str:
+    """Return where images come from and what was done to them."""
+    note = images.note.rstrip(".")
+    return f"{images.name}, " + (", ".join(filter(None, ["held out" * held_out, note])) or "as given")
 
 
 def _held_out(domain: str, fake: Tensor) -> Images:
@@ -129,8 +152,8 @@ def _protocol(images: Comparison, held_out: bool, seed: int | None, chosen: list
         "versions": {metric.name: metric.version for metric in chosen},
         "definitions": {metric.name: f"{metric.units}; {metric.source}" for metric in chosen},
         "features": VERSION,
-        "real": f"{real.name}, {'held out' if held_out else 'as given'}"
-        + (f", {real.note}" if held_out and real.note else ""),
+        "real": _origin(real, held_out),
+        **({} if images.shots is None else {"train": _origin(images.shots, False)}),
         "n_real": len(real),
         "n_generated": len(images.fake),
         "sample_seed": seed,

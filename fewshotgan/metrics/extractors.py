@@ -26,6 +26,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write, cache_dir, sha256
 from fewshotgan.gans.layers import Layer
+from fewshotgan.progress import watched
 
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
@@ -61,7 +62,8 @@ def features(images: Tensor, extractor: str = "efficientnet", device: str | torc
         )
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = extractor_network(extractor).to(device)
-    rows = [network(prepare(part, SIDES[extractor]).to(device)).cpu() for part in torch.split(images, BATCH)]
+    parts = watched(torch.split(images, BATCH), f"{extractor} features")
+    rows = [network(prepare(part, SIDES[extractor]).to(device)).cpu() for part in parts]
     return torch.cat(rows).double().numpy()
 
 

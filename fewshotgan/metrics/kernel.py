@@ -8,6 +8,7 @@ The variance of the unbiased estimate follows Sutherland et al. (ICLR 2017, arXi
 import numpy as np
 
 from fewshotgan.metrics.metric import Comparison, Metric
+from fewshotgan.progress import watched
 
 
 def kernel_distance(
@@ -28,7 +29,7 @@ def kernel_distance(
     if size == len(a) == len(b):
         subsets = 1
     total = 0.0
-    for _ in range(subsets):
+    for _ in watched(range(subsets), "kernel distance"):
         y = b[rng.choice(len(b), size, replace=False)]
         x = a[rng.choice(len(a), size, replace=False)]
         total += _mmd2(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
@@ -106,7 +107,7 @@ def _metric(name: str, extractor: str, source: str, default: bool) -> Metric:
         digits=3,
         version=2,
         units="squared distance in the kernel's space",
-        range="about 0 (also negative) to infinity",
+        range="0 to infinity; unbiased, so that an estimate of 0 is as often below 0 as above",
         source=source,
         extractor=extractor,
         default=default,

@@ -6,6 +6,7 @@ arXiv 1904.06991), equations 1 and 2.
 
 import numpy as np
 
+from fewshotgan.files import UserError
 from fewshotgan.metrics.cache import real_features
 from fewshotgan.metrics.metric import Comparison, Metric
 
@@ -54,7 +55,10 @@ def _precision_recall(images: Comparison) -> tuple[float, float]:
 
 def _memorisation(images: Comparison) -> float:
     real, fake = images.features("efficientnet")
-    return memorisation(fake, real_features(images.given_shots(), "efficientnet"), real)
+    shots = images.given_shots()
+    if len(images.real) == len(shots) and bool((images.real.pixels == shots.pixels).all()):
+        raise UserError("memorisation needs other real images than those trained on; give some, or leave it out.")
+    return memorisation(fake, real_features(shots, "efficientnet"), real)
 
 
 _PAPER = f"Kynkäänniemi et al. 2019, arXiv 1904.06991, k = {NEIGHBOURS}, with EfficientNet-Lite0 features"

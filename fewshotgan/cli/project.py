@@ -1,0 +1,105 @@
+"""`fewshotgan project`: one's own photo through a GAN, and through one that was adapted from it."""
+
+import argparse
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, name, place
+from fewshotgan.device import choose_device
+from fewshotgan.edit import Projection, project
+from fewshotgan.edit.latents import Latents
+from fewshotgan.edit.projection import ITERATIONS
+from fewshotgan.files import UserError, atomic_write, check_folder
+from fewshotgan.gans import load_gan
+from fewshotgan.images import load_images
+from fewshotgan.metrics.perceptual import BACKBONES
+from fewshotgan.pictures import beside, grid, save_picture
+from fewshotgan.pixels import enlargement, to_picture
+
+LARGE = 256  # pixels of an image beside others, at least
+EXAMPLES = """examples:
+  fewshotgan project avatars-stylegan2 --image me.jpg --out me/
+  fewshotgan project avatars-stylegan2 --image me.jpg --adapted run/emoji-freezed.safetensors --out me/"""
+
+
+def add(commands: Commands) -> None:
+    """Add the subcommand."""
+    new = commands.add_parser(
+        "project",
+        help="find a photo in a GAN, and show it in an adapted one's style",
+        description=run.__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    new.add_argument("gan", help="a shipped GAN or a file")
+    new.add_argument("--image", type=name, required=True, help="the photo; it is cropped square and resized")
+    new.add_argument("--adapted", action="append", default=[], help="a GAN adapted from the first; repeatable")
+    new.add_argument("--space", choices=["z", "w", "w+"], help="of the latent (default: w+ where there is one, else z)")
+    new.add_argument("--iterations", type=int, default=ITERATIONS, help="steps (default: %(default)s)")
+    new.add_argument("--seed", type=int, default=0, help="of the search (default: %(default)s)")
+    new.add_argument(
+        "--perceptual",
+        choices=BACKBONES,
+        default="efficientnet",
+        help="network of the perceptual distance; vgg is LPIPS's, fetched once (default: %(default)s)",
+    )
+    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
+    new.add_argument("--out", type=place, required=True, help="folder for pictures and latent")
+    new.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int | None:
+    """Find the latent whose image is nearest to a photo; write it, the image, and what adapted GANs make of it.
+
+    Ctrl-C ends the search and keeps the nearest so far.
+    """
+    gan = load_gan(options.gan)
+    adapted = [load_gan(path) for path in options.adapted]
+    device = choose_device(options.device)
+    images = load_images(options.image, resolution=gan.resolution, channels=gan.channels)
+    if len(images) > 1:
+        raise UserError(f"--image {options.image} has {len(images)} images; project one at a time.")
+    latents = Latents(gan, options.space)
+    for other in adapted:
+        Latents(other, latents.space).check(latents.shape, latents.space == "z" and bool(gan.classes), gan.name)
+    check_folder(options.out)
+    found = project(
+        gan,
+        images,
+        space=options.space,
+        iterations=options.iterations,
+        seed=options.seed,
+        backbone=options.perceptual,
+        device=device,
+    )
+    rows = {"photo": found.target, f"nearest of {gan.name}": found.images}
+    rows |= {title(other.name, rows): found.through(other.to(device)) for other in adapted}
+    write(found, rows, options.out)
+    if found.finished:
+        return None
+    print("stopped; the nearest so far is kept")
+    return EXIT_STOPPED
+
+
+def title(wanted: str, taken: dict[str, Tensor]) -> str:
+    """Return a title that is not taken yet."""
+    return wanted if wanted not in taken else title(f"{wanted}'", taken)
+
+
+def write(found: Projection, rows: dict[str, Tensor], out: Path) -> None:
+    """Write single images at the GAN's size, all beside each other, the latent and the history."""
+    target, nearest, *others = rows.values()
+    files = {"target.png": target, "reconstruction.png": nearest}
+    files |= {f"adapted-{i}.png" if len(others) > 1 else "adapted.png": image for i, image in enumerate(others, 1)}
+    for file, image in files.items():
+        save_picture(to_picture(image[0]), out / file)
+    zoom = enlargement(target.shape[-1], LARGE)
+    save_picture(beside({text: grid(image, zoom=zoom) for text, image in rows.items()}), out / "side-by-side.png")
+    found.save(out / "latent.safetensors")
+    with atomic_write(out / "history.json") as temporary:
+        temporary.write_text(json.dumps({"space": found.space, "finished": found.finished, "history": found.history}))
+    last = found.history[-1]
+    print(f"{out}: {', '.join(files)}, side-by-side.png, latent.safetensors, history.json")
+    print(f"perceptual distance {last['distance']:.4f}, pixels off by {last['pixels']:.1f} of 255")
