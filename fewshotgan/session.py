@@ -2,7 +2,7 @@
 notebook.
 """
 
-import reprlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,15 +10,21 @@ import torch
 
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder
+from fewshotgan.files import UserError, check_folder, shown, sweep, whole
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
+from fewshotgan.kept import Kept
+from fewshotgan.logs import Log
 from fewshotgan.methods import METHODS, Method, create_method
 from fewshotgan.pictures import LiveGrid
 from fewshotgan.run import Run, Viewer
+from fewshotgan.stopping import choose
 from fewshotgan.train import Loop, make_task
 
 ITERATIONS, BATCH = 500, 8  # unless asked for others: the budget of most tables
+MOST_ITERATIONS, MOST_BATCH = 10**8, 10**5  # beyond which a number is a slip of the finger
+SNAPSHOTS = 12  # of a run, unless told otherwise
+KEEP = ("last", "best")
 
 
 def adapt(
@@ -37,6 +43,8 @@ def adapt(
     progress: bool = True,
     viewer: Viewer | None = None,
     discriminator: str | None = None,
+    keep: str = "last",
+    log: bool = False,
     **options: object,
 ) -> Run:
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
@@ -51,7 +59,8 @@ def adapt(
         seed: of everything random; the same seed gives the same samples on the same device.
         augment: "diffaugment", "ada" or None, applied to all that the discriminator sees.
         device: a GPU where there is one by default.
-        out: folder for a checkpoint; an interrupted run with the same arguments goes on from there.
+        out: folder for a checkpoint; a run with the same arguments goes on from there, after an interruption or with
+            more iterations. The GANs along the way lie in its `iterations`.
         minutes: stop (resumably, given `out`) after so much time.
         snapshot_every: iterations between snapshots; a twelfth of the run by default.
         progress: show a progress bar.
@@ -59,6 +68,8 @@ def adapt(
             live grid.
         discriminator: "fresh" starts one from scratch, which a GAN that came without needs for most methods; by default
             the GAN's own.
+        keep: "last", or "best": the GAN of the snapshot that `fewshotgan.stopping` prefers, by the images alone.
+        log: write `losses.csv` into `out`, and TensorBoard's events where that is installed.
         options: of a method that is given by name.
 
     Returns:
@@ -71,7 +82,9 @@ def adapt(
     check_kinds(gan, images)
     chosen = choose_method(method, options)
     gan = gan if isinstance(gan, GAN) else combine(gan)
+    iterations, batch, seed = whole("iterations", iterations), whole("batch", batch), whole("seed", seed)
     check_seed(seed)
+    check_stopping(minutes, snapshot_every, keep, out, log)
     gan = choose_discriminator(gan, discriminator, seed)
     check(gan, images, chosen, iterations, batch, seed)
     spec = {
@@ -83,11 +96,18 @@ def adapt(
     source = gan if chosen.conditional else gan.unconditional()
     training = chosen.build(make_task(source, images.pixels, batch, seed, augment, choose_device(device)))
     spec["options"] = training.method.options()
-    if out:
+    place = None if out is None else Path(out)
+    if place is not None:
         check_folder(out)
+        sweep(place)
     viewer = viewer or (LiveGrid() if progress else None)
-    loop = Loop(training, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
-    return loop.run(Path(out) / "checkpoint.pt" if out else None, minutes, progress)
+    every = max(1, iterations // SNAPSHOTS) if snapshot_every is None else whole("snapshot_every", snapshot_every)
+    loop = Loop(
+        training, spec, iterations, every, viewer,
+        kept=Kept(place / "iterations" if place else None), log=Log(place) if log and place else None,
+    )  # fmt: skip
+    run = loop.run(place / "checkpoint.pt" if place else None, minutes, progress)
+    return choose(run, images) if keep == "best" else run
 
 
 def choose_method(method: object, options: dict[str, object]) -> Method:
@@ -99,7 +119,7 @@ def choose_method(method: object, options: dict[str, object]) -> Method:
     if isinstance(method, str):
         return create_method(method, **options)
     if not isinstance(method, Method):
-        raise UserError(f"adapt takes a method's name or a method, such as TransferGAN(), not {reprlib.repr(method)}.")
+        raise UserError(f"adapt takes a method's name or a method, such as TransferGAN(), not {shown(method)}.")
     if options:
         given = ", ".join(f"{name}=..." for name in options)
         raise UserError(f"Give options to the method itself: {type(method).__name__}({given}).")
@@ -151,12 +171,23 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
         )
     if len(images) < method.least_images:
         raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
-    for name, value in (("iterations", iterations), ("batch", batch), ("seed", seed)):
-        if not isinstance(value, int):
-            raise UserError(f"{name}={value!r} must be a whole number.")
-    if iterations < 1 or batch < 1:
-        raise UserError(f"iterations={iterations} and batch={batch} must both be at least 1.")
-    check_seed(seed)
+    for name, value, most in (("iterations", iterations, MOST_ITERATIONS), ("batch", batch, MOST_BATCH)):
+        if not 1 <= value <= most:
+            raise UserError(f"{name}={shown(value)} must be from 1 to {most:,}.")
+
+
+def check_stopping(
+    minutes: object, snapshot_every: object, keep: object, out: str | Path | None, log: bool
+) -> None:
+    """Raise one sentence if a run can't stop, look, keep or log as it is told to."""
+    if minutes is not None and not (isinstance(minutes, int | float) and 0 <= minutes < math.inf):
+        raise UserError(f"minutes={shown(minutes)} is no time limit; give a number of minutes, or leave it out.")
+    if snapshot_every is not None and whole("snapshot_every", snapshot_every) < 1:
+        raise UserError(f"snapshot_every={shown(snapshot_every)} must be at least 1.")
+    if keep not in KEEP:
+        raise UserError(f"keep={shown(keep)} is unknown; it is {' or '.join(map(repr, KEEP))}.")
+    if log and out is None:
+        raise UserError("A log needs a folder; give out as well.")
 
 
 def digests(gan: GAN, images: Images) -> dict[str, str]:

@@ -1,0 +1,27 @@
+"""Examples, as `--help` prints them below each command."""
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "adapt": (
+        "adapt --images my-photos/ --out runs/mine",
+        "adapt --images my-photos/ --gan fashion-stylegan2 --method adam --iterations 800 --out runs/adam",
+        "adapt --images fashion/sandal --n 10 --gan fashion-stylegan2 --option learning_rate=0.001 --out runs/sandal",
+    ),
+    "sample": ("sample runs/mine/my-photos-freezed.safetensors --n 64 --out sheet.png",),
+    "export": (
+        "export avatars-stylegan2 --to onnx --out avatars.onnx",
+        "export avatars-stylegan2 --to pngs --n 100 --out pictures/",
+    ),
+    "pretrain": ("pretrain fashion-stylegan2 --minutes 60 --out runs/pretrain",),
+    "record": ("record transfergan-table2 --minutes 25 --workers 2",),
+    "tables": ("tables", "tables adaptation-10-shot"),
+    "claims": ("claims", "claims --json"),
+    "bench": ("bench check",),
+    "proximity": ("proximity avatars/personas --picture distances.png",),
+    "methods": ("methods", "methods freezed"),
+    "gans": ("gans", "gans --layouts"),
+    "domains": ("domains",),
+    "completion": (
+        "completion bash > ~/.local/share/bash-completion/completions/fewshotgan",
+        "completion zsh > ~/.zfunc/_fewshotgan",
+    ),
+}
