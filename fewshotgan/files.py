@@ -123,6 +123,11 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} beyond all sizes"
 
 
+def first_line(error: Exception) -> str:
+    """Return the beginning of what a library says of an error, which often goes on for lines."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:80].rstrip(".")
+
+
 def clip(name: object, most: int = 80) -> str:
     """Return a name or a value as a message shows it: its end, if it is long, and nothing that moves the cursor."""
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(name))

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from fewshotgan.files import atomic_write
+from fewshotgan.files import UserError, atomic_write
 from fewshotgan.images import Images
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
         columns: per row; by default, enough for a wide rectangle.
         zoom: integer magnification; by default, enough to make an image at least 96 pixels wide.
     """
-    x = images.tensor() if isinstance(images, Images) else images
+    x = images.tensor() if isinstance(images, Images) else as_images(images)
     n, _, height, width = x.shape
     columns = columns or max(1, min(n, int(np.ceil(np.sqrt(2 * n)))))
     zoom = zoom or max(1, -(-96 // width))
@@ -39,6 +40,21 @@ def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None =
         tile = Image.fromarray(picture).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
         canvas.paste(tile, (i % columns * w, i // columns * h))
     return canvas
+
+
+def as_images(x: object) -> Tensor:
+    """Return images (N, C, H, W), -1..1, of such a tensor, or of one of bytes, 0..255.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if isinstance(x, Tensor) and x.dim() == 4 and x.shape[1] in (1, 3) and len(x):
+        if x.dtype == torch.uint8:
+            return x.float() / 127.5 - 1
+        if x.is_floating_point():
+            return x.detach()
+    what = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
+    raise UserError(f"A picture is drawn of images (N, 1 or 3, H, W), not of {what}; of a GAN, draw gan.sample(16).")
 
 
 def show(

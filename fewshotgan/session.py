@@ -10,7 +10,7 @@ import torch
 
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder, shown, sweep, whole
+from fewshotgan.files import UserError, check_folder, clip, shown, sweep, whole
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
 from fewshotgan.kept import Kept
@@ -136,7 +136,7 @@ def choose_discriminator(gan: GAN, discriminator: str | None, seed: int) -> GAN:
         return gan
     if discriminator != "fresh":
         raise UserError(
-            f'discriminator={discriminator!r} can\'t be; give "fresh" for one from scratch, or leave it out.'
+            f'discriminator={shown(discriminator)} can\'t be; give "fresh" for one from scratch, or leave it out.'
         )
     return gan.judged(seed)
 
@@ -145,9 +145,9 @@ def check_kinds(gan: object, images: object) -> None:
     """Raise one sentence if names or paths were handed over instead of what is loaded from them."""
     for one in gan if isinstance(gan, list | tuple) else (gan,):
         if not isinstance(one, GAN):
-            raise UserError(f"adapt takes a GAN, not {one!r}; load it first with load_gan(name_or_path).")
+            raise UserError(f"adapt takes a GAN, not {shown(one)}; load it first with load_gan(name_or_path).")
     if not isinstance(images, Images):
-        what = repr(images) if isinstance(images, str | Path) else f"a {type(images).__name__}"
+        what = shown(images) if isinstance(images, str | Path) else f"a {type(images).__name__}"
         raise UserError(
             f"adapt takes images as load_images returns them, not {what}; load them first with load_images(folder)."
         )
@@ -157,8 +157,8 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
     """Raise one sentence if the images can't be used with this GAN and method."""
     if (images.resolution, images.channels) != (gan.resolution, gan.channels):
         raise UserError(
-            f"{images.name} has images of {images.resolution} pixels and {images.channels} channels, {gan.name} makes "
-            f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, "
+            f"{clip(images.name, 40)} has {images.resolution} pixels and {images.channels} channels, {clip(gan.name, 40)} "
+            f"{gan.resolution} and {gan.channels}; use load_images(..., resolution={gan.resolution}, "
             f"channels={gan.channels})."
         )
     if gan.config["family"] == MIXTURE and not method.multi_source:

@@ -15,7 +15,8 @@ from helpers import tiny_gan, tiny_sngan
 from PIL import Image
 
 from fewshotgan import load_gan
-from fewshotgan.cli import VERBS, main, parser
+from fewshotgan.cli import main
+from fewshotgan.cli.verbs import VERBS, parser
 
 WAIT = 3600  # seconds, for a process that ends by itself
 # newer versions of Python don't ask the system

@@ -1,9 +1,8 @@
 """`fewshotgan export`: a GAN for other programs."""
 
 import argparse
-from pathlib import Path
 
-from fewshotgan.cli.arguments import Commands
+from fewshotgan.cli.arguments import Commands, number, place
 from fewshotgan.export import FILES, to_pngs
 from fewshotgan.gans import load_gan
 
@@ -13,9 +12,9 @@ def add(commands: Commands) -> None:
     new = commands.add_parser("export", help="write a GAN for other programs", description=run.__doc__)
     new.add_argument("gan", help="a shipped GAN or a file")
     new.add_argument("--to", choices=[*FILES, "pngs"], required=True, help="the form")
-    new.add_argument("--out", type=Path, required=True, help="the file to write; of pngs, the folder")
-    new.add_argument("--n", type=int, default=1000, help="how many pngs (default: %(default)s)")
-    new.add_argument("--seed", type=int, default=0, help="of their latents (default: %(default)s)")
+    new.add_argument("--out", type=place, required=True, help="the file to write; of pngs, the folder")
+    new.add_argument("--n", type=number, default=1000, help="how many pngs (default: %(default)s)")
+    new.add_argument("--seed", type=number, default=0, help="of their latents (default: %(default)s)")
     new.set_defaults(run=run)
 
 
