@@ -80,6 +80,8 @@ def differences(saved: dict[str, Any], spec: dict[str, Any]) -> Iterable[str]:
         if key == "digests" and isinstance(was, dict):
             yield from (SAID[part] for part in now if was.get(part) != now[part] and saved.get(part) == spec.get(part))
         elif isinstance(was, dict) and isinstance(now, dict):
-            yield from (f"{part}={shown(was.get(part))}, not {shown(now[part])}" for part in now if was.get(part) != now[part])
+            yield from (
+                f"{part}={shown(was.get(part))}, not {shown(now[part])}" for part in now if was.get(part) != now[part]
+            )
         elif was != now:
             yield f"{key}={shown(was)}, not {shown(now)}"

@@ -19,7 +19,7 @@ NAME = re.compile(r"(\d{6,})\.safetensors")
 class Kept:
     """A folder of GANs by iteration; without a name, one that lasts as long as this object.
 
-    A full disk costs the GANs of some iterations, not the run.
+    A full disk costs these GANs and not the run: they make room for its checkpoint.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -40,12 +40,14 @@ class Kept:
 
     def add(self, iteration: int, gan: GAN) -> None:
         """Keep a GAN on the CPU, refreshed."""
+        if self.full:
+            return
         try:
             gan.save(self.path(iteration), torch.float16)
         except UserError as error:
-            if not self.full:
-                warnings.warn(f"The GANs along the run are not kept: {error}", stacklevel=2)
+            warnings.warn(f"No GANs along the run are kept: {error}", stacklevel=2)
             self.full = True
+            self.forget_after(-1)
 
     def forget_after(self, iteration: int) -> None:
         """Remove what a run that starts or goes on at this iteration has not made."""

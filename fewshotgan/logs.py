@@ -1,6 +1,7 @@
 """The log of a run: its losses as `losses.csv`, and as TensorBoard's events where that is installed."""
 
 import csv
+import io
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -35,11 +36,12 @@ class Log:
     def write(self, history: list[Row]) -> None:
         """Write `losses.csv`: a line for each row of the history, a column for each loss of any stage."""
         columns = list(dict.fromkeys(name for row in history for name in row))
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns or ["iteration"], lineterminator="\n")
+        table.writeheader()
+        table.writerows(history)
         with suppress(UserError), atomic_write(self.folder / "losses.csv") as temporary:
-            with open(temporary, "w", encoding="utf-8", newline="") as file:
-                table = csv.DictWriter(file, columns or ["iteration"])
-                table.writeheader()
-                table.writerows(history)
+            temporary.write_text(text.getvalue(), encoding="utf-8")
         if self.board:
             self.board.flush()
 
@@ -54,4 +56,4 @@ def board(folder: Path) -> Any:
             stacklevel=2,
         )
         return None
-    return SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"))

@@ -70,9 +70,7 @@ class Run:
             raise UserError("This run kept no GANs along its way; adapt keeps them.")
         nearest = self.store.nearest(wanted)
         if nearest != wanted:
-            warnings.warn(
-                f"No GAN of iteration {wanted} is kept; this is that of iteration {nearest}.", stacklevel=2
-            )
+            warnings.warn(f"No GAN of iteration {wanted} is kept; this is that of iteration {nearest}.", stacklevel=2)
         return self.store.load(nearest)
 
 

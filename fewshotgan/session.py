@@ -18,7 +18,7 @@ from fewshotgan.logs import Log
 from fewshotgan.methods import METHODS, Method, create_method
 from fewshotgan.pictures import LiveGrid
 from fewshotgan.run import Run, Viewer
-from fewshotgan.stopping import choose
+from fewshotgan.stopping import choose, last
 from fewshotgan.train import Loop, make_task
 
 ITERATIONS, BATCH = 500, 8  # unless asked for others: the budget of most tables
@@ -98,7 +98,7 @@ def adapt(
     spec["options"] = training.method.options()
     place = None if out is None else Path(out)
     if place is not None:
-        check_folder(out)
+        check_folder(place)
         sweep(place)
     viewer = viewer or (LiveGrid() if progress else None)
     every = max(1, iterations // SNAPSHOTS) if snapshot_every is None else whole("snapshot_every", snapshot_every)
@@ -107,7 +107,9 @@ def adapt(
         kept=Kept(place / "iterations" if place else None), log=Log(place) if log and place else None,
     )  # fmt: skip
     run = loop.run(place / "checkpoint.pt" if place else None, minutes, progress)
-    return choose(run, images) if keep == "best" else run
+    if keep == "last":
+        return last(run)
+    return last(run, "the last: the run was stopped") if run.interrupted else choose(run, images, progress)
 
 
 def choose_method(method: object, options: dict[str, object]) -> Method:
@@ -157,9 +159,9 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
     """Raise one sentence if the images can't be used with this GAN and method."""
     if (images.resolution, images.channels) != (gan.resolution, gan.channels):
         raise UserError(
-            f"{clip(images.name, 40)} has {images.resolution} pixels and {images.channels} channels, {clip(gan.name, 40)} "
-            f"{gan.resolution} and {gan.channels}; use load_images(..., resolution={gan.resolution}, "
-            f"channels={gan.channels})."
+            f"{clip(images.name, 40)} has {images.resolution} pixels and {images.channels} channels, "
+            f"{clip(gan.name, 40)} {gan.resolution} and {gan.channels}; use load_images(..., "
+            f"resolution={gan.resolution}, channels={gan.channels})."
         )
     if gan.config["family"] == MIXTURE and not method.multi_source:
         raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
@@ -176,9 +178,7 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
             raise UserError(f"{name}={shown(value)} must be from 1 to {most:,}.")
 
 
-def check_stopping(
-    minutes: object, snapshot_every: object, keep: object, out: str | Path | None, log: bool
-) -> None:
+def check_stopping(minutes: object, snapshot_every: object, keep: object, out: str | Path | None, log: bool) -> None:
     """Raise one sentence if a run can't stop, look, keep or log as it is told to."""
     if minutes is not None and not (isinstance(minutes, int | float) and 0 <= minutes < math.inf):
         raise UserError(f"minutes={shown(minutes)} is no time limit; give a number of minutes, or leave it out.")

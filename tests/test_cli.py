@@ -47,7 +47,8 @@ def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
     assert "12 of them centre-cropped" in said and "left out: broken.png (not an image)" in said
     out = ground / "out"
     assert {p.name for p in out.iterdir()} == {
-        "checkpoint.pt", "interpolation.gif", "metrics.json", "photos-freezed.safetensors", "result.png", "samples.png",
+        "checkpoint.pt", "interpolation.gif", "iterations", "metrics.json", "photos-freezed.safetensors", "result.png",
+        "samples.png",
     }  # fmt: skip
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["spec"]["options"]["frozen_down_to"] == 8 and "memorisation" in metrics["note"]
@@ -97,7 +98,7 @@ def test_options_may_be_none_or_lack_the_nought(ground):
 
 
 def test_a_collapse_is_written_beside_what_is_left(ground, capsys):
-    assert main(arguments(ground, "--option", "learning_rate=1e30")) == 2
+    assert main(arguments(ground, "--option", "learning_rate=1e30")) == 3
     assert "not finite" in capsys.readouterr().err
     metrics = json.loads((ground / "out" / "metrics.json").read_text())
     assert not metrics["finished"] and "not finite" in metrics["collapse"]

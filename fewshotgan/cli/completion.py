@@ -37,9 +37,9 @@ def completed(top: Parser) -> Parser:
         }  # fmt: skip
         for action in verb._actions:
             if action.dest == "gan":
-                action.complete = shtab.cmd(f"ls *.safetensors 2>/dev/null; echo {words['gan']}")  # type: ignore[attr-defined]
+                action.complete = shtab.cmd(f"ls *.safetensors 2>/dev/null; echo {words['gan']}")
             elif action.dest in words:
-                action.complete = shtab.cmd(f"echo {words[action.dest]}")  # type: ignore[attr-defined]
+                action.complete = shtab.cmd(f"echo {words[action.dest]}")
             elif action.type is place or action.dest == "images":
-                action.complete = shtab.FILE  # type: ignore[attr-defined]
+                action.complete = shtab.FILE
     return top

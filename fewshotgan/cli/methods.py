@@ -8,7 +8,7 @@ import textwrap
 from fewshotgan.cli.arguments import Commands, print_lines
 from fewshotgan.files import UserError
 from fewshotgan.gans import load_gan
-from fewshotgan.methods import METHODS, Method, create_method, list_methods, options_of
+from fewshotgan.methods import Method, create_method, list_methods, options_of
 from fewshotgan.methods.options import Option
 
 EXAMPLES = ("avatars-stylegan2", "avatars-gp-resnet", "fashion-sngan")  # sources, on the first of which a method works
@@ -51,7 +51,7 @@ def by_owner(kind: type[Method]) -> dict[str, list[Option]]:
     owners: dict[str, list[Option]] = {kind.name: []}
     for name, option in options_of(kind).items():
         owner = next(base for base in kind.__mro__ if name in base.__dict__.get("__annotations__", {}))
-        owners.setdefault(owner.name if owner.__dict__.get("name") in METHODS else kind.name, []).append(option)
+        owners.setdefault(str(owner.__dict__.get("name", kind.name)), []).append(option)
     return {owner: own for owner, own in owners.items() if own}
 
 

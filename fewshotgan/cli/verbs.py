@@ -1,12 +1,9 @@
 """The verbs of the command, and what becomes of an error in one."""
 
-import argparse
 import io
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -56,7 +53,7 @@ def perform(arguments: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")  # don't stop at a name that the terminal cannot display
     try:
         with stops_interrupt(), warnings.catch_warnings():
-            warnings.showwarning = _warn
+            warnings.showwarning = _warn  # type: ignore[assignment]  # which takes more than it uses
             options = parser().parse_args(arguments)
             return options.run(options) or 0
     except KeyboardInterrupt:
@@ -99,7 +96,7 @@ def parser() -> Parser:
     return top
 
 
-def _warn(message: Warning | str, _category: type[Warning], filename: str, *_more: Any) -> None:
+def _warn(message: Warning | str, category: type[Warning], filename: str, *_more: object, **_others: object) -> None:
     """Show a warning of ours as a line; those of libraries, which a user can do nothing about, not at all."""
     if filename.startswith(PACKAGE):
         note(str(message))

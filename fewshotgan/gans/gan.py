@@ -9,7 +9,6 @@ generator, the discriminator's configuration is None.
 import copy
 import inspect
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -52,7 +51,12 @@ SEVERAL = " & "  # between the names of GANs that are adapted together
 OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator
 FAR = 10  # beyond this truncation no generator draws anything
 MOST = 10**7  # latents at a time
-STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}  # safetensors' names
+STORED = {
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F64": torch.float64,
+}  # safetensors' names
 MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
 
 
@@ -197,8 +201,8 @@ class GAN:
         """
         if isinstance(truncation, bool) or not isinstance(truncation, SupportsFloat) or not abs(truncation) <= FAR:
             raise UserError(
-                f"truncation={shown(truncation)} is no number from -{FAR} to {FAR}; give 1 for none, towards 0 for less "
-                "diverse images."
+                f"truncation={shown(truncation)} is no number from -{FAR} to {FAR}; give 1 for none, towards 0 for "
+                "less diverse images."
             )
         y, images = self.given(labels, len(z)), []
         for i in range(0, len(z), batch):
@@ -316,7 +320,9 @@ class GAN:
                 file can't be written.
         """
         if dtype not in STORED.values():
-            raise UserError(f"dtype={shown(dtype)} holds no weights; give one of {', '.join(map(str, STORED.values()))}.")
+            raise UserError(
+                f"dtype={shown(dtype)} holds no weights; give one of {', '.join(map(str, STORED.values()))}."
+            )
         if Path(path).suffix != ".safetensors":
             raise UserError(f"{clip(path)} must end in .safetensors, by which it is known when it is loaded again.")
         networks = nn.ModuleDict({"generator": self.generator, "discriminator": self.discriminator})
