@@ -1,5 +1,6 @@
 """Errors for the user, folders, atomic writes, checksums."""
 
+import errno
 import hashlib
 import operator
 import os
@@ -16,6 +17,8 @@ except ImportError:  # not on Windows, where nobody can remove a file that is be
     fcntl = None  # type: ignore[assignment]
 
 TEMPORARY = re.compile(r"\..+(\.\w+)\.[a-z0-9_]{8}\1")  # .checkpoint.pt.k3v8_x2a.pt, as `atomic_write` names them
+
+MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS}
 
 
 class UserError(Exception):
@@ -46,7 +49,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     `sweep` knows it from what a killed process left.
 
     Raises:
-        MachineError: if the file cannot be written (read-only folder, full disk).
+        MachineError: if the disk is full or broken.
+        UserError: if the file cannot be written for another reason.
     """
     path = whole_name(path)
     temporary = None
@@ -62,7 +66,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
-        raise MachineError(
+        raise (MachineError if error.errno in MACHINE else UserError)(
             f"{clip(path)} could not be written ({error.strerror or error}); free some space or choose another folder."
         ) from error
     finally:

@@ -10,7 +10,7 @@ import torch
 
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder, clip, shown, sweep, whole
+from fewshotgan.files import UserError, check_folder, clip, shown, sweep, whole, whole_name
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
 from fewshotgan.kept import Kept
@@ -96,7 +96,7 @@ def adapt(
     source = gan if chosen.conditional else gan.unconditional()
     training = chosen.build(make_task(source, images.pixels, batch, seed, augment, choose_device(device)))
     spec["options"] = training.method.options()
-    place = None if out is None else Path(out)
+    place = None if out is None else whole_name(out)
     if place is not None:
         check_folder(place)
         sweep(place)

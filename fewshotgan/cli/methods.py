@@ -50,7 +50,7 @@ def by_owner(kind: type[Method]) -> dict[str, list[Option]]:
     """Return a method's options by the name of the method that brought them in or changed them last, its own first."""
     owners: dict[str, list[Option]] = {kind.name: []}
     for name, option in options_of(kind).items():
-        owner = next(base for base in kind.__mro__ if name in base.__dict__.get("__annotations__", {}))
+        owner = next(base for base in kind.__mro__ if name in inspect.get_annotations(base))
         owners.setdefault(str(owner.__dict__.get("name", kind.name)), []).append(option)
     return {owner: own for owner, own in owners.items() if own}
 

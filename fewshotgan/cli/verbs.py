@@ -35,7 +35,7 @@ from fewshotgan.cli.arguments import (
     refusal,
 )
 from fewshotgan.cli.examples import EXAMPLES
-from fewshotgan.files import MachineError, UserError
+from fewshotgan.files import MACHINE, MachineError, UserError, clip
 from fewshotgan.interrupt import stops_interrupt
 from fewshotgan.run import CollapseError
 
@@ -76,7 +76,8 @@ def explain(error: Exception) -> tuple[int, str] | None:
     if isinstance(error, UserError):
         return EXIT_FAILED if isinstance(error, MachineError) else EXIT_USAGE, str(error)
     if isinstance(error, OSError):
-        return EXIT_FAILED, f"{error.filename or 'a file'}: {error.strerror or error}; choose another name or folder."
+        status = EXIT_FAILED if error.errno in MACHINE else EXIT_USAGE
+        return status, f"{clip(error.filename or 'a file')}: {error.strerror or error}; choose another name or folder."
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
         words in str(error) for words in ("allocate memory", "out of memory", "size calculation overflowed")
     ):

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -54,9 +55,9 @@ def load_gan(name_or_path: str | Path, discriminator: str | Path | None = None) 
         raise UserError(f"load_gan takes a shipped GAN's name or a path, not {shown(name_or_path)}.")
     path = whole_name(name_or_path)
     shipped = _shipped() / f"{name_or_path}.safetensors"
-    if shipped.is_file():
+    if os.path.isfile(shipped):  # for which no name is too long
         return _load_ours(shipped)
-    if not path.exists():
+    if not os.path.exists(path):
         close = difflib.get_close_matches(str(name_or_path)[:200], list_gans(), n=1) or ["avatars-stylegan2"]
         raise UserError(
             f"There is no GAN {clip(name_or_path)!r}, shipped or as a file; did you mean {' or '.join(close)}?"
@@ -165,8 +166,8 @@ def _check_sizes(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tupl
     for key, shape in wanted.items():
         if shape != found[key]:
             raise UserError(
-                f"{_short(path)} does not fit its own configuration: {clip(key, 60)} is {shown(found[key])}, not "
-                f"{shown(shape)}."
+                f"{_short(path)} does not fit its own configuration: {clip(key, 60)} is {clip(found[key], 40)}, not "
+                f"{clip(shape, 40)}."
             )
 
 
