@@ -50,7 +50,11 @@ def add(commands: Commands) -> None:
         help="an option of the method, e.g. learning_rate=0.001; repeatable",
     )
     new.add_argument("--discriminator", choices=["fresh"], help="start one from scratch, for a GAN that came without")
-    new.add_argument("--keep", choices=KEEP, default="last", help="the GAN of which iteration (default: %(default)s)")
+    new.add_argument(
+        "--keep",
+        choices=KEEP,
+        help="the GAN of the last iteration, or of the best by the images alone (default: best of your own images)",
+    )
     new.add_argument("--minutes", type=minutes, help="stop after this long; the same command resumes")
     new.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
     new.add_argument("--log", action="store_true", help="write losses.csv, and TensorBoard's events if it is installed")
@@ -80,8 +84,10 @@ def run(options: argparse.Namespace) -> int | None:
         print(clip(images.note, 10**5))
     arguments = {
         key: getattr(options, key)
-        for key in ("iterations", "batch", "seed", "minutes", "device", "out", "discriminator", "keep", "log")
+        for key in ("iterations", "batch", "seed", "minutes", "device", "out", "discriminator", "log")
     }
+    own = options.images not in list_domains() and images.labels is None  # neither a shipped domain nor a blend
+    arguments["keep"] = options.keep or ("best" if own else "last")
     augment = None if options.augment == "none" else options.augment
     try:
         run = adapt(gan, images, method, augment=augment, progress=not options.quiet, **arguments)
@@ -116,6 +122,8 @@ def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, c
     """Write the results of a run, the GAN first; a run that a signal stopped is not measured."""
     out, stem = options.out, _stem(options.images)
     saved = f"{stem}-{options.method}.safetensors"
+    if run.chosen != run.iterations:
+        _say(options, f"kept iteration {run.chosen} of {run.iterations}: {run.choice['why']}")
     _say(options, f"saving {saved} and its pictures in {clip(out)} ...")
     run.gan.name = f"{stem}-{options.method}"
     run.gan.save(out / saved)

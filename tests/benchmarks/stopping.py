@@ -26,7 +26,11 @@ from fewshotgan.stopping import moments
 
 SHOTS, HELD, POINTS, JUDGED, SAMPLES = 10, 3, 10, 128, 400
 RUNS = [
-    *(("fashion-stylegan2", f"fashion/{target}", "transfergan", seed) for target in ("sandal", "coat") for seed in (0, 1)),
+    *(
+        ("fashion-stylegan2", f"fashion/{target}", "transfergan", seed)
+        for target in ("sandal", "coat")
+        for seed in (0, 1)
+    ),
     *(("fashion-stylegan2", f"fashion/{target}", "freezed", seed) for target in ("sandal", "coat") for seed in (0, 1)),
     *(("avatars-stylegan2", "avatars/pixel-art", "transfergan", seed) for seed in (0, 1)),
 ]
@@ -47,7 +51,7 @@ def memorisation(samples: np.ndarray, shots: np.ndarray) -> float:
 
 
 CRITERIA: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "mean and spread (`keep=\"best\"`)": moments,
+    'mean and spread (`keep="best"`)': moments,
     "Fréchet distance to the shots": lambda samples, shots: frechet_distance(shots, samples),
     "kernel distance to the shots": lambda samples, shots: kernel_distance(shots, samples),
     "shots from their nearest sample": lambda samples, shots: float(distances(shots, samples).min(1).mean()),
