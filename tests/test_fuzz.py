@@ -1,7 +1,7 @@
 """A fuzzer: hostile options and files for every verb of the command, in this process.
 
-Whatever is asked, `main` returns one of the documented statuses; a refusal is one sentence of at most 240 letters; nothing
-takes more than ten seconds of the processor. `make test` tries the same cases each time; `make fuzz MINUTES=60` others.
+Whatever is asked, `main` returns a documented status; a refusal is one sentence of at most 240 letters; nothing
+takes more than ten seconds of the processor. `make test` tries the same cases each time, `make fuzz MINUTES=60` others.
 """
 
 import argparse
@@ -69,7 +69,6 @@ WORDS = [
     " ",
     ".",
     "..",
-    "/",
     "/dev/null",
     "/dev/full",
     "/proc/self/mem",

@@ -53,7 +53,7 @@ def perform(arguments: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")  # don't stop at a name that the terminal cannot display
     try:
         with stops_interrupt(), warnings.catch_warnings():
-            warnings.showwarning = _warn  # type: ignore[assignment]  # which takes more than it uses
+            warnings.showwarning = _warn
             options = parser().parse_args(arguments)
             return options.run(options) or 0
     except KeyboardInterrupt:

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/stopping.py OUT [--iterations 500] [--batch 4]
 
-Each run keeps ten GANs along its way. Of each, 272 samples are measured against held-out images, which is the truth, and
-128 others are judged by every criterion, which sees the ten shots alone. `rho` is Spearman's rank correlation of a
+Each run keeps ten GANs along its way. Of each, 272 samples are measured against held-out images, which is the truth,
+and 128 others are judged by every criterion, which sees the ten shots alone. `rho` is Spearman's rank correlation of a
 criterion with the truth over the ten, the regret how much farther than the best of the ten the chosen one is. A run's
 features are kept in OUT, so that a second call goes on.
 """
