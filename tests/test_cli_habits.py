@@ -152,6 +152,7 @@ def test_quiet_prints_nothing_and_a_log_holds_every_loss(ground, capfd):
     assert main(arguments(ground, "--iterations", "20", "--augment", "ada", "--log", "--quiet")) == 0
     said = capfd.readouterr()
     assert said.out == "" and "it/s" not in said.err and "saving" not in said.err
+    assert list((ground / "out" / "tensorboard").glob("events.*"))
     with open(ground / "out" / "losses.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["iteration"] for row in rows] == ["10", "20"]

@@ -84,7 +84,7 @@ def name(text: str) -> str:
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add the option that leaves errors alone on the terminal."""
-    parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but errors: no progress, no notes")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but errors and warnings")
 
 
 def print_lines(lines: dict[str, str]) -> None:
