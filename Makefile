@@ -3,6 +3,7 @@
 # make docs     the site, into build/site
 # make lab      JupyterLab at the first notebook
 # make gpu      train sources on a GPU for nine minutes, in any Python that has the packages; call it again to go on
+# make fuzz     hostile options and files for the command, for MINUTES=60
 # make bench    timings and memory, as ratios (not part of the tests)
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ TEST = CI=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export FEWSHOTGAN_CACHE ?= $(CURDIR)/build/cache
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: course docs test lint lab bench gpu clean
+.PHONY: course docs test lint lab bench fuzz gpu clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fewshotgan needs Python 3.11 or newer; call make with PYTHON=python3.11")'
@@ -42,6 +43,10 @@ test: lint
 	$(TEST) tests
 	FEWSHOTGAN_PROFILE=smoke $(TEST) --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 \
 		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
+
+MINUTES ?= 60
+fuzz: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python tests/test_fuzz.py $(MINUTES)
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

@@ -15,7 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import fewshotgan
-from fewshotgan.cli import parser
+from fewshotgan.cli.verbs import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fewshotgan"

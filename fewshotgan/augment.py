@@ -70,6 +70,10 @@ class NoAugment:
     def update(self, real_logits: Tensor) -> None:
         """Ignore the logits."""
 
+    def figures(self) -> dict[str, float]:
+        """Return nothing: nothing is adapted."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """Return an empty state."""
         return {}
@@ -145,6 +149,10 @@ class ADA(NoAugment):
         direction = 1.0 if self.signs / self.seen > self.target else -1.0
         self.p = min(1.0, max(0.0, self.p + direction * self.seen / (self.thousands * 1000)))
         self.steps, self.seen, self.signs = 0, 0, 0.0
+
+    def figures(self) -> dict[str, float]:
+        """Return p."""
+        return {"augment/p": self.p}
 
     def state_dict(self) -> dict[str, Any]:
         """Return p and the signs accumulated since it last changed."""

@@ -1,6 +1,7 @@
 """Checkpoints: written atomically, and read without executing any code they may contain."""
 
 import hashlib
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewshotgan.files import UserError, atomic_write
+from fewshotgan.files import UserError, atomic_write, clip, shown
+
+SPELLED = {"gan", "images"}  # names of what the digests tell for sure
+SAID = {  # where a digest differs and a name does not
+    "gan": "a GAN of the same name with other weights",
+    "images": "images of the same name with other content",
+    "start": "a GAN to start with that has other weights",
+}
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a state of tensors and plain values; a crash or a full disk leaves the previous checkpoint in place.
 
     Raises:
-        UserError: if the file cannot be written.
+        MachineError: if the file cannot be written.
     """
+    content = io.BytesIO()  # into a file, PyTorch's writer hides that the disk is full
+    torch.save(state, content)
     with atomic_write(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
@@ -32,6 +42,9 @@ def digest(tensors: Iterable[Tensor]) -> str:
 def load_checkpoint(path: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
     """Return the state saved for this spec, or None if there is no checkpoint.
 
+    Runs differ by what determines them: not by their number of iterations, unless there are fewer than were made, and
+    not by how the path of the same images or of the same GAN is spelled.
+
     Raises:
         UserError: if the file is damaged, or belongs to a run with a different spec.
     """
@@ -41,14 +54,34 @@ def load_checkpoint(path: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if not (isinstance(state, dict) and isinstance(state["spec"], dict)):
             raise TypeError
-        saved = state["spec"]
+        saved, made = state["spec"], int(state.get("iteration", 0))
     except Exception as error:  # damaged files raise a dozen kinds of errors
-        raise UserError(f"The checkpoint {path} is damaged or not one of ours; delete it to start over.") from error
-    changed = sorted(key for key in spec if saved.get(key) != spec[key])
-    if changed:
-        same_names = "images or a GAN of the same name but different content"
-        was = ", ".join(same_names if key == "digests" else f"{key}={saved.get(key)!r}" for key in changed)
         raise UserError(
-            f"{path.parent} holds a different run ({was}); choose another folder, or delete its checkpoint.pt."
+            f"The checkpoint {clip(path)} is damaged or not one of ours; delete it to start over."
+        ) from error
+    if changed := list(differences(saved, spec)):
+        raise UserError(
+            f"{clip(path.parent, 60)} holds a different run ({'; '.join(changed)[:100]}); choose another folder, "
+            "or delete its checkpoint.pt."
+        )
+    if made > spec.get("iterations", made):
+        raise UserError(
+            f"{clip(path.parent, 60)} holds {made} iterations already, more than {spec['iterations']}; ask for more, "
+            "or choose another folder."
         )
     return state
+
+
+def differences(saved: dict[str, Any], spec: dict[str, Any]) -> Iterable[str]:
+    """Yield in words what is not the same in two runs."""
+    same = saved.get("digests") == spec.get("digests")
+    for key in sorted(spec.keys() - {"iterations"} - (SPELLED if same else set())):
+        was, now = saved.get(key), spec[key]
+        if key == "digests" and isinstance(was, dict):
+            yield from (SAID[part] for part in now if was.get(part) != now[part] and saved.get(part) == spec.get(part))
+        elif isinstance(was, dict) and isinstance(now, dict):
+            yield from (
+                f"{part}={shown(was.get(part))}, not {shown(now[part])}" for part in now if was.get(part) != now[part]
+            )
+        elif was != now:
+            yield f"{key}={shown(was)}, not {shown(now)}"

@@ -1,15 +1,32 @@
 """Errors for the user, folders, atomic writes, checksums."""
 
+import errno
 import hashlib
+import operator
 import os
+import re
+import reprlib
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nobody can remove a file that is being written anyway
+    fcntl = None  # type: ignore[assignment]
+
+TEMPORARY = re.compile(r"\..+(\.\w+)\.[a-z0-9_]{8}\1")  # .checkpoint.pt.k3v8_x2a.pt, as `atomic_write` names them
+
+MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS}
 
 
 class UserError(Exception):
     """An error that the user can fix; its text is one sentence: what is wrong, where, and what to do."""
+
+
+class MachineError(UserError):
+    """A `UserError` whose cause lies with the machine and not with what was asked: a full disk, too little memory."""
 
 
 def data_dir() -> Path:
@@ -28,30 +45,97 @@ def cache_dir() -> Path:
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, renamed to `path` once the block ends without an error.
 
-    A crash, a full disk or Ctrl-C leaves the old file untouched.
+    A crash, a full disk or Ctrl-C leaves the old file untouched. While it is written, the file is locked, by which
+    `sweep` knows it from what a killed process left.
 
     Raises:
-        UserError: if the file cannot be written (read-only folder, full disk).
+        MachineError: if the disk is full or broken.
+        UserError: if the file cannot be written for another reason.
     """
-    path = Path(path)
+    path = whole_name(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
+        with os.fdopen(handle, "rb+") as file:
+            temporary = Path(name)
+            lock(file.fileno())
+            yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(
-            f"{path} could not be written ({error.strerror or error}); free some space or choose another folder."
+        raise (MachineError if error.errno in MACHINE else UserError)(
+            f"{clip(path)} could not be written ({error.strerror or error}); free some space or choose another folder."
         ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def whole_name(path: str | Path) -> Path:
+    """Return a path that a file can have.
+
+    Raises:
+        UserError: if the name is empty or holds a NUL, at which systems end it.
+    """
+    if not str(path) or "\0" in str(path):
+        raise UserError(f"{str(path)!r} names no file or folder; give another name.")
+    return Path(path)
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file for this process; return whether nobody else had."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # locked, or on a file system without locks
+        return False
+    return True
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove what killed processes left half written in a folder; what another one is writing stays."""
+    for path in Path(folder).glob(".*"):
+        if TEMPORARY.fullmatch(path.name) and path.is_file():
+            with suppress(OSError), open(path, "rb+") as file:
+                if lock(file.fileno()):
+                    path.unlink()
+
+
+def whole(name: str, value: object) -> int:
+    """Return a whole number, of Python's or of another library's (`numpy.int64`), as Python's.
+
+    Raises:
+        UserError: if it is none.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise UserError(f"{name}={shown(value)} must be a whole number.") from None
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it, on one line and in at most 60 letters."""
+    try:
+        return clip(reprlib.repr(value), 60)
+    except (ValueError, RecursionError):  # of thousands of digits, or as deep
+        return f"a {type(value).__name__} beyond all sizes"
+
+
+def first_line(error: Exception) -> str:
+    """Return the beginning of what a library says of an error, which often goes on for lines."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:80].rstrip(".")
+
+
+def clip(name: object, most: int = 80) -> str:
+    """Return a name or a value as a message shows it: its end, if it is long, and nothing that moves the cursor."""
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(name))
+    return text if len(text) <= most else f"...{text[3 - most :]}"
 
 
 def check_folder(folder: str | Path) -> None:
@@ -60,13 +144,14 @@ def check_folder(folder: str | Path) -> None:
     Raises:
         UserError: if it is not.
     """
+    folder = whole_name(folder)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UserError(
-            f"Nothing can be written into {folder} ({error.strerror or error}); choose another folder."
+            f"Nothing can be written into {clip(folder)} ({error.strerror or error}); choose another folder."
         ) from error
 
 

@@ -2,7 +2,7 @@
 notebook.
 """
 
-import reprlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,15 +10,21 @@ import torch
 
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder
+from fewshotgan.files import UserError, check_folder, clip, shown, sweep, whole, whole_name
 from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
 from fewshotgan.images import Images
+from fewshotgan.kept import Kept
+from fewshotgan.logs import Log
 from fewshotgan.methods import METHODS, Method, create_method
 from fewshotgan.pictures import LiveGrid
 from fewshotgan.run import Run, Viewer
+from fewshotgan.stopping import choose, last
 from fewshotgan.train import Loop, make_task
 
 ITERATIONS, BATCH = 500, 8  # unless asked for others: the budget of most tables
+MOST_ITERATIONS, MOST_BATCH = 10**8, 10**5  # beyond which a number is a slip of the finger
+SNAPSHOTS = 12  # of a run, unless told otherwise
+KEEP = ("last", "best")
 
 
 def adapt(
@@ -37,6 +43,8 @@ def adapt(
     progress: bool = True,
     viewer: Viewer | None = None,
     discriminator: str | None = None,
+    keep: str = "last",
+    log: bool = False,
     **options: object,
 ) -> Run:
     """Adapt a GAN to a few images; the GAN handed in is left untouched.
@@ -51,7 +59,8 @@ def adapt(
         seed: of everything random; the same seed gives the same samples on the same device.
         augment: "diffaugment", "ada" or None, applied to all that the discriminator sees.
         device: a GPU where there is one by default.
-        out: folder for a checkpoint; an interrupted run with the same arguments goes on from there.
+        out: folder for a checkpoint; a run with the same arguments goes on from there, after an interruption or with
+            more iterations. The GANs along the way lie in its `iterations`.
         minutes: stop (resumably, given `out`) after so much time.
         snapshot_every: iterations between snapshots; a twelfth of the run by default.
         progress: show a progress bar.
@@ -59,6 +68,8 @@ def adapt(
             live grid.
         discriminator: "fresh" starts one from scratch, which a GAN that came without needs for most methods; by default
             the GAN's own.
+        keep: "last", or "best": the GAN of the snapshot that `fewshotgan.stopping` prefers, by the images alone.
+        log: write `losses.csv` into `out`, and TensorBoard's events where that is installed.
         options: of a method that is given by name.
 
     Returns:
@@ -71,7 +82,9 @@ def adapt(
     check_kinds(gan, images)
     chosen = choose_method(method, options)
     gan = gan if isinstance(gan, GAN) else combine(gan)
+    iterations, batch, seed = whole("iterations", iterations), whole("batch", batch), whole("seed", seed)
     check_seed(seed)
+    check_stopping(minutes, snapshot_every, keep, out, log)
     gan = choose_discriminator(gan, discriminator, seed)
     check(gan, images, chosen, iterations, batch, seed)
     spec = {
@@ -83,11 +96,20 @@ def adapt(
     source = gan if chosen.conditional else gan.unconditional()
     training = chosen.build(make_task(source, images.pixels, batch, seed, augment, choose_device(device)))
     spec["options"] = training.method.options()
-    if out:
-        check_folder(out)
+    place = None if out is None else whole_name(out)
+    if place is not None:
+        check_folder(place)
+        sweep(place)
     viewer = viewer or (LiveGrid() if progress else None)
-    loop = Loop(training, spec, iterations, snapshot_every or max(1, iterations // 12), viewer)
-    return loop.run(Path(out) / "checkpoint.pt" if out else None, minutes, progress)
+    every = max(1, iterations // SNAPSHOTS) if snapshot_every is None else whole("snapshot_every", snapshot_every)
+    loop = Loop(
+        training, spec, iterations, every, viewer,
+        kept=Kept(place / "iterations" if place else None), log=Log(place) if log and place else None,
+    )  # fmt: skip
+    run = loop.run(place / "checkpoint.pt" if place else None, minutes, progress)
+    if keep == "last":
+        return last(run)
+    return last(run, "the last: the run was stopped") if run.interrupted else choose(run, images, progress)
 
 
 def choose_method(method: object, options: dict[str, object]) -> Method:
@@ -99,7 +121,7 @@ def choose_method(method: object, options: dict[str, object]) -> Method:
     if isinstance(method, str):
         return create_method(method, **options)
     if not isinstance(method, Method):
-        raise UserError(f"adapt takes a method's name or a method, such as TransferGAN(), not {reprlib.repr(method)}.")
+        raise UserError(f"adapt takes a method's name or a method, such as TransferGAN(), not {shown(method)}.")
     if options:
         given = ", ".join(f"{name}=..." for name in options)
         raise UserError(f"Give options to the method itself: {type(method).__name__}({given}).")
@@ -116,7 +138,7 @@ def choose_discriminator(gan: GAN, discriminator: str | None, seed: int) -> GAN:
         return gan
     if discriminator != "fresh":
         raise UserError(
-            f'discriminator={discriminator!r} can\'t be; give "fresh" for one from scratch, or leave it out.'
+            f'discriminator={shown(discriminator)} can\'t be; give "fresh" for one from scratch, or leave it out.'
         )
     return gan.judged(seed)
 
@@ -125,9 +147,9 @@ def check_kinds(gan: object, images: object) -> None:
     """Raise one sentence if names or paths were handed over instead of what is loaded from them."""
     for one in gan if isinstance(gan, list | tuple) else (gan,):
         if not isinstance(one, GAN):
-            raise UserError(f"adapt takes a GAN, not {one!r}; load it first with load_gan(name_or_path).")
+            raise UserError(f"adapt takes a GAN, not {shown(one)}; load it first with load_gan(name_or_path).")
     if not isinstance(images, Images):
-        what = repr(images) if isinstance(images, str | Path) else f"a {type(images).__name__}"
+        what = shown(images) if isinstance(images, str | Path) else f"a {type(images).__name__}"
         raise UserError(
             f"adapt takes images as load_images returns them, not {what}; load them first with load_images(folder)."
         )
@@ -137,9 +159,9 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
     """Raise one sentence if the images can't be used with this GAN and method."""
     if (images.resolution, images.channels) != (gan.resolution, gan.channels):
         raise UserError(
-            f"{images.name} has images of {images.resolution} pixels and {images.channels} channels, {gan.name} makes "
-            f"{gan.resolution} and {gan.channels}; load them with load_images(..., resolution={gan.resolution}, "
-            f"channels={gan.channels})."
+            f"{clip(images.name, 40)} has {images.resolution} pixels and {images.channels} channels, "
+            f"{clip(gan.name, 40)} {gan.resolution} and {gan.channels}; use load_images(..., "
+            f"resolution={gan.resolution}, channels={gan.channels})."
         )
     if gan.config["family"] == MIXTURE and not method.multi_source:
         raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
@@ -151,12 +173,21 @@ def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int,
         )
     if len(images) < method.least_images:
         raise UserError(f"{method.name} needs at least {method.least_images} images; {images.name} has {len(images)}.")
-    for name, value in (("iterations", iterations), ("batch", batch), ("seed", seed)):
-        if not isinstance(value, int):
-            raise UserError(f"{name}={value!r} must be a whole number.")
-    if iterations < 1 or batch < 1:
-        raise UserError(f"iterations={iterations} and batch={batch} must both be at least 1.")
-    check_seed(seed)
+    for name, value, most in (("iterations", iterations, MOST_ITERATIONS), ("batch", batch, MOST_BATCH)):
+        if not 1 <= value <= most:
+            raise UserError(f"{name}={shown(value)} must be from 1 to {most:,}.")
+
+
+def check_stopping(minutes: object, snapshot_every: object, keep: object, out: str | Path | None, log: bool) -> None:
+    """Raise one sentence if a run can't stop, look, keep or log as it is told to."""
+    if minutes is not None and not (isinstance(minutes, int | float) and 0 <= minutes < math.inf):
+        raise UserError(f"minutes={shown(minutes)} is no time limit; give a number of minutes, or leave it out.")
+    if snapshot_every is not None and whole("snapshot_every", snapshot_every) < 1:
+        raise UserError(f"snapshot_every={shown(snapshot_every)} must be at least 1.")
+    if keep not in KEEP:
+        raise UserError(f"keep={shown(keep)} is unknown; it is {' or '.join(map(repr, KEEP))}.")
+    if log and out is None:
+        raise UserError("A log needs a folder; give out as well.")
 
 
 def digests(gan: GAN, images: Images) -> dict[str, str]:

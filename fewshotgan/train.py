@@ -26,8 +26,11 @@ from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.graphs import Replay
 from fewshotgan.interrupt import deferred_interrupt
+from fewshotgan.kept import Kept
+from fewshotgan.logs import Log
 from fewshotgan.methods.method import Batch, Player, Stage, Task, Terms, Training
 from fewshotgan.run import CollapseError, Row, Run, Viewer
+from fewshotgan.stepping import clone, make_optimiser, sum_terms
 
 SNAPSHOT_SAMPLES = 16
 LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
@@ -76,6 +79,8 @@ class Loop:
         viewer: Viewer | None,
         graphs: bool = False,
         mixed: bool = False,
+        kept: Kept | None = None,
+        log: Log | None = None,
     ) -> None:
         self.training, self.method, self.task = training, training.method, training.task
         self.modules, self.spec, self.viewer = training.modules, spec, viewer
@@ -87,16 +92,20 @@ class Loop:
         self.steps: dict[str, Callable[[], Terms]] = {}
         self.batch = Batch(0)
         self.stage_index = self.stage_iteration = self.iteration = 0
+        self.stage_lengths: list[int] = []  # of the finished stages, in iterations
         self.stage_ends: list[dict[str, Tensor]] = []  # an empty one stands for modules that no resumption needs
         self.seconds, self.started = 0.0, time.monotonic()
         self.history: list[Row] = []
         self.snapshots: list[tuple[int, Tensor]] = []
         self.best_spread = 0.0
+        self.kept, self.book = kept, log
         self.good: tuple[int, dict[str, Tensor], dict[str, Tensor]] | None = None
 
     def run(self, checkpoint: Path | None, minutes: float | None, progress: bool) -> Run:
         """Train all stages, or until time or the user says stop."""
         resumed = load_checkpoint(checkpoint, self.spec) if checkpoint else None
+        if self.kept:
+            self.kept.forget_after(resumed["iteration"] if resumed else -1)
         self.started, saved = time.monotonic(), time.monotonic()
         watched = sys.stderr.isatty() or "ipykernel" in sys.modules  # else the bar goes to a file
         pace = {} if watched else {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
@@ -107,14 +116,14 @@ class Loop:
             with deferred_interrupt() as interrupted:
                 for _ in self.train(resumed, bar):
                     late = minutes is not None and time.monotonic() - self.started > minutes * 60
-                    if late or interrupted.is_set():
-                        return self.stop(checkpoint)
+                    if (late or interrupted.is_set()) and self.iteration < self.iterations:
+                        return self.stop(checkpoint, interrupted=interrupted.is_set())
                     if time.monotonic() - saved > CHECKPOINT_SECONDS:
                         self.save(checkpoint)
                         saved = time.monotonic()
                 bar.close()
         except KeyboardInterrupt:  # the second one, in the middle of an iteration: what was saved before it counts
-            return self.outcome(finished=False)
+            return self.outcome(finished=False, interrupted=True)
         except BrokenPipeError:  # nobody reads the progress bar any more
             self.save(checkpoint)
             raise
@@ -122,12 +131,12 @@ class Loop:
             bar.close()
         return self.stop(checkpoint, finished=True)
 
-    def stop(self, checkpoint: Path | None, finished: bool = False) -> Run:
+    def stop(self, checkpoint: Path | None, finished: bool = False, interrupted: bool = False) -> Run:
         """Save what there is and return it."""
         if not self.finite():
             self.collapse("a weight is not finite")
         self.save(checkpoint)
-        return self.outcome(finished)
+        return self.outcome(finished, interrupted)
 
     def finite(self) -> bool:
         """Return whether all weights are finite."""
@@ -148,29 +157,60 @@ class Loop:
             )
 
     def train(self, resumed: dict[str, Any] | None, bar: tqdm) -> Iterator[None]:
-        """Step through all stages, yielding after each iteration, when the state may be saved."""
+        """Step through all stages, yielding after each iteration, when the state may be saved.
+
+        A run that goes on with another number of iterations keeps its finished stages; its last one ends with the run.
+        """
+        stage = None
         for index, stage in enumerate(self.training.stages(self.iterations)):
             if resumed and index < resumed["stage_index"]:
-                self.stage_ends.append(resumed["stage_ends"][index])
-                if self.stage_ends[index]:
-                    self.modules.load_state_dict(self.stage_ends[index])
+                self.skip(resumed, index, stage)
                 continue
+            if not resumed and self.iteration >= self.iterations:
+                return
             self.begin(stage, index)
             if resumed:
-                try:
-                    self.restore(resumed, stage)
-                except (KeyError, RuntimeError, ValueError) as error:
-                    raise UserError(
-                        f"The checkpoint is of another version ({error}); delete it to start afresh."
-                    ) from error
+                self.take_up(resumed, stage)
                 bar.update(self.iteration)
                 resumed = None
             elif self.iteration == 0:
                 self.snapshot()
-            while self.stage_iteration < stage.iterations:
-                self.step(stage, bar)
-                yield
+            yield from self.follow(stage, stage.iterations, bar)
+            self.stage_lengths.append(self.stage_iteration)
             self.stage_ends.append(clone(self.modules))
+        if stage:
+            yield from self.follow(stage, self.iterations, bar)
+
+    def follow(self, stage: Stage, until: int, bar: tqdm) -> Iterator[None]:
+        """Step through a stage to its end, or to that of the run."""
+        while self.stage_iteration < until and self.iteration < self.iterations:
+            self.step(stage, bar)
+            yield
+
+    def skip(self, resumed: dict[str, Any], index: int, stage: Stage) -> None:
+        """Take up the end of a finished stage."""
+        length = resumed["stage_lengths"][index]
+        if length != stage.iterations:
+            warnings.warn(
+                f"The stage {stage.name!r} keeps the {length} iterations that it had; in a run of {self.iterations} "
+                f"from the start it has {stage.iterations}.",
+                stacklevel=2,
+            )
+        self.stage_lengths.append(length)
+        self.stage_ends.append(resumed["stage_ends"][index])
+        if self.stage_ends[index]:
+            self.modules.load_state_dict(self.stage_ends[index])
+
+    def take_up(self, resumed: dict[str, Any], stage: Stage) -> None:
+        """Restore a saved state.
+
+        Raises:
+            UserError: if it was saved by another version.
+        """
+        try:
+            self.restore(resumed, stage)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError("The checkpoint is of another version; delete it to start afresh.") from error
 
     def begin(self, stage: Stage, index: int) -> None:
         """Prepare optimisers and averages; moments of parameters that trained before are carried over."""
@@ -272,9 +312,11 @@ class Loop:
 
     def log(self, stage: Stage, terms: dict[str, Tensor], bar: tqdm) -> None:
         """Append a row to the history; stop if a term is not finite."""
-        values = {name: float(value) for name, value in terms.items()}
+        values = {name: float(value) for name, value in terms.items()} | self.task.augment.figures()
         row = {"iteration": self.iteration, "stage": stage.name, "seconds": round(self.elapsed(), 3), **values}
         self.history.append(row)
+        if self.book:
+            self.book.row(row)
         bar.set_postfix(
             {name.replace("logistic", "loss"): f"{value:.3f}" for name, value in values.items()}, refresh=False
         )
@@ -296,6 +338,10 @@ class Loop:
             self.collapse("all samples have become the same image")
         self.best_spread = max(self.best_spread, spread)
         self.snapshots.append((self.iteration, images))
+        if self.kept:
+            self.kept.add(self.iteration, self.finished_gan())
+        if self.book:
+            self.book.look(self.iteration, images, self.history)
         self.keep()
         if self.viewer:
             self.viewer(self.iteration, images)
@@ -322,14 +368,21 @@ class Loop:
         """Return the GAN of the averaged weights, sharing them."""
         return self.training.result(nn.ModuleDict({**self.modules, **self.ema}))
 
-    def outcome(self, finished: bool) -> Run:
-        """Return the run so far, with a GAN of its own."""
+    def finished_gan(self) -> GAN:
+        """Return the GAN of the averaged weights, with weights of its own, on the CPU."""
         gan = self.gan().copy().to("cpu").refresh()
         gan.generator.requires_grad_(False)
         gan.discriminator.requires_grad_(False)
+        return gan
+
+    def outcome(self, finished: bool, interrupted: bool = False) -> Run:
+        """Return the run so far, with a GAN of its own."""
+        if self.book:
+            self.book.write(self.history)
         return Run(
-            gan, self.spec, self.history, self.snapshots, self.iteration, self.elapsed(), finished, self.training
-        )
+            self.finished_gan(), self.spec, self.history, self.snapshots, self.iteration, self.elapsed(), finished,
+            interrupted, self.training, self.kept,
+        )  # fmt: skip
 
     def elapsed(self) -> float:
         """Seconds of training, earlier tries included."""
@@ -343,6 +396,7 @@ class Loop:
             "spec": self.spec, "stage_index": self.stage_index, "stage_iteration": self.stage_iteration,
             "iteration": self.iteration, "modules": self.modules.state_dict(),
             "ema": self.ema.state_dict(), "stage_ends": self.stage_ends[: self.stage_index],
+            "stage_lengths": self.stage_lengths[: self.stage_index],
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "device": self.task.rng.device.type, "rng": self.task.rng.get_state(), "seconds": self.elapsed(),
             "augment": self.task.augment.state_dict(),
@@ -369,31 +423,3 @@ class Loop:
         self.seconds, self.best_spread = state["seconds"], state["best_spread"]
         self.history, self.snapshots = list(state["history"]), list(state["snapshots"])
         self.keep()
-
-
-def sum_terms(terms: Terms) -> Tensor:
-    """Return the sum of terms, a scalar."""
-    first, *others = terms.values()
-    for term in others:
-        first = first + term
-    return first
-
-
-def clone(module: nn.Module) -> dict[str, Tensor]:
-    """Return a state dict that later steps do not change."""
-    return {key: value.clone() for key, value in module.state_dict().items()}
-
-
-def make_optimiser(player: Player) -> torch.optim.Adam:
-    """Return the player's Adam, with rate and betas corrected for the extra steps of lazy penalties (StyleGAN2,
-    section 3.1).
-    """
-    ratio = 1.0
-    for penalty in player.penalties:
-        ratio *= penalty.every / (penalty.every + 1)
-    betas = (player.betas[0] ** ratio, player.betas[1] ** ratio)
-    rate, apart = player.learning_rate * ratio, {id(parameter) for parameter, _ in player.rates}
-    groups: list[dict[str, Any]] = [{"params": [p for p in player.parameters if id(p) not in apart]}]
-    groups += [{"params": [parameter], "lr": rate * multiple} for parameter, multiple in player.rates]
-    on_gpu = player.parameters[0].is_cuda
-    return torch.optim.Adam(groups, lr=rate, betas=betas, eps=1e-8, fused=True, capturable=on_gpu)

@@ -15,7 +15,8 @@ from helpers import tiny_gan, tiny_sngan
 from PIL import Image
 
 from fewshotgan import load_gan
-from fewshotgan.cli import VERBS, main, parser
+from fewshotgan.cli import main
+from fewshotgan.cli.verbs import VERBS, parser
 
 WAIT = 3600  # seconds, for a process that ends by itself
 # newer versions of Python don't ask the system
@@ -46,7 +47,8 @@ def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
     assert "12 of them centre-cropped" in said and "left out: broken.png (not an image)" in said
     out = ground / "out"
     assert {p.name for p in out.iterdir()} == {
-        "checkpoint.pt", "interpolation.gif", "metrics.json", "photos-freezed.safetensors", "report.html", "result.png",
+        "checkpoint.pt", "interpolation.gif", "iterations", "metrics.json", "photos-freezed.safetensors", "report.html",
+        "result.png",
         "samples.png",
     }  # fmt: skip
     metrics = json.loads((out / "metrics.json").read_text())
@@ -98,7 +100,7 @@ def test_options_may_be_none_or_lack_the_nought(ground):
 
 
 def test_a_collapse_is_written_beside_what_is_left(ground, capsys):
-    assert main(arguments(ground, "--option", "learning_rate=1e30")) == 2
+    assert main(arguments(ground, "--option", "learning_rate=1e30")) == 3
     assert "not finite" in capsys.readouterr().err
     metrics = json.loads((ground / "out" / "metrics.json").read_text())
     assert not metrics["finished"] and "not finite" in metrics["collapse"]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +15,7 @@ from helpers import noise_images, tiny_gan, tiny_wgan_resnet
 from torch import nn
 from tqdm import tqdm
 
-from fewshotgan import checkpoint, train
+from fewshotgan import checkpoint, files, train
 from fewshotgan.files import UserError
 from fewshotgan.methods import Batch, Penalty, Player, Stage, Terms, TransferGAN, TransferGANTraining
 from fewshotgan.run import CollapseError
@@ -285,7 +286,7 @@ def test_collapsed_samples_stop_the_run(monkeypatch):
 
 def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
     adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
-    with pytest.raises(UserError, match=r"a different run \(seed=0\)"):
+    with pytest.raises(UserError, match=r"a different run \(seed=0, not 1\)"):
         adapt(tiny_gan(), noise_images(), "scratch", **QUICK, seed=1, out=tmp_path)
     file = tmp_path / "checkpoint.pt"
     whole, state = file.read_bytes(), torch.load(file, weights_only=True)
@@ -306,10 +307,67 @@ def test_other_images_or_another_source_by_the_same_name_are_another_run(tmp_pat
     images = noise_images()
     adapt(tiny_gan(), images, "scratch", **QUICK, out=tmp_path)
     others = replace(images, pixels=images.pixels.flip(3))
-    for gan, changed in ((tiny_gan(), others), (tiny_gan(seed=1), images)):
-        with pytest.raises(UserError, match="same name but different content"):
+    for gan, changed, said in ((tiny_gan(), others, "other content"), (tiny_gan(seed=1), images, "other weights")):
+        with pytest.raises(UserError, match=f"of the same name with {said}"):
             adapt(gan, changed, "scratch", **QUICK, out=tmp_path)
     assert adapt(tiny_gan(), images, "scratch", **QUICK, out=tmp_path).iterations == 12
+
+
+@pytest.mark.parametrize("method", ["transfergan", "freezed", "ewc"])
+@pytest.mark.parametrize("augment", ["diffaugment", "ada"])
+def test_a_finished_run_goes_on_with_more_iterations_to_the_bit(tmp_path, method, augment):
+    gan, images = tiny_gan(), noise_images()
+    settings = {"batch": 4, "progress": False, "augment": augment}
+    whole = adapt(gan, images, method, iterations=25, **settings)
+    assert adapt(gan, images, method, iterations=15, **settings, out=tmp_path).finished
+    longer = adapt(gan, replace(images, name="/elsewhere/noise"), method, iterations=25, **settings, out=tmp_path)
+    assert longer.iterations == 25 and longer.spec["images"] == "/elsewhere/noise"
+    assert all(map(torch.equal, longer.gan.weights(), whole.gan.weights()))
+    if augment == "ada":
+        assert [row["augment/p"] for row in longer.history if row["iteration"] == 20] == [
+            row["augment/p"] for row in whole.history if row["iteration"] == 20
+        ]
+    with pytest.raises(UserError, match="holds 25 iterations already, more than 20"):
+        adapt(gan, images, method, iterations=20, **settings, out=tmp_path)
+
+
+def test_stages_that_are_shares_of_a_run_keep_what_they_had_and_say_so(tmp_path):
+    gan, images = tiny_gan(), noise_images()
+    adapt(gan, images, TwoStages(), iterations=6, batch=2, progress=False, out=tmp_path)  # stages of 2 and 4
+    with pytest.warns(UserWarning, match="'head' keeps the 2 iterations that it had; in a run of 12 .* it has 4"):
+        longer = adapt(gan, images, TwoStages(), iterations=12, batch=2, progress=False, out=tmp_path)
+    assert longer.iterations == 12 and longer.finished
+    part = adapt(gan, images, TwoStages(), iterations=6, batch=2, progress=False, out=tmp_path / "b", minutes=0.0)
+    assert part.iterations == 1  # in the first stage, whose length is that of the longer run from here on
+    rest = adapt(gan, images, TwoStages(), iterations=12, batch=2, progress=False, out=tmp_path / "b")
+    whole = adapt(gan, images, TwoStages(), iterations=12, batch=2, progress=False)
+    assert all(map(torch.equal, rest.gan.weights(), whole.gan.weights()))
+
+
+def test_the_gans_along_the_run_are_kept_and_those_of_a_longer_run_beside_them(tmp_path):
+    gan, images = tiny_gan(), noise_images()
+    run = adapt(gan, images, "freezed", iterations=6, batch=2, progress=False, snapshot_every=2, out=tmp_path)
+    assert run.kept == [0, 2, 4, 6] and run.chosen == 6
+    last = run.gan.copy().to_half().refresh()
+    assert torch.allclose(run.at(6).sample(2), last.sample(2), atol=1e-2)
+    two = adapt(gan, images, "freezed", iterations=2, batch=2, progress=False).gan.to_half()
+    assert all(map(torch.equal, run.at(2).discriminator.parameters(), two.discriminator.parameters()))
+    with pytest.warns(UserWarning, match="No GAN of iteration 5 is kept; this is that of iteration 4"):
+        assert torch.equal(run.at(5).sample(2), run.at(4).sample(2))
+    longer = adapt(gan, images, "freezed", iterations=8, batch=2, progress=False, snapshot_every=2, out=tmp_path)
+    assert longer.kept == [0, 2, 4, 6, 8]
+    with pytest.raises(UserError, match="iteration='2' must be a whole number"):
+        longer.at("2")
+
+
+def test_what_a_killed_run_left_half_written_is_removed_by_the_next(tmp_path):
+    left = tmp_path / ".checkpoint.pt.abc_1234.pt"
+    left.write_bytes(b"half")
+    mine = tmp_path / ".notes.txt"
+    mine.write_text("mine")
+    with files.atomic_write(tmp_path / "other.bin") as busy:  # of a run that lives
+        adapt(tiny_gan(), noise_images(), "scratch", iterations=1, batch=2, progress=False, out=tmp_path)
+        assert busy.is_file() and mine.is_file() and not left.exists()
 
 
 def test_names_in_place_of_what_is_loaded_from_them_are_refused_in_a_sentence():
@@ -321,28 +379,36 @@ def test_names_in_place_of_what_is_loaded_from_them_are_refused_in_a_sentence():
         adapt(tiny_gan(), noise_images().pixels)
 
 
+@contextmanager
+def small_disk(folder, size):
+    """A disk of so many bytes, mounted in a folder."""
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
+    assert done.returncode == 0, f"this test needs a disk of its own: {done.stderr.decode()}"
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path, monkeypatch):
-    def full(*_args, **_kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
     monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
-    with pytest.warns(UserWarning, match="No checkpoint at iteration .*No space left"):
-        run = adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
-    assert run.finished and run.iterations == 12 and not list(tmp_path.iterdir())
+    with small_disk(tmp_path / "disk", 40_000) as disk:
+        with pytest.warns(UserWarning, match="No checkpoint at iteration .*No space left"):
+            run = adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=disk)
+        assert not list(disk.glob("checkpoint.pt")) and not list(disk.glob(".*"))
+    assert run.finished and run.iterations == 12
 
 
-def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
-    path = tmp_path / "checkpoint.pt"
-    checkpoint.save_checkpoint(path, {"spec": {"seed": 1}})
-
-    def full(*_args, **_kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(UserError, match="No space left"):
-        checkpoint.save_checkpoint(path, {"spec": {"seed": 2}})
-    assert checkpoint.load_checkpoint(path, {"seed": 1}) == {"spec": {"seed": 1}}
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
+    with small_disk(tmp_path / "disk", 100_000) as disk:
+        path = disk / "checkpoint.pt"
+        checkpoint.save_checkpoint(path, {"spec": {"seed": 1}, "iteration": 3})
+        for size in (30_000, 50_000, 10**7):  # floats; the disk takes none of them
+            with pytest.raises(UserError, match="No space left"):
+                checkpoint.save_checkpoint(path, {"spec": {"seed": 2}, "weights": torch.zeros(size)})
+            assert [left.name for left in disk.iterdir()] == ["checkpoint.pt"]
+        assert checkpoint.load_checkpoint(path, {"seed": 1}) == {"spec": {"seed": 1}, "iteration": 3}
 
 
 KILLED = """

@@ -157,6 +157,7 @@ def _train(job: Job, images: Images) -> _Trained:
             seed=spec.seed,
             augment=spec.augment,
             progress=False,
+            device="cuda" if torch.cuda.is_available() else "cpu",  # what the entry names, and no other kind
             **cast(dict[str, Any], spec.options),
         )
     except CollapseError as collapse:

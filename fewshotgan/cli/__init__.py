@@ -1,77 +1,23 @@
-"""The command `fewshotgan`: a file per verb."""
+"""The command `fewshotgan`: a file per verb; `fewshotgan.cli.verbs` lists them.
 
-import argparse
-import io
-import shlex
+Nothing here loads a library, so that Ctrl-C while they load ends in a line, too.
+"""
+
+import os
 import sys
+from types import FrameType
 
-import torch
-
-from fewshotgan import __version__
-from fewshotgan.cli import (
-    adapt,
-    bench,
-    claims,
-    domains,
-    evaluate,
-    export,
-    gans,
-    methods,
-    pretrain,
-    project,
-    proximity,
-    record,
-    sample,
-    tables,
-)
-from fewshotgan.cli.arguments import EXIT_STOPPED
-from fewshotgan.files import UserError
-
-EXIT_USER, EXIT_PIPE = 2, 141
-VERBS = (
-    adapt, sample, evaluate, project, export, pretrain, record, tables, claims, bench, proximity, methods, gans,
-    domains,
-)  # fmt: skip
+from fewshotgan.interrupt import handled, say
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; a user error is one sentence on stderr and exit status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # don't stop at a name that the terminal cannot display
-    options = parser().parse_args(arguments)
-    options.typed = shlex.join(["fewshotgan", *(sys.argv[1:] if arguments is None else arguments)])
-    try:
-        return options.run(options) or 0
-    except UserError as error:
-        print(f"fewshotgan: {error}", file=sys.stderr)
-        return EXIT_USER
-    except BrokenPipeError:
-        return EXIT_PIPE
-    except OSError as error:
-        print(
-            f"fewshotgan: {error.filename or 'a file'}: {error.strerror or error}; choose another name or folder.",
-            file=sys.stderr,
-        )
-        return EXIT_USER
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
-            print(
-                "fewshotgan: out of memory; process fewer images at a time (--batch, --n).",
-                file=sys.stderr,
-            )
-            return EXIT_USER
-        raise
-    except KeyboardInterrupt:
-        print("fewshotgan: stopped.", file=sys.stderr)
-        return EXIT_STOPPED
+    """Run a command and return its exit status; an error is one sentence on stderr."""
+    with handled(_leave):
+        from fewshotgan.cli.verbs import perform
+    return perform(sys.argv[1:] if arguments is None else arguments)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser with all commands."""
-    top = argparse.ArgumentParser(prog="fewshotgan", description="Adapt a pretrained GAN to a few images.")
-    top.add_argument("--version", action="version", version=f"fewshotgan {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for verb in VERBS:
-        verb.add(commands)
-    return top
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """Leave at once: nothing has begun, and a half-loaded library would end in a traceback."""
+    say("fewshotgan: stopped.")
+    os._exit(130)

@@ -1,32 +1,90 @@
-"""What the subcommands share: argument types, exit statuses, printing of lists."""
+"""What the subcommands share: the parser, argument types, exit statuses, printing."""
 
 import argparse
 import math
+import sys
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
-EXIT_STOPPED = 130  # by --minutes or Ctrl-C
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from fewshotgan.files import UserError, clip, shown, whole_name
+
+EXIT_FAILED, EXIT_USAGE, EXIT_COLLAPSE, EXIT_STOPPED, EXIT_PIPE = 1, 2, 3, 130, 141
+STATUSES = (
+    "exit status: 0 done; 1 the machine failed (disk, memory); 2 what was asked can't be; 3 the training collapsed; "
+    "130 stopped by a signal or --minutes"
+)
+MOST_LETTERS = 240  # of a refusal
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses in one sentence, and prints examples below its help as they are."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        options.setdefault("formatter_class", Help)
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Print a refusal and leave."""
+        self.exit(EXIT_USAGE, refusal(f"{message}; see `{self.prog} --help`.") + "\n")
+
+
+class Help(argparse.HelpFormatter):
+    """Wraps all but examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n  fewshotgan " in text:
+            return text
+        return super()._fill_text(text, width, indent)
+
+
+def refusal(sentence: str) -> str:
+    """Return a sentence as stderr gets it: on one line, not too long, whatever names are in it."""
+    one = clip(f"fewshotgan: {sentence}", 10**6)
+    return one if len(one) <= MOST_LETTERS else f"{one[:150]} ... {one[-(MOST_LETTERS - 155) :]}"
+
+
+def note(text: str) -> None:
+    """Say on stderr what is going on, or what should be known."""
+    print(f"fewshotgan: {text}", file=sys.stderr, flush=True)
 
 
 def minutes(text: str) -> float:
     """Parse a time limit."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of minutes")
     return value
+
+
+def number(text: str) -> int:
+    """Parse a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number") from None
 
 
 def place(text: str) -> Path:
     """Parse the name of a file or a folder."""
-    return Path(name(text))
+    try:
+        return whole_name(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def name(text: str) -> str:
     """Parse a name or a path, which is never empty."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name is no file or folder")
+    place(text)
     return text
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add the option that leaves errors alone on the terminal."""
+    parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but errors and warnings")
 
 
 def print_lines(lines: dict[str, str]) -> None:

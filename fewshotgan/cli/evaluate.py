@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-from fewshotgan.cli.arguments import Commands, name
+from fewshotgan.cli.arguments import Commands, name, number
 from fewshotgan.device import choose_device
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, load_images
@@ -16,10 +16,6 @@ from fewshotgan.metrics.evaluation import default_metrics, is_shipped, needs_met
 SAMPLES = 1000
 SAID = ("real", "n_real", "train", "n_generated", "sample_seed", "weights", "truncation", "flips", "resize", "noise",
         "extractors", "features", "versions", "torch")  # fmt: skip
-EXAMPLES = """examples:
-  fewshotgan evaluate run/gan.safetensors --images my-photos/
-  fewshotgan evaluate run/gan.safetensors --images ten/ --reference three-hundred/ --json
-  fewshotgan evaluate run/gan.safetensors --images avatars/pixel-art --shots 10"""
 
 
 def add(commands: Commands) -> None:
@@ -28,23 +24,21 @@ def add(commands: Commands) -> None:
         "evaluate",
         help="measure a GAN against images",
         description=run.__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("gan", help="a shipped GAN or a file")
     new.add_argument(
         "--images", type=name, required=True, help="what it was adapted to: a folder, a zip, or a shipped domain"
     )
     new.add_argument(
-        "--shots", type=int, help="only the first N of --images were trained on; the others are the reference"
+        "--shots", type=number, help="only the first N of --images were trained on; the others are the reference"
     )
     new.add_argument(
         "--reference",
         type=name,
         help="other real images of the kind (default: a domain's held-out ones, else --images)",
     )
-    new.add_argument("--n", type=int, default=SAMPLES, help="images to generate (default: %(default)s)")
-    new.add_argument("--seed", type=int, default=0, help="of their latents (default: %(default)s)")
+    new.add_argument("--n", type=number, default=SAMPLES, help="images to generate (default: %(default)s)")
+    new.add_argument("--seed", type=number, default=0, help="of their latents (default: %(default)s)")
     new.add_argument("--metrics", help=f"comma-separated, out of: {', '.join(METRICS)}")
     new.add_argument("--json", action="store_true", help="print values and protocol as JSON")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")

@@ -7,7 +7,7 @@ from fewshotgan.bench.pools import SUFFIX, load_pool
 from fewshotgan.bench.pretrain import pretrain
 from fewshotgan.bench.publication import publish
 from fewshotgan.bench.recipes import RECIPES, Recipe
-from fewshotgan.cli.arguments import Commands, minutes
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_quiet, minutes, number, place
 from fewshotgan.files import UserError
 from fewshotgan.gans import load_gan
 from fewshotgan.images import Images, load_images
@@ -20,13 +20,14 @@ def add(commands: Commands) -> None:
     images = f"a folder, a zip or a pool ({SUFFIX}) of more images of the recipe's domain (default: those shipped)"
     new.add_argument("--images", help=images)
     new.add_argument("--minutes", type=minutes, help="stop after this long; the same command goes on later")
-    new.add_argument("--thousands", type=int, help="of images to see in all (default: the recipe's)")
-    new.add_argument("--batch", type=int, help="images per step (default: the recipe's)")
+    new.add_argument("--thousands", type=number, help="of images to see in all (default: the recipe's)")
+    new.add_argument("--batch", type=number, help="images per step (default: the recipe's)")
     new.add_argument("--bf16", action="store_true", help="mixed precision: faster on a processor made for it")
     new.add_argument("--start", metavar="GAN", help="begin with the weights of this GAN (default: fresh weights)")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
-    new.add_argument("--out", type=Path, default=Path("runs/pretrain"), help="of checkpoints (default: %(default)s)")
-    new.add_argument("--publish", type=Path, metavar="DIR", help="of the GAN with its card (default: --out)")
+    new.add_argument("--out", type=place, default=Path("runs/pretrain"), help="of checkpoints (default: %(default)s)")
+    new.add_argument("--publish", type=place, metavar="DIR", help="of the GAN with its card (default: --out)")
+    add_quiet(new)
     new.set_defaults(run=run)
 
 
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int | None:
         batch=options.batch,
         mixed=options.bf16,
         device=options.device,
+        progress=not options.quiet,
     )
     curve, seen = run.gan.card["curve"], run.gan.card["images_seen"]
     print(f"{seen:,} images seen, fd_efficientnet {curve[-1]['fd_efficientnet']} to training images.")
@@ -57,9 +59,10 @@ def run(options: argparse.Namespace) -> int | None:
         gan = load_gan(path)
         publish(gan, recipe, folder)
         print(f"published: {folder / path.name}, {gan.card['quality']}")
-    if not run.finished:
-        print("The same command goes on.")
-    return None
+    if run.finished:
+        return None
+    print("The same command goes on.")
+    return EXIT_STOPPED
 
 
 def more_images(given: str, recipe: Recipe) -> Images:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, name, place
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, name, number, place
 from fewshotgan.device import choose_device
 from fewshotgan.edit import Projection, project
 from fewshotgan.edit.latents import Latents
@@ -19,9 +19,6 @@ from fewshotgan.pictures import beside, grid, save_picture
 from fewshotgan.pixels import enlargement, to_picture
 
 LARGE = 256  # pixels of an image beside others, at least
-EXAMPLES = """examples:
-  fewshotgan project avatars-stylegan2 --image me.jpg --out me/
-  fewshotgan project avatars-stylegan2 --image me.jpg --adapted run/emoji-freezed.safetensors --out me/"""
 
 
 def add(commands: Commands) -> None:
@@ -30,15 +27,13 @@ def add(commands: Commands) -> None:
         "project",
         help="find a photo in a GAN, and show it in an adapted one's style",
         description=run.__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("gan", help="a shipped GAN or a file")
     new.add_argument("--image", type=name, required=True, help="the photo; it is cropped square and resized")
     new.add_argument("--adapted", action="append", default=[], help="a GAN adapted from the first; repeatable")
     new.add_argument("--space", choices=["z", "w", "w+"], help="of the latent (default: w+ where there is one, else z)")
-    new.add_argument("--iterations", type=int, default=ITERATIONS, help="steps (default: %(default)s)")
-    new.add_argument("--seed", type=int, default=0, help="of the search (default: %(default)s)")
+    new.add_argument("--iterations", type=number, default=ITERATIONS, help="steps (default: %(default)s)")
+    new.add_argument("--seed", type=number, default=0, help="of the search (default: %(default)s)")
     new.add_argument(
         "--perceptual",
         choices=BACKBONES,

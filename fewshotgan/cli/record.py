@@ -6,7 +6,7 @@ from fewshotgan.bench.engines import ENGINES
 from fewshotgan.bench.record import record
 from fewshotgan.bench.table import SEEDS
 from fewshotgan.bench.tables import TABLES
-from fewshotgan.cli.arguments import Commands, minutes
+from fewshotgan.cli.arguments import Commands, minutes, number
 
 
 def add(commands: Commands) -> None:
@@ -17,10 +17,12 @@ def add(commands: Commands) -> None:
         "--missing", action=argparse.BooleanOptionalAction, default=True, help="only what the ledger lacks"
     )
     new.add_argument("--rescore", action="store_true", help="measure recorded runs, train no others")
-    new.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="which, not how many (default: 0 to 4)")
+    new.add_argument(
+        "--seeds", type=number, nargs="+", default=list(SEEDS), help="which, not how many (default: 0 to 4)"
+    )
     new.add_argument("--minutes", type=minutes, help="begin nothing that would not end by then")
     new.add_argument("--engine", choices=ENGINES, default="local", help="what computes (default: %(default)s)")
-    new.add_argument("--workers", type=int, default=1, help="runs at a time, a thread each (default: %(default)s)")
+    new.add_argument("--workers", type=number, default=1, help="runs at a time, a thread each (default: %(default)s)")
     new.set_defaults(run=run)
 
 

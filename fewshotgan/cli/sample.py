@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewshotgan.cli.arguments import Commands, name
+from fewshotgan.cli.arguments import Commands, name, number
 from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder
 from fewshotgan.films import FILMS, FPS, check_film, save_film
@@ -20,11 +20,6 @@ from fewshotgan.progress import watched
 MOST_SEEDS = 1_000_000
 MOST_FRAMES = 10_000
 KEYS = 4  # latents that a film passes through
-EXAMPLES = """examples:
-  fewshotgan sample avatars-stylegan2 --out sheet.png                      a sheet of 32
-  fewshotgan sample gan.safetensors --out faces/ --seeds 0-63,70           a PNG for each seed
-  fewshotgan sample gan.safetensors --out faces/ --n 5000                  seeds 0 to 4999, for other metrics
-  fewshotgan sample gan.safetensors --out walk.mp4 --frames 240 --fps 30 --size 512"""
 
 
 def add(commands: Commands) -> None:
@@ -33,23 +28,23 @@ def add(commands: Commands) -> None:
         "sample",
         help="draw images from a GAN",
         description=run.__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     new.add_argument("gan", help="a shipped GAN or a file")
     new.add_argument(
         "--out", type=name, required=True, help="DIR/ for a PNG per seed; .png, .jpg, .webp for a sheet; .gif, .mp4"
     )
-    new.add_argument("--n", type=int, help="images, of a sheet by default 32, in a folder 16")
-    new.add_argument("--seed", type=int, default=0, help="of a sheet or film; a folder's first (default: %(default)s)")
+    new.add_argument("--n", type=number, help="images, of a sheet by default 32, in a folder 16")
+    new.add_argument(
+        "--seed", type=number, default=0, help="of sheet or film; a folder's first (default: %(default)s)"
+    )
     new.add_argument("--seeds", type=seeds, help="one image of each, such as 0-63,70; the same whatever the others")
     new.add_argument(
         "--truncation", type=float, default=1.0, help="1 for none; less diverse towards 0 (default: %(default)s)"
     )
-    new.add_argument("--label", type=int, help="class, of a class-conditional GAN (default: drawn)")
-    new.add_argument("--size", type=int, help="side of an image in pixels (default: the GAN's own in a folder)")
+    new.add_argument("--label", type=number, help="class, of a class-conditional GAN (default: drawn)")
+    new.add_argument("--size", type=number, help="side of an image in pixels (default: the GAN's own in a folder)")
     new.add_argument("--resample", choices=RESAMPLING, help="how --size is met (default: nearest for multiples)")
-    new.add_argument("--frames", type=int, default=48, help="of a film, in fours (default: %(default)s)")
+    new.add_argument("--frames", type=number, default=48, help="of a film, in fours (default: %(default)s)")
     new.add_argument("--fps", type=float, default=FPS, help="frames per second (default: %(default)s)")
     new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
     new.set_defaults(run=run)

@@ -11,13 +11,13 @@ import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, atomic_write
+from fewshotgan.files import UserError, atomic_write, clip, first_line, shown, whole
 from fewshotgan.gans import (
     biggan,
     biggan_deep,
@@ -47,9 +47,17 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
     "biggan": (biggan.Generator, biggan.Discriminator),
     "biggan_deep": (biggan_deep.Generator, biggan_deep.Discriminator),
 }
-MOST_TRUNCATION = 10  # beyond which every image is white or black
+UNBUILT = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
 SEVERAL = " & "  # between the names of GANs that are adapted together
 OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator
+FAR = 10  # beyond this truncation no generator draws anything
+MOST = 10**7  # latents at a time
+STORED = {
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F64": torch.float64,
+}  # safetensors' names
 MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
 
 
@@ -114,8 +122,8 @@ class GAN:
             torch.manual_seed(seed)
             try:
                 generator, discriminator = _networks(config)
-            except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
-                raise UserError(f"{name} has a configuration that builds no GAN ({error}).") from error
+            except UNBUILT as error:
+                raise unbuilt(name, error) from error
         for part in (generator, discriminator):
             part.to(memory_format=torch.channels_last)  # about a quarter faster on a CPU
         return cls(generator, discriminator, config, name)
@@ -154,16 +162,16 @@ class GAN:
         """Return the n latents (n, z_dim) of a seed, the same on every device.
 
         Raises:
-            UserError: if n is below 1, or PyTorch cannot take the seed.
+            UserError: if n is below 1 or beyond all sizes, or PyTorch cannot take the seed.
         """
-        if n < 1:
-            raise UserError(f"n={n} latents can't be drawn; give at least 1.")
-        check_seed(seed)
+        n, seed = whole("n", n), check_seed(seed)
+        if not 1 <= n <= MOST:
+            raise UserError(f"n={shown(n)} latents can't be drawn; give 1 to {MOST:,}.")
         return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
 
     def labels(self, n: int, seed: int = 0) -> Tensor:
         """Return the n labels (n,) of a seed, drawn from its stream of random numbers after the latents."""
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(check_seed(seed))
         torch.randn(n, self.z_dim, generator=rng)
         return torch.randint(max(self.classes, 1), (n,), generator=rng)
 
@@ -192,10 +200,10 @@ class GAN:
         Raises:
             UserError: if the truncation is no number from -10 to 10, or the GAN has no such labels.
         """
-        if not abs(truncation) <= MOST_TRUNCATION:
+        if isinstance(truncation, bool) or not isinstance(truncation, SupportsFloat) or not abs(truncation) <= FAR:
             raise UserError(
-                f"truncation={truncation} is no number from -{MOST_TRUNCATION} to {MOST_TRUNCATION}; give 1 for none, "
-                "towards 0 for less diverse images."
+                f"truncation={shown(truncation)} is no number from -{FAR} to {FAR}; give 1 for none, towards 0 for "
+                "less diverse images."
             )
         y, images = self.given(labels, len(z)), []
         for i in watched(range(0, len(z), batch), "images"):
@@ -320,15 +328,60 @@ class GAN:
         `to_half`).
 
         Raises:
-            UserError: if the name has another ending, or the file can't be written.
+            UserError: if the name has another ending, `dtype` holds no weights, a weight is not finite in it, or the
+                file can't be written.
         """
+        if dtype not in STORED.values():
+            raise UserError(
+                f"dtype={shown(dtype)} holds no weights; give one of {', '.join(map(str, STORED.values()))}."
+            )
         if Path(path).suffix != ".safetensors":
-            raise UserError(f"{path} must end in .safetensors, by which it is known when it is loaded again.")
+            raise UserError(f"{clip(path)} must end in .safetensors, by which it is known when it is loaded again.")
         networks = nn.ModuleDict({"generator": self.generator, "discriminator": self.discriminator})
         tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in networks.state_dict().items()}
+        for key, value in tensors.items():
+            if not torch.isfinite(value).all():
+                raise UserError(
+                    f"{clip(self.name, 60)} is not saved: {key} has values that are not finite as {dtype}; "
+                    "go back to a GAN before it broke down."
+                )
         metadata = {"fewshotgan": json.dumps({"name": self.name, "config": self.config, "card": self.card})}
         with atomic_write(path) as temporary:
             temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+
+
+def unbuilt(name: str, error: Exception) -> UserError:
+    """Return the refusal of a configuration at which a constructor failed."""
+    return UserError(f"{clip(name, 60)} has a configuration that builds no GAN ({first_line(error)}).")
+
+
+def shapes(config: Config, name: str, most: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor that a GAN of this configuration has, without room for one of them.
+
+    Args:
+        config: the constructors' arguments, which may be anything.
+        name: for the message.
+        most: the number of tensors that there can be.
+
+    Raises:
+        UserError: if the configuration builds no GAN, or one that has more tensors.
+    """
+    try:
+        if not all(isinstance(config["generator"].get(key, 1), int) for key in ("mapping_layers", "resolution")):
+            raise TypeError("sizes must be whole numbers")
+        if any(number > most for number in counts(config)):
+            raise ValueError("it has more layers than the file has tensors")
+        with torch.device("meta"):
+            networks = nn.ModuleDict(dict(zip(("generator", "discriminator"), _networks(config), strict=True)))
+    except (*UNBUILT, RecursionError, MemoryError) as error:
+        raise unbuilt(name, error) from error
+    return {key: tuple(value.shape) for key, value in networks.state_dict().items()}
+
+
+def counts(config: Config) -> list[int]:
+    """Return the numbers in a configuration that say how often something is built."""
+    parts = [config, *(config["generator"].get("parts") or [])]
+    return [len(parts) - 1] + [int(part["generator"].get("mapping_layers", 0)) for part in parts]
 
 
 def _networks(config: Config) -> tuple[Generator, Discriminator]:
@@ -336,6 +389,8 @@ def _networks(config: Config) -> tuple[Generator, Discriminator]:
     sizes, family = dict(config["generator"]), config["family"]
     if family == MIXTURE:
         members = sizes.pop("parts")
+        if not members:
+            raise ValueError("a mixture of no generators")
         parts, family = [FAMILIES[part["family"]][0](**part["generator"]) for part in members], members[0]["family"]
         generator: Generator = mixture.Generator(parts, **sizes)
     else:
@@ -360,9 +415,8 @@ def combine(gans: Sequence[GAN]) -> GAN:
     for gan in gans:
         if (gan.resolution, gan.channels) != (first.resolution, first.channels):
             raise UserError(
-                f"{first.name} makes images of {first.resolution} pixels and {first.channels} channels, "
-                f"{gan.name} of {gan.resolution} "
-                f"and {gan.channels}; GANs that are handed over together must agree."
+                f"{clip(first.name, 40)} makes images of {first.resolution} pixels and {first.channels} channels, "
+                f"{clip(gan.name, 40)} of {gan.resolution} and {gan.channels}; GANs of one run must agree."
             )
         if gan.config["family"] == MIXTURE:
             raise UserError(f"{gan.name} is a mixture of GANs already; hand over the GANs themselves.")
@@ -378,10 +432,16 @@ def combine(gans: Sequence[GAN]) -> GAN:
     return combined
 
 
-def check_seed(seed: int) -> None:
-    """Raise one sentence for a seed that PyTorch does not accept."""
-    if not 0 <= seed < 2**63:
-        raise UserError(f"seed={seed} can't be; give a whole number from 0 to below 2^63.")
+def check_seed(seed: object) -> int:
+    """Return a seed as Python's whole number.
+
+    Raises:
+        UserError: if it is none, or PyTorch does not accept it.
+    """
+    number = whole("seed", seed)
+    if not 0 <= number < 2**63:
+        raise UserError(f"seed={shown(number)} can't be; give a whole number from 0 to below 2^63.")
+    return number
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:

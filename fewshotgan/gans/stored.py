@@ -3,6 +3,8 @@
 import difflib
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, data_dir
+from fewshotgan.files import UserError, clip, data_dir, first_line, shown, whole_name
 from fewshotgan.gans import official
-from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.gan import GAN, STORED, shapes
 from fewshotgan.gans.official.folders import find_pair, read_described
 from fewshotgan.gans.official.pickles import Unreadable
 
@@ -49,14 +51,16 @@ def load_gan(name_or_path: str | Path, discriminator: str | Path | None = None) 
     Raises:
         UserError: if there is no such GAN, the file is damaged, or its tensors fit no network.
     """
-    path = Path(name_or_path)
+    if not isinstance(name_or_path, str | Path):
+        raise UserError(f"load_gan takes a shipped GAN's name or a path, not {shown(name_or_path)}.")
+    path = whole_name(name_or_path)
     shipped = _shipped() / f"{name_or_path}.safetensors"
-    if shipped.is_file():
+    if os.path.isfile(shipped):  # for which no name is too long
         return _load_ours(shipped)
-    if not path.exists():
-        close = difflib.get_close_matches(str(name_or_path), list_gans(), n=1) or sorted(list_gans())
+    if not os.path.exists(path):
+        close = difflib.get_close_matches(str(name_or_path)[:200], list_gans(), n=1) or ["avatars-stylegan2"]
         raise UserError(
-            f"There is no GAN {str(name_or_path)!r}, shipped or as a file; did you mean {' or '.join(close)}?"
+            f"There is no GAN {clip(name_or_path)!r}, shipped or as a file; did you mean {' or '.join(close)}?"
         )
     if path.suffix == ".safetensors":
         return _load_ours(path)
@@ -79,21 +83,46 @@ def _read_metadata(path: Path) -> dict[str, Any]:
             metadata: dict[str, Any] = json.loads((file.metadata() or {})["fewshotgan"])
         if not all(isinstance(metadata[key], kind) for key, kind in (("name", str), ("config", dict), ("card", dict))):
             raise KeyError
+        if not isinstance(metadata["config"]["generator"], dict):
+            raise TypeError
         return metadata
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"{path} is a safetensors file, but not one that fewshotgan wrote: it has no configuration."
+            f"{_short(path)} is a safetensors file, but not one that fewshotgan wrote: it has no configuration."
         ) from error
-    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise UserError(f"{path} is damaged or not a safetensors file ({error}); download or copy it again.") from error
+    except (safetensors.SafetensorError, ValueError, RecursionError, OSError) as error:
+        raise UserError(
+            f"{_short(path)} is damaged or not a safetensors file ({first_line(error)}); download or copy it again."
+        ) from error
 
 
 def _load_ours(path: Path) -> GAN:
     metadata = _read_metadata(path)
-    gan = GAN.create(metadata["config"], metadata["name"])
+    name, config = metadata["name"], metadata["config"]
+    found = _sizes(path)
+    _check_sizes(shapes(config, name, len(found)), found, path)
+    gan = GAN.create(config, name)
     gan.card = metadata["card"]
     _fill(gan, safetensors.torch.load_file(path), path)
     return gan
+
+
+def _sizes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor in a file of ours, from its header alone.
+
+    Raises:
+        UserError: if a tensor holds anything but floating-point numbers of a usual size.
+    """
+    found = {}
+    with safetensors.safe_open(path, framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118
+            part = file.get_slice(key)
+            if part.get_dtype() not in STORED:
+                raise UserError(
+                    f"{_short(path)} holds {clip(key, 60)} as {part.get_dtype()}; weights are {' or '.join(STORED)}."
+                )
+            found[key] = tuple(part.get_shape())
+    return found
 
 
 def _load_official(path: Path, discriminator: Path | None) -> GAN:
@@ -126,20 +155,30 @@ def _short(path: Path) -> str:
     return path.name if len(path.name) <= 26 else f"...{path.name[-23:]}"
 
 
+def _check_sizes(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raise one sentence if a file's tensors are not those of a GAN, by name and shape."""
+    unmatched = sorted(wanted.keys() ^ found.keys())
+    if unmatched:
+        problem = "is missing" if unmatched[0] in wanted else "belongs to no layer"
+        raise UserError(
+            f"{_short(path)} does not fit its own configuration: the tensor {clip(unmatched[0], 60)} {problem}."
+        )
+    for key, shape in wanted.items():
+        if shape != found[key]:
+            raise UserError(
+                f"{_short(path)} does not fit its own configuration: {clip(key, 60)} is {clip(found[key], 40)}, not "
+                f"{clip(shape, 40)}."
+            )
+
+
 def _fill(gan: GAN, tensors: dict[str, Tensor], path: Path) -> None:
     """Load tensors into both networks, or say in one sentence why they don't fit."""
     networks = nn.ModuleDict({"generator": gan.generator, "discriminator": gan.discriminator})
-    wanted = networks.state_dict()
-    unmatched = sorted(wanted.keys() ^ tensors.keys())
-    if unmatched:
-        problem = "is missing" if unmatched[0] in wanted else "belongs to no layer"
-        raise UserError(f"{_short(path)} does not fit its own configuration: the tensor {unmatched[0]} {problem}.")
-    for key, value in wanted.items():
-        if value.shape != tensors[key].shape:
+    wanted = {key: tuple(value.shape) for key, value in networks.state_dict().items()}
+    _check_sizes(wanted, {key: tuple(value.shape) for key, value in tensors.items()}, path)
+    for key, value in tensors.items():
+        if not torch.isfinite(value.float()).all():
             raise UserError(
-                f"{_short(path)} does not fit its own configuration: {key} is {tuple(tensors[key].shape)}, "
-                f"not {tuple(value.shape)}."
+                f"{_short(path)} has values that are not finite, in {clip(key, 60)}; download or copy it again."
             )
-        if not torch.isfinite(tensors[key]).all():
-            raise UserError(f"{_short(path)} has values that are not finite, in {key}; download or copy it again.")
     networks.load_state_dict(tensors)

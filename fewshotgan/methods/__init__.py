@@ -2,7 +2,7 @@
 
 import difflib
 
-from fewshotgan.files import UserError
+from fewshotgan.files import UserError, clip
 from fewshotgan.methods.adafm import AdaFM, SmallHead
 from fewshotgan.methods.adam import AdAM
 from fewshotgan.methods.bsa import BSA
@@ -60,10 +60,12 @@ def create_method(name: str, /, **options: object) -> Method:
         UserError: if there is no such method, it has no such option, or a value is of another kind or out of range.
     """
     if name not in METHODS:
-        close = difflib.get_close_matches(name, METHODS, n=1) or list(METHODS)
-        raise UserError(f"There is no method {name!r}; did you mean {' or '.join(close)}?")
+        close = difflib.get_close_matches(name[:60], METHODS, n=1) or ["freezed", "adam"]
+        raise UserError(f"There is no method {clip(name, 60)!r}; did you mean {' or '.join(close)}?")
     known = options_of(METHODS[name])
     for given in options:
         if given not in known:
-            raise UserError(f"The method {name} has no option {given!r}; it has {', '.join(known)}.")
+            raise UserError(
+                f"The method {name} has no option {clip(given, 40)!r}; `fewshotgan methods {name}` lists its options."
+            )
     return METHODS[name](**options)

@@ -47,8 +47,8 @@ class FreezeD(TransferGAN):
         possible = [side for side in sides if side != min(sides)]
         if last not in possible:
             raise UserError(
-                f"frozen_down_to={last} does not name a block of this discriminator that can be the last frozen one; "
-                f"choose one of {', '.join(map(str, possible))}."
+                f"frozen_down_to={last} names no block of this discriminator that can be the last frozen one; "
+                f"choose {', '.join(map(str, possible))}."
             )
         return replace(super().settle(source), frozen_down_to=last)
 

@@ -47,6 +47,9 @@ class Augment(Protocol):
     def update(self, real_logits: Tensor) -> None:
         """Learn from the discriminator's logits (N, 1) of real images."""
 
+    def figures(self) -> dict[str, float]:
+        """Return what belongs beside the losses in a run's history, by name."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumption needs."""
 

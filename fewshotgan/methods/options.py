@@ -5,7 +5,6 @@ float, int, bool, str, a `Literal` of words, or one of these or None.
 """
 
 import dataclasses
-import reprlib
 import sys
 import types
 import typing
@@ -13,7 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
+from fewshotgan.files import clip, shown
+
 Value = TypeVar("Value")
+MOST_WHOLE = 10**9  # of a whole number, such as an interval or a size
 KINDS: dict[object, str] = {
     bool: "true or false", int: "a whole number", float: "a finite number", str: "a word", types.NoneType: "none"
 }  # fmt: skip
@@ -74,7 +76,8 @@ class Option:
             return type(value) in self.kinds
         if isinstance(value, int | float):
             numeric = float in self.kinds or (int in self.kinds and isinstance(value, int))
-            return numeric and abs(value) <= sys.float_info.max and self.limits.hold(value)
+            most = MOST_WHOLE if int in self.kinds and float not in self.kinds else sys.float_info.max
+            return numeric and abs(value) <= most and self.limits.hold(value)
         return value in self.choices or type(value) in self.kinds
 
     def convert(self, value: object) -> object:
@@ -89,7 +92,8 @@ class Option:
 
     def refusal(self, value: object) -> str:
         """Return the sentence, but for its beginning, that refuses a value."""
-        return f"{self.name}={reprlib.repr(value)} must be {self.values()}."
+        beyond = f", of at most {MOST_WHOLE:,}" if isinstance(value, int) and value > MOST_WHOLE else ""
+        return f"{clip(self.name, 40)}={shown(value)} must be {self.values()}{beyond}."
 
 
 def option(

@@ -115,6 +115,11 @@ def _compared(
             f"{gan.max()}."
         )
     fake = gan if isinstance(gan, Tensor) else gan.sample(n, seed=seed)
+    if train is not None and train.pixels.shape[1:] != fake.shape[1:]:
+        raise UserError(
+            f"The images of train are {tuple(train.pixels.shape[1:])} and the generated ones {tuple(fake.shape[1:])} "
+            "(channels, height, width); load them at the GAN's size."
+        )
     real = _held_out(domain, fake) if isinstance(domain, str) else domain
     if fake.shape[1:] != real.pixels.shape[1:]:
         raise UserError(

@@ -1,0 +1,275 @@
+"""A fuzzer: hostile options and files for every verb of the command, in this process.
+
+Whatever is asked, `main` returns a documented status; a refusal is one sentence of at most 240 letters; nothing
+takes more than ten seconds of the processor. `make test` tries the same cases each time, `make fuzz MINUTES=60` others.
+"""
+
+import argparse
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import safetensors.torch
+from helpers import tiny_gan, tiny_sngan
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fewshotgan.cli import main
+from fewshotgan.cli.verbs import parser
+
+SECONDS = 10  # of the processor
+STATUSES = {0, 1, 2, 3, 130}
+SLOW = {
+    "record",
+    "pretrain",
+    "proximity",
+    "bench",
+    "claims",
+}  # verbs that work for minutes, if what is asked makes sense
+QUICK = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "40")),
+    deadline=None,
+    derandomize=__name__ != "__main__",
+    database=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink][: 2 if __name__ != "__main__" else 3],
+    suppress_health_check=list(HealthCheck),
+)
+NUMBERS = [
+    "1",
+    "2",
+    "0",
+    "-1",
+    "1.5",
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "9" * 25,
+    "9" * 5000,
+    "٣",
+    "0x10",
+    "1_0",
+    "",
+    " 2",
+]
+SIZES = ["1", "2", "0", "-1", "9" * 25, "x"]  # where a large number is a large job
+WORDS = [
+    "",
+    " ",
+    ".",
+    "..",
+    "/dev/null",
+    "/dev/full",
+    "/proc/self/mem",
+    "a" * 300,
+    "-",
+    "--",
+    "\x1b[2J",
+    "🙂",
+    "%s%n",
+    "a/b",
+]
+TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=20)
+
+
+@cache
+def ground() -> Path:
+    """A folder of tiny GANs, pictures, and what is neither."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    tiny_gan().refresh().save(folder / "tiny.safetensors")
+    tiny_sngan(classes=3).refresh().save(folder / "classes.safetensors")
+    (folder / "photos").mkdir()
+    for i in range(3):
+        pixels = np.random.default_rng(i).integers(0, 255, (16, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{i}.png")
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        for path in (folder / "photos").iterdir():
+            archive.write(path, path.name)
+    (folder / "empty").mkdir()
+    (folder / "text.png").write_text("no picture")
+    (folder / "loop").symlink_to(folder / "loop")
+    return folder
+
+
+@contextmanager
+def limited(seconds):
+    """End what takes longer on the processor."""
+
+    def late(*_):
+        raise AssertionError(f"more than {seconds} seconds of the processor")
+
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def check(line: list[str]) -> int:
+    """Run a command as a user would, and hold it to the promises of the module's docstring."""
+    out, err = io.StringIO(), io.StringIO()
+    where = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(out), redirect_stderr(err):
+        os.chdir(folder)
+        try:
+            with limited(SECONDS):
+                status = main(line)
+        except SystemExit as leave:  # of the parser
+            status = leave.code or 0
+        finally:
+            os.chdir(where)
+    said = err.getvalue()
+    assert status in STATUSES and "Traceback" not in said, (line, status, said[-2000:])
+    if status in (1, 2, 3):
+        last = said.rstrip("\n").splitlines()[-1]
+        assert last.startswith("fewshotgan: ") and len(last) <= 240, (line, last)
+        assert last.rstrip()[-1] in ".?", (line, last)
+    assert "\x1b[2J" not in said + out.getvalue(), line
+    return status
+
+
+def values(action: argparse.Action, command: str) -> st.SearchStrategy[str]:
+    """What an argument may be given: something that makes sense, or does not."""
+    files = [str(path) for path in ground().iterdir()]
+    if action.dest in ("batch", "n", "iterations", "thousands", "workers", "steps", "size", "frames"):
+        return st.sampled_from(SIZES)
+    if action.dest in ("minutes", "seed", "seeds", "truncation"):
+        return st.sampled_from(NUMBERS)
+    if action.dest == "option":
+        named = st.sampled_from(["learning_rate", "r1_every", "mixing", "loss", "no", "", "_"])
+        given_value = st.one_of(st.sampled_from(NUMBERS + WORDS + ["[" * 10**5, "null", "true", "{}"]), TEXT)
+        return st.builds("{}={}".format, named, given_value)
+    if action.choices and command not in SLOW:
+        return st.one_of(st.sampled_from([str(choice) for choice in action.choices]), TEXT)
+    if action.dest in ("table", "recipe", "source", "what", "name"):
+        return st.one_of(st.sampled_from(WORDS), TEXT.map(lambda text: f"?{text}"))
+    if action.dest == "gan":
+        return st.one_of(st.sampled_from([f for f in files if "safetensors" in f] * 3 + files + WORDS), TEXT)
+    return st.one_of(st.sampled_from(files + WORDS), TEXT)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> list[str]:
+    """A command line: a verb, its required arguments mostly, some of its options."""
+    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    command = draw(st.sampled_from(sorted(commands.choices)))
+    line = [command]
+    places = {"--gan": str(ground() / "tiny.safetensors"), "--iterations": "1", "--batch": "1"}
+    for action in commands.choices[command]._actions:
+        if isinstance(action, argparse._HelpAction) or action.dest == "power":
+            continue
+        wanted = action.required or not action.option_strings or draw(st.integers(0, 3)) == 0
+        option = action.option_strings[:1]
+        if option and option[0] in places and not wanted:
+            line += [option[0], places[option[0]]]
+        elif wanted and draw(st.integers(0, 15)):
+            line += option + ([] if action.nargs == 0 else [draw(values(action, command))])
+    if command in SLOW and line[1:2] != ["?"]:  # never what makes sense
+        line.insert(1, "?")
+    return line
+
+
+@QUICK
+@given(lines())
+def test_no_command_line_ends_in_a_traceback_or_never(line):
+    check(line)
+
+
+@st.composite
+def mutations(draw: st.DrawFn, content: bytes) -> bytes:
+    """Bytes with a few of them changed, cut off, or doubled."""
+    data = bytearray(content)
+    for _ in range(draw(st.integers(1, 4))):
+        kind, at = draw(st.integers(0, 3)), draw(st.integers(0, max(0, len(data) - 1)))
+        if kind == 0:
+            data[at : at + 1] = draw(st.binary(min_size=1, max_size=4))
+        elif kind == 1:
+            del data[at:]
+        elif kind == 2:
+            del data[at : at + draw(st.integers(1, 64))]
+        else:
+            data[at:at] = data[max(0, at - 32) : at]
+    return bytes(data)
+
+
+JSONS = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), TEXT, st.sampled_from([10**7, 16, 8])
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+@st.composite
+def gan_files(draw: st.DrawFn) -> bytes:
+    """A GAN file of ours: its bytes damaged, or its configuration changed."""
+    path = ground() / draw(st.sampled_from(["tiny.safetensors", "classes.safetensors"]))
+    if draw(st.booleans()):
+        return draw(mutations(path.read_bytes()))
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = json.loads(file.metadata()["fewshotgan"])
+    part = draw(st.sampled_from([metadata, metadata["config"], metadata["config"]["generator"]]))
+    key = draw(st.sampled_from([*part, "parts", "attention", "prior"]))
+    part[key] = draw(JSONS)
+    text = json.dumps(metadata)
+    return safetensors.torch.save(safetensors.torch.load_file(path), {"fewshotgan": text})
+
+
+@QUICK
+@given(gan_files())
+def test_no_gan_file_ends_in_a_traceback_or_never(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hostile.safetensors"
+        path.write_bytes(content)
+        check(["sample", str(path), "--n", "1", "--out", str(Path(folder) / "sheet.png")])
+
+
+def picture(form: str) -> bytes:
+    """A small picture as a file of that form."""
+    memory = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)).save(memory, form)
+    return memory.getvalue()
+
+
+@QUICK
+@given(st.data())
+def test_no_picture_or_zip_ends_in_a_traceback_or_never(data):
+    form = data.draw(st.sampled_from(["png", "jpeg", "webp", "gif", "bmp", "tiff", "zip"]))
+    content = (ground() / "photos.zip").read_bytes() if form == "zip" else picture(form)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"hostile.{form}"
+        path.write_bytes(data.draw(mutations(content)))
+        line = ["adapt", "--images", str(path), "--gan", str(ground() / "tiny.safetensors"), "--iterations", "1"]
+        check([*line, "--batch", "1", "--quiet", "--out", str(Path(folder) / "out")])
+
+
+def hunt(minutes: float) -> None:
+    """Try other cases than the tests, until the time is up or one fails."""
+    tests = [test_no_command_line_ends_in_a_traceback_or_never, test_no_gan_file_ends_in_a_traceback_or_never]
+    tests.append(test_no_picture_or_zip_ends_in_a_traceback_or_never)
+    end, round_ = time.monotonic() + 60 * minutes, int(time.time())
+    cases = 0
+    while time.monotonic() < end:
+        for test in tests:
+            hypothesis.seed(round_)(test)()
+            cases += QUICK.max_examples
+        round_ += 1
+        print(f"{cases} cases, no traceback, no hang", flush=True)
+
+
+if __name__ == "__main__":
+    hunt(float(sys.argv[1]))
