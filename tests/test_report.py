@@ -12,7 +12,7 @@ import torch
 from helpers import noise_images, tiny_gan, tiny_sngan
 from PIL import Image
 
-from fewshotgan import adapt, load_gan, write_report
+from fewshotgan import adapt, evaluate, load_gan, write_report
 from fewshotgan.cli import main
 from fewshotgan.files import UserError
 from fewshotgan.images import Images, load_images
@@ -165,6 +165,9 @@ def test_own_images_are_their_own_scale(made):
     scale = find_scale(scores, gan, images)
     assert scale.own == scores["fd_efficientnet"] and not scale.held_out
     assert scale.repeated < 0.2 * scale.source  # copies score best
+    copies = images.tensor()[torch.arange(200) % len(images)]
+    assert scale.repeated == pytest.approx(evaluate(copies, images)["fd_efficientnet"], rel=0.01)
+    assert scale.source == pytest.approx(evaluate(gan.sample(200, 1), images)["fd_efficientnet"], rel=0.01)
     assert "memorisation" not in scores and "it can't tell" in verdict(scale)
 
 

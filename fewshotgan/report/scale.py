@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+import numpy as np
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.images import Images
-from fewshotgan.metrics import evaluate
+from fewshotgan.images import Images, load_images
+from fewshotgan.metrics import evaluate, features, frechet_distance, real_features
 from fewshotgan.metrics.evaluation import is_shipped
 from fewshotgan.run import Run
 
@@ -54,8 +54,11 @@ def find_scale(scores: Mapping[str, Any], source: GAN, images: Images) -> Scale 
     if DISTANCE not in scores:
         return None
     real, n = real_images(images), int(scores["protocol"]["n_generated"])
-    as_it_is = evaluate(source, real, metrics=[DISTANCE], n=n, seed=SEED)[DISTANCE]
-    pixels = images.tensor()
-    repeated = pixels[torch.arange(max(n, len(pixels))) % len(pixels)]
-    again = evaluate(repeated, real, metrics=[DISTANCE])[DISTANCE]
-    return Scale(float(scores[DISTANCE]), float(as_it_is), float(again), isinstance(real, str))
+    if isinstance(real, str):
+        others = load_images(real, split="held_out", resolution=images.resolution, channels=images.channels)
+    else:
+        others = real
+    rows, shots = (real_features(each, "efficientnet") for each in (others, images))
+    as_it_is = frechet_distance(rows, features(source.sample(n, SEED), "efficientnet"))
+    repeated = frechet_distance(rows, shots[np.arange(max(n, len(shots))) % len(shots)])
+    return Scale(float(scores[DISTANCE]), as_it_is, repeated, isinstance(real, str))
