@@ -1,17 +1,22 @@
-"""The log of a run: its losses as `losses.csv`, and as TensorBoard's events where that is installed."""
+"""The log of a run: its progress bar, its losses as `losses.csv` and, where that is installed, TensorBoard's events."""
 
 import csv
 import io
+import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from fewshotgan.files import UserError, atomic_write
 
 Row = dict[str, Any]
+T = TypeVar("T")
+LOG_SECONDS = 10
 
 
 class Log:
@@ -44,6 +49,13 @@ class Log:
             temporary.write_text(text.getvalue(), encoding="utf-8")
         if self.board:
             self.board.flush()
+
+
+def progress_bar(items: Iterable[T] | None = None, **options: Any) -> "tqdm[T]":
+    """Return a progress bar; one that goes to a file, where nobody watches it, has a line every ten seconds."""
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    pace = {} if watched else {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
+    return tqdm(items, dynamic_ncols=True, **pace, **options)
 
 
 def board(folder: Path) -> Any:

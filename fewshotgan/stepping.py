@@ -1,4 +1,4 @@
-"""What a step needs: the optimiser of a player, the sum of its terms, a copy of a state."""
+"""What a step needs: the optimiser of a player, the sum of its terms, moving averages, a copy of a state."""
 
 from typing import Any
 
@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.methods.method import Player, Terms
+
+EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
+EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
 
 
 def sum_terms(terms: Terms) -> Tensor:
@@ -34,3 +37,16 @@ def make_optimiser(player: Player) -> torch.optim.Adam:
     groups += [{"params": [parameter], "lr": rate * multiple} for parameter, multiple in player.rates]
     on_gpu = player.parameters[0].is_cuda
     return torch.optim.Adam(groups, lr=rate, betas=betas, eps=1e-8, fused=True, capturable=on_gpu)
+
+
+@torch.no_grad()
+def move_averages(averages: nn.ModuleDict, modules: nn.ModuleDict, iteration: int, batch: int) -> None:
+    """Move averages of some modules; their half-life grows with the images seen, as in StyleGAN2-ADA."""
+    half_life = min(iteration * batch * EMA_RAMPUP, EMA_IMAGES_PER_BATCH * batch)
+    keep = 0.5 ** (batch / half_life)
+    for name, module in averages.items():
+        live = modules[name]
+        torch._foreach_lerp_(list(module.parameters()), list(live.parameters()), 1 - keep)
+        for buffer, source in zip(module.buffers(), live.buffers(), strict=True):
+            # statistics of averaged weights are closer to the averaged than to the last ones
+            buffer.lerp_(source, 1 - keep) if buffer.is_floating_point() else buffer.copy_(source)

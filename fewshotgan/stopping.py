@@ -7,10 +7,10 @@ measures it.
 
 import numpy as np
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from fewshotgan.images import Images
 from fewshotgan.kept import Kept
+from fewshotgan.logs import progress_bar
 from fewshotgan.metrics.extractors import features
 from fewshotgan.run import Run
 
@@ -40,7 +40,7 @@ def choose(run: Run, images: Images, progress: bool = False) -> Run:
     if run.store is None or len(kept) < 2 or len(images) < 2:
         return last(run, "the last: one image or one snapshot leaves no choice")
     shots = features(images.tensor())
-    bar = tqdm(kept, desc="choosing", unit="GAN", disable=not progress)
+    bar = progress_bar(kept, desc="choosing", unit="GAN", disable=not progress)
     values = {iteration: moments(features(samples_of(run.store, iteration)), shots) for iteration in bar}
     best = min(values, key=lambda iteration: values[iteration])
     if best != run.iterations:

@@ -6,7 +6,6 @@ finite or the samples collapse. It knows no method by name.
 """
 
 import copy
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,17 +26,14 @@ from fewshotgan.gans.gan import GAN
 from fewshotgan.graphs import Replay
 from fewshotgan.interrupt import deferred_interrupt
 from fewshotgan.kept import Kept
-from fewshotgan.logs import Log
+from fewshotgan.logs import Log, progress_bar
 from fewshotgan.methods.method import Batch, Player, Stage, Task, Terms, Training
 from fewshotgan.run import CollapseError, Row, Run, Viewer
-from fewshotgan.stepping import clone, make_optimiser, sum_terms
+from fewshotgan.stepping import clone, make_optimiser, move_averages, sum_terms
 
 SNAPSHOT_SAMPLES = 16
 LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
 CHECKPOINT_SECONDS = 60
-LOG_SECONDS = 10  # between the lines of a progress bar that nobody watches
-EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
-EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
 
 
 def make_task(
@@ -49,9 +45,7 @@ def make_task(
     device: torch.device,
     labels: Tensor | None = None,
 ) -> Task:
-    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), with labels (N,) where it has
-    classes.
-    """
+    """Return the task of adapting a copy of `gan` to uint8 pixels (N, C, H, W), labels (N,) where it has classes."""
     source = gan.copy().to(device)
     for network in (source.generator, source.discriminator):
         network.requires_grad_(False).to(memory_format=layout(device))
@@ -107,11 +101,7 @@ class Loop:
         if self.kept:
             self.kept.forget_after(resumed["iteration"] if resumed else -1)
         self.started, saved = time.monotonic(), time.monotonic()
-        watched = sys.stderr.isatty() or "ipykernel" in sys.modules  # else the bar goes to a file
-        pace = {} if watched else {"mininterval": LOG_SECONDS, "maxinterval": LOG_SECONDS}
-        bar = tqdm(
-            total=self.iterations, desc=self.method.name, disable=not progress, unit="it", dynamic_ncols=True, **pace
-        )
+        bar = progress_bar(total=self.iterations, desc=self.method.name, disable=not progress, unit="it")
         try:
             with deferred_interrupt() as interrupted:
                 for _ in self.train(resumed, bar):
@@ -244,7 +234,7 @@ class Loop:
                 terms.update(self.move(player))
         self.iteration += 1
         self.stage_iteration += 1
-        self.average()
+        move_averages(self.ema, self.modules, self.iteration, self.task.batch)
         if self.iteration % LOG_EVERY == 0 or self.iteration == self.iterations:
             self.log(stage, terms, bar)
         if self.iteration % self.snapshot_every == 0 or self.iteration == self.iterations:
@@ -295,19 +285,6 @@ class Loop:
             player.after_step()
         return terms
 
-    @torch.no_grad()
-    def average(self) -> None:
-        """Move the averages; their half-life grows with the images seen, as in StyleGAN2-ADA."""
-        seen = self.iteration * self.task.batch
-        half_life = min(seen * EMA_RAMPUP, EMA_IMAGES_PER_BATCH * self.task.batch)
-        keep = 0.5 ** (self.task.batch / half_life)
-        for name, module in self.ema.items():
-            live = self.modules[name]
-            torch._foreach_lerp_(list(module.parameters()), list(live.parameters()), 1 - keep)
-            for buffer, source in zip(module.buffers(), live.buffers(), strict=True):
-                # statistics of averaged weights are closer to the averaged than to the last ones
-                buffer.lerp_(source, 1 - keep) if buffer.is_floating_point() else buffer.copy_(source)
-
     # --- looking and judging -----------------------------------------------------------------------------------
 
     def log(self, stage: Stage, terms: dict[str, Tensor], bar: tqdm) -> None:
@@ -324,9 +301,7 @@ class Loop:
             self.collapse("a loss is not finite")
 
     def snapshot(self) -> None:
-        """Keep samples of the averaged weights from fixed latents; stop if they have become one and the same in an
-        adversarial game.
-        """
+        """Keep samples of the averaged weights from fixed latents; stop if an adversarial game has made them one."""
         gan = self.gan()
         images = gan.render(gan.latents(SNAPSHOT_SAMPLES, seed=self.task.seed))
         if not torch.isfinite(images).all():

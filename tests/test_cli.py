@@ -38,7 +38,7 @@ def ground(tmp_path):
 def arguments(ground, *more):
     places = {"--gan": "tiny.safetensors", "--images": "photos", "--out": "out"}
     named = [part for option, name in places.items() for part in (option, str(ground / name))]
-    return ["adapt", *named, "--iterations", "4", "--batch", "2", *more]
+    return ["adapt", *named, "--iterations", "4", "--batch", "2", "--keep", "last", *more]
 
 
 def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
