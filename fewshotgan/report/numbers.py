@@ -118,9 +118,8 @@ def settings(run: Run, command: str) -> Html:
 
 def kept(run: Run) -> str:
     """Return which iteration's GAN this is, and why."""
-    choice = getattr(run, "choice", None) or {}
-    why = f": {choice['why']}" if choice.get("why") else ", the last"
-    return f"iteration {choice.get('iteration', run.iterations)}{why}"
+    why = f": {run.choice['why']}" if run.choice.get("why") else ", the last"
+    return f"iteration {run.chosen}{why}"
 
 
 def python(run: Run) -> str:
