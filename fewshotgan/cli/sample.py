@@ -34,9 +34,7 @@ def add(commands: Commands) -> None:
         "--out", type=name, required=True, help="DIR/ for a PNG per seed; .png, .jpg, .webp for a sheet; .gif, .mp4"
     )
     new.add_argument("--n", type=number, help="images, of a sheet by default 32, in a folder 16")
-    new.add_argument(
-        "--seed", type=number, default=0, help="of sheet or film; a folder's first (default: %(default)s)"
-    )
+    new.add_argument("--seed", type=number, default=0, help="of sheet or film; a folder's first (default: %(default)s)")
     new.add_argument("--seeds", type=seeds, help="one image of each, such as 0-63,70; the same whatever the others")
     new.add_argument(
         "--truncation", type=float, default=1.0, help="1 for none; less diverse towards 0 (default: %(default)s)"
