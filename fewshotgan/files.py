@@ -78,9 +78,9 @@ def whole_name(path: str | Path) -> Path:
     """Return a path that a file can have.
 
     Raises:
-        UserError: if the name is empty or holds a NUL, at which systems end it.
+        UserError: if the name is blank or holds a NUL, at which systems end it.
     """
-    if not str(path) or "\0" in str(path):
+    if not str(path).strip() or "\0" in str(path):
         raise UserError(f"{str(path)!r} names no file or folder; give another name.")
     return Path(path)
 

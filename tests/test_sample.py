@@ -134,7 +134,7 @@ def test_what_is_no_list_of_seeds(text, ground, capsys):
 def test_an_empty_name_is_no_folder(ground, out, capsys):
     with pytest.raises(SystemExit) as leave:
         sample("--out", out)
-    assert leave.value.code == 2 and "an empty name" in capsys.readouterr().err
+    assert leave.value.code == 2 and "names no file or folder" in capsys.readouterr().err
     assert sorted(path.name for path in ground.iterdir()) == ["classes.safetensors", "tiny.safetensors"]
 
 
