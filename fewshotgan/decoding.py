@@ -8,9 +8,30 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # that Pillow reads
-SUFFIXES = set(
-    ".avif .bmp .gif .heic .heif .hif .ico .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pgm .png .pnm .ppm .tif .tiff "
-    ".webp".split()
+SUFFIXES = frozenset(
+    [
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".ico",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".mpo",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
 )
 OTHERS = {  # what people keep beside their pictures
     **dict.fromkeys((".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"), "a video"),
@@ -31,6 +52,7 @@ HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"} 
 HEAD = 32  # bytes that tell what a file is
 MOST_PIXELS = 80_000_000  # per image, checked before decoding
 TOPS = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
+DARK = 64  # colours of 16 bits that stay below it, of 256, are of fewer bits
 DIM = 16  # a greatest value below this is no picture of 0 to 255
 TURNS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,11 +101,13 @@ def decode(data: bytes) -> Decoded:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise ValueError(f"a kind of {kind} that can't be read: export it as PNG" if kind else "not an image") from error
+        raise ValueError(
+            f"a kind of {kind} that can't be read: export it as PNG" if kind else "not an image"
+        ) from error
     _check_size(picture.width, picture.height)
     stored = str(getattr(picture, "tile", ""))  # how the pixels lie in the file, gone once they are loaded
     picture.load()
-    if "RGB;16" in stored and max(top for _, top in picture.convert("RGB").getextrema()) < 64:
+    if "RGB;16" in stored and int(np.asarray(picture.convert("RGB")).max()) < DARK:
         raise ValueError("colours of 12 bits in 16: convert it to 8 bits")  # Pillow has kept the upper 8 of them
     return _plain(_upright(picture))
 

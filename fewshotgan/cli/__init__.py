@@ -9,6 +9,7 @@ import torch
 from fewshotgan import __version__
 from fewshotgan.cli import (
     adapt,
+    advise,
     bench,
     claims,
     domains,
@@ -23,9 +24,10 @@ from fewshotgan.cli import (
 )
 from fewshotgan.cli.arguments import EXIT_STOPPED
 from fewshotgan.files import UserError
+from fewshotgan.wording import printable
 
 EXIT_USER, EXIT_PIPE = 2, 141
-VERBS = (adapt, sample, export, pretrain, record, tables, claims, bench, proximity, methods, gans, domains)
+VERBS = (advise, adapt, sample, export, pretrain, record, tables, claims, bench, proximity, methods, gans, domains)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except UserError as error:
-        print(f"fewshotgan: {error}", file=sys.stderr)
+        print(f"fewshotgan: {printable(str(error))}", file=sys.stderr)
         return EXIT_USER
     except BrokenPipeError:
         return EXIT_PIPE

@@ -6,10 +6,12 @@ import json
 import re
 from pathlib import Path
 
+from fewshotgan.cli.advise import head
 from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, minutes
 from fewshotgan.files import UserError, atomic_write
 from fewshotgan.gans import GAN, combine, load_gan
-from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.images import Images, is_shipped, list_domains, load_images
+from fewshotgan.images.squares import FITS
 from fewshotgan.methods import create_method
 from fewshotgan.metrics import evaluate
 from fewshotgan.pictures import grid, result_figure, save_film, save_picture
@@ -28,6 +30,7 @@ def add(commands: Commands) -> None:
         "--images", required=True, help="a folder, a zip, an image, or a shipped domain (see `fewshotgan domains`)"
     )
     new.add_argument("--n", type=int, help="use only N images (for a shipped domain: the published subset)")
+    new.add_argument("--fit", choices=FITS, default="crop", help="of images that are not square (default: %(default)s)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")
     new.add_argument("--iterations", type=int, default=ITERATIONS, help="training steps (default: %(default)s)")
     new.add_argument("--batch", type=int, default=BATCH, help="images per step (default: %(default)s)")
@@ -64,9 +67,11 @@ def run(options: argparse.Namespace) -> int | None:
     gan = combine(loaded)
     # sampled for the pictures, without labels
     source = gan if len(loaded) == 1 else combine([one.unconditional() for one in loaded])
-    images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels)
+    images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels, fit=options.fit)
     if images.note:
         print(images.note)
+    for one in loaded:
+        print(head(images, one, options))
     arguments = {
         key: getattr(options, key)
         for key in ("iterations", "batch", "seed", "minutes", "device", "out", "discriminator")
@@ -129,7 +134,7 @@ def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, c
 
 def _scores(run: Run, images: Images, options: argparse.Namespace) -> dict[str, object]:
     """Return metrics against held-out images, or against the training images if they are the user's own, and say so."""
-    if options.images in list_domains() or images.labels is not None:  # a shipped domain or a blend
+    if is_shipped(options.images):
         return evaluate(run.gan, options.images, n=500, train=images)
     if len(images) < LEAST_FOR_METRICS:
         return {"metrics": f"none: {len(images)} images are too few"}

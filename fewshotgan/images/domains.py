@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from fewshotgan.files import UserError, data_dir
 from fewshotgan.images.images import Images
@@ -182,5 +181,3 @@ def block(name: str, size: int, n: int | None, subset: int) -> tuple[int, int]:
     if not 0 <= subset < size // n:
         raise UserError(f"{name} has {size} images and no subset {subset} of {n}; choose subset 0 to {size // n - 1}.")
     return subset * n, (subset + 1) * n
-
-

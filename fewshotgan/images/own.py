@@ -110,7 +110,9 @@ def _sizes(reading: Reading, resolution: int, fit: str) -> str:
     """Return how many images there are, and how they got their size."""
     text = f"{counted(len(reading.squares), 'image')} resized to {resolution}x{resolution} (Lanczos)"
     if reading.fitted:
-        how = "centre-cropped to a square first" if fit == "crop" else "padded to a square with the colour of their edge"
+        how = (
+            "centre-cropped to a square first" if fit == "crop" else "padded to a square with the colour of their edge"
+        )
         text += f", {reading.fitted} of them {how}"
     if reading.enlarged:
         text += f"; smaller than that, and enlarged: {listed(reading.enlarged)}"
@@ -143,7 +145,7 @@ def _labels(place: Place, reading: Reading) -> tuple[list[int] | None, str]:
 
 
 def _oddities(pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Return sentences about images (N, C, H, W) that show nothing, and about those that are one image several times."""
+    """Return sentences about images (N, C, H, W) that show nothing, and those that repeat others."""
     flat = pixels.reshape(len(pixels), -1)
     blank = [name for name, one in zip(names, flat, strict=True) if np.ptp(one) < BLANK]
     sentences = [f"Blank, of one colour: {listed(blank)}."] if blank else []

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fewshotgan.decoding import HEAD, OTHERS, SUFFIXES, recognise
@@ -41,7 +42,7 @@ class Place:
         if name == LABELS:
             self.labels = read(-1)
         elif Path(name).suffix.lower() in SUFFIXES or recognise(read(HEAD)):
-            self.entries.append(Entry(name, lambda: read(-1)))
+            self.entries.append(Entry(name, partial(read, -1)))
         else:
             self.left_out.append((name, OTHERS.get(Path(name).suffix.lower(), "not an image")))
 
@@ -80,7 +81,7 @@ def opened(path: Path, resolution: int) -> Iterator[Place]:
 def _single(path: Path) -> Place:
     place = Place()
     if path.is_file():
-        place.try_to_add(path.name, lambda size: _content(path, size))
+        place.try_to_add(path.name, partial(_content, path))
     if not place.entries:
         why = f" ({place.left_out[0][1]})" if place.left_out else ""
         raise UserError(f"{path} is not an image, a zip or a folder{why}; use a folder of JPEG, PNG or WebP images.")
@@ -90,7 +91,7 @@ def _single(path: Path) -> Place:
 def _folder(path: Path) -> Place:
     place, seen = Place(), {_identity(path)}
     for file in sorted(_files(path, path, seen, place), key=lambda file: file.relative_to(path)):
-        place.try_to_add(str(file.relative_to(path)), lambda size, file=file: _content(file, size))
+        place.try_to_add(str(file.relative_to(path)), partial(_content, file))
     return place
 
 
@@ -152,7 +153,7 @@ def _members(archive: zipfile.ZipFile) -> Place:
         if ".." in parts:
             place.left_out.append((info.filename, "a path out of the zip"))
         elif not info.is_dir() and not any(map(_is_hidden, parts)):
-            place.try_to_add(info.filename, lambda size, info=info: _member(archive, info, size))
+            place.try_to_add(info.filename, partial(_member, archive, info))
     return place
 
 

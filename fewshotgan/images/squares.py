@@ -1,4 +1,4 @@
-"""From upright pictures to squares of one size: cropped or padded, transparent ones laid on a ground that shows them."""
+"""From upright pictures to squares of one size: cropped or padded, transparent ones on a ground that shows them."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ CONTRAST = 24  # levels of 255 by which artwork must differ from its ground, on 
 
 
 def to_square(picture: Image.Image, resolution: int, fit: str) -> Image.Image:
-    """Return a picture of mode L, RGB or RGBA as a square: the centre, or all of it with its edge's colour around it."""
+    """Return a picture of mode L, RGB or RGBA as a square: its centre, or all of it with its edge's colour around."""
     size = (resolution, resolution)
     if fit == "crop" or picture.width == picture.height:
         return picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
@@ -41,7 +41,8 @@ def choose_ground(squares: Sequence[Image.Image]) -> str:
     faintest = {
         name: min((_contrast(layer, level) for layer in seen), default=255.0) for name, level in GROUNDS.items()
     }
-    return next((name for name in GROUNDS if faintest[name] >= CONTRAST), max(faintest, key=lambda name: faintest[name]))
+    clear = [name for name in GROUNDS if faintest[name] >= CONTRAST]
+    return clear[0] if clear else max(faintest, key=lambda name: faintest[name])
 
 
 def _contrast(layer: np.ndarray, level: int) -> float:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,13 @@ def lmdb_entries(path: Path, resolution: int) -> Iterator[list[Entry]]:
                 raise UserError(f"{path} is an LMDB without keys such as 256-00000; use a folder of images.")
             side = next((side for side in sides if side >= resolution), sides[-1])
             chosen = [key for key in keys if int(key.split(b"-")[0]) == side]
-            yield [Entry(key.decode(), lambda key=key: bytes(view.get(key))) for key in chosen]
+            yield [Entry(bytes(key).decode(), partial(_value, view, key)) for key in chosen]
     except lmdb.Error as error:
         raise UserError(f"{path} is a damaged LMDB ({error}); use a folder of images.") from error
+
+
+def _value(view: Any, key: bytes) -> bytes:
+    return bytes(view.get(key))
 
 
 def dataset_entries(path: Path) -> list[Entry]:
@@ -71,27 +76,27 @@ def dataset_entries(path: Path) -> list[Entry]:
         table = found["train"] if "train" in found else next(iter(found.values()))
     pictures = [name for name, kind in table.features.items() if isinstance(kind, datasets.Image)]
     if not pictures:
-        raise UserError(f"{path} has no column of images, but {', '.join(table.column_names)[:80]}; use another folder.")
+        found_names = ", ".join(table.column_names)[:80]
+        raise UserError(f"{path} has no column of images, but {found_names}; use another folder.")
     labels = [name for name, kind in table.features.items() if isinstance(kind, datasets.ClassLabel)]
-    rows = table.cast_column(pictures[0], datasets.Image(decode=False))
-    classes = rows[labels[0]][:] if len(labels) == 1 else []
+    rows = table.select_columns(pictures[0]).cast_column(pictures[0], datasets.Image(decode=False))
+    classes = table[labels[0]][:] if len(labels) == 1 else []
     if not classes or any(label is None or label < 0 for label in classes):  # -1: of a test set, unknown
         classes = [None] * len(rows)
-    return [
-        Entry(f"{pictures[0]} {i}", lambda i=i: _content(rows[i][pictures[0]], path), label)
-        for i, label in enumerate(classes)
-    ]
+    return [Entry(f"{pictures[0]} {i}", partial(_content, rows, i, path), label) for i, label in enumerate(classes)]
 
 
-def _content(cell: dict[str, Any] | None, path: Path) -> bytes:
-    """Return an image's bytes, which lie in the table, or in a file beside it.
+def _content(rows: Any, number: int, path: Path) -> bytes:
+    """Return the bytes of the image in a row, which lie in the table, or in a file beside it.
 
     Raises:
         ValueError: if there are none.
     """
-    if cell and cell["bytes"] is not None:
+    cell: dict[str, Any] = next(iter(rows[number].values())) or {}
+    if cell.get("bytes") is not None:
         return bytes(cell["bytes"])
-    file = path / cell["path"] if cell and cell["path"] else None
+    file = path / cell["path"] if cell.get("path") else None
     if file is None or not file.is_file():
         raise ValueError("no picture in this row")
-    return file.read_bytes()
+    content: bytes = file.read_bytes()
+    return content
