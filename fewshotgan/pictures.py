@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from fewshotgan.files import atomic_write
+from fewshotgan.files import UserError, atomic_write
 from fewshotgan.images import Images
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 GAP = 2
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 PALETTE_PIXELS = 60_000  # sampled per picture to choose its palette
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+HOW: dict[str, dict[str, Any]] = {
+    "PNG": {"optimize": True}, "JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True},
+}  # fmt: skip
 
 
 def grid(images: Tensor | Images, columns: int | None = None, zoom: int | None = None) -> Image.Image:
@@ -131,10 +135,27 @@ def result_figure(source: Tensor, target: Images, adapted: Tensor) -> Image.Imag
     )
 
 
+def picture_format(path: str | Path) -> str:
+    """Return the format of a picture's file, by its suffix.
+
+    Raises:
+        UserError: if there is none for the suffix.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UserError(f"{path} must end in {', '.join(FORMATS)}, which say how the picture is written.")
+    return FORMATS[suffix]
+
+
 def save_picture(picture: Image.Image, path: str | Path) -> None:
-    """Write a PNG atomically."""
+    """Write a picture atomically, as PNG, JPEG or (lossless) WebP by its suffix.
+
+    Raises:
+        UserError: for another suffix, or if the file can't be written.
+    """
+    form = picture_format(path)
     with atomic_write(path) as temporary:
-        picture.save(temporary, "PNG", optimize=True)
+        picture.save(temporary, form, **HOW[form])
 
 
 def save_film(images: Tensor, path: str | Path, milliseconds: int = 60) -> None:

@@ -21,6 +21,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, resized
 from fewshotgan.methods import METHODS, create_method
+from fewshotgan.progress import PATIENCE
 from fewshotgan.session import ITERATIONS, adapt
 from fewshotgan.train import SNAPSHOT_SAMPLES
 from fewshotgan.wording import counted, printable
@@ -29,8 +30,13 @@ COMPARABLE = 1.4  # ratio of distances, and of numbers of images, up to which a 
 FALLBACK = "freezed"  # a method for every source that has a discriminator
 ALONE = "bsa"  # for a source without, and for very few images
 FEW, MANY = 5, 100
+VERDICTS = {
+    "near": "{gan} is near your images: what it can draw should carry over.",
+    "far": "{gan} is far from your images: it will learn their colours and outlines before their style.",
+    "off the scale": "No source is near your images: expect their colours and rough outlines, not more. With hundreds "
+    "of images, make a source of your own: `fewshotgan pretrain own`.",
+}
 STEPS = 6  # that are timed
-PATIENCE = 3.0  # seconds without a progress bar
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,13 @@ class Advice:
     def __str__(self) -> str:
         """Return the advice as text."""
         plan = self.plan
-        rows = [_row(near) for near in self.sources]
+        rows = [_row(near) for near in self.sources if not near.greys]
+        grey = [near.gan for near in self.sources if near.greys]
+        rows += (
+            [f"  {counted(len(grey), 'source')} of grey images would lose your colours: {', '.join(grey)}"]
+            if grey
+            else []
+        )
         certain = "Measured" if plan.measured else "A guess"
         lasts = "" if plan.seconds is None else f"\nTraining takes about {_time(plan.seconds)} here (an estimate)."
         return "\n".join(
@@ -90,10 +102,16 @@ class Advice:
                 self.enough,
                 "\nHow far your images are from what each source makes (0: such as it makes):",
                 *rows,
-                f"\n{certain}: {plan.why}{lasts}",
+                f"\n{VERDICTS[self.chosen.verdict].format(gan=plan.gan)}",
+                f"{certain}: {plan.why}{lasts}",
                 "\nTry:\n  " + self.command,
             ]
         )
+
+    @property
+    def chosen(self) -> Nearness:
+        """The source of the plan."""
+        return next(near for near in self.sources if near.gan == self.plan.gan)
 
     @property
     def command(self) -> str:
@@ -114,7 +132,7 @@ class Advice:
         chosen = next(near for near in self.sources if near.gan == gan)
         first = f"{gan} is {chosen.distance:.0f} away from these images, {chosen.words}."
         grey = [f"{gan} makes grey images; the colours of yours are lost."] if chosen.greys else []
-        other = next(near for near in self.sources if near.gan == self.plan.gan)
+        other = self.chosen
         better = other.gan != gan and (chosen.greys > other.greys or other.distance < chosen.distance)
         hint = [f"Nearer: {other.gan}, {other.distance:.0f} away."] if better else []
         more = f"`fewshotgan advise {_quoted(self.images)}` says more."
@@ -141,7 +159,9 @@ def advise(images: Images, gans: Sequence[GAN] | None = None, *, timed: bool = T
         raise UserError("advise takes images and GANs; load them first with load_images(folder) and load_gan(file).")
     ours = {gan.name: gan for gan in shipped_gans()}
     sources = [*ours.values(), *(gan for gan in gans or () if gan.name not in ours)]
-    with tqdm(total=len(sources) + 3, desc="advice", delay=PATIENCE, leave=False, disable=not progress) as bar:
+    with tqdm(
+        total=len(sources) + 3, desc="advice", delay=PATIENCE, leave=False, disable=None if progress else True
+    ) as bar:
 
         def step(name: str) -> None:
             bar.set_postfix_str(name)
@@ -225,8 +245,7 @@ def _enough(n: int, known: Sequence[Evidence]) -> str:
 
 
 def _row(near: Nearness) -> str:
-    said = "it makes grey images, yours have colours" if near.greys else near.words
-    return f"  {near.gan:<24} {near.distance:>3.0f}  {near.makes:<17}  {said}"
+    return f"  {near.gan:<24} {near.distance:>3.0f}  {near.makes:<17}  {near.words}"
 
 
 def _time(seconds: float) -> str:

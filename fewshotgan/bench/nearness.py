@@ -8,6 +8,7 @@ far. Ten images of each shipped domain are nearest to a source of their own coll
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import median
 
 import numpy as np
 
@@ -21,6 +22,7 @@ SAMPLES = 32  # of a source
 SHOTS = 10  # images of a domain that marks the scale
 MOST = 100  # images that are measured
 COLOURFUL = 8  # levels of 255 between the channels of an image that is not grey
+POOR = 0.5  # ratio of a source that has hardly learnt its own domain
 ALIKE = 1.1  # distances whose ratio is smaller are told apart by nobody
 
 
@@ -47,11 +49,18 @@ class Nearness:
     ratio: float | None
 
     @property
+    def verdict(self) -> str:
+        """ "near", "far", or "off the scale": nearer than the middle shipped domain, farther, or beyond all of them."""
+        if self.distance > ALIKE * max(self.scale.values()):
+            return "off the scale"
+        return "near" if self.distance < median(self.scale.values()) else "far"
+
+    @property
     def words(self) -> str:
         """The distance on the scale of the shipped domains."""
         name, mark = min(self.scale.items(), key=lambda pair: abs(pair[1] - self.distance))
         farthest, most = max(self.scale.items(), key=lambda pair: pair[1])
-        if self.distance > ALIKE * most:
+        if self.verdict == "off the scale":
             return f"farther than any shipped domain; the farthest, {farthest}, is at {most:.0f}"
         nearer = sum(value < self.distance for value in self.scale.values())
         return f"about as far as {name} ({mark:.0f}); {nearer} of {len(self.scale)} shipped domains are nearer"
@@ -94,12 +103,12 @@ def rank(images: Images, gans: Sequence[GAN], step: Callable[[str], None] = lamb
 
 
 def best(found: Sequence[Nearness]) -> Nearness:
-    """Return the source to start with: of those about as near as the nearest, one without classes, and of these the
-    one that learnt its own domain best.
+    """Return the source to start with: of those about as near as the nearest, one without classes that has learnt its
+    own domain, as far as there is one.
     """
     nearest = found[0]
     close = [near for near in found if near.greys == nearest.greys and near.distance <= ALIKE * nearest.distance]
-    return min(close, key=lambda near: (near.classes, near.ratio is None, near.ratio or 0.0))
+    return min(close, key=lambda near: (near.classes, near.ratio is not None and near.ratio > POOR, near.distance))
 
 
 def image_features(images: Images) -> np.ndarray:

@@ -6,7 +6,8 @@ from pathlib import Path
 from fewshotgan.bench.pictures import domains_picture
 from fewshotgan.bench.proximity import proximity_table
 from fewshotgan.cli.arguments import Commands
-from fewshotgan.pictures import save_picture
+from fewshotgan.files import check_folder
+from fewshotgan.pictures import picture_format, save_picture
 
 
 def add(commands: Commands) -> None:
@@ -14,13 +15,16 @@ def add(commands: Commands) -> None:
     new = commands.add_parser("proximity", help="print how far each domain is from a source domain")
     new.add_argument("source", nargs="?", default="avatars/personas", help="(default: %(default)s)")
     new.add_argument(
-        "--picture", type=Path, metavar="FILE", help="also write a PNG of images from each domain, nearest first"
+        "--picture", type=Path, metavar="FILE", help="also draw each domain, nearest first: .png, .jpg or .webp"
     )
     new.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the distances, and draw the domains on request."""
+    if options.picture:
+        picture_format(options.picture)
+        check_folder(options.picture.parent)
     print(proximity_table(options.source))
     if options.picture:
         save_picture(domains_picture(options.source), options.picture)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from fewshotgan.decoding import Decoded, decode, why_not
 from fewshotgan.files import UserError
@@ -16,10 +15,10 @@ from fewshotgan.images.images import Images
 from fewshotgan.images.labels import read_labels
 from fewshotgan.images.places import Place, opened
 from fewshotgan.images.squares import choose_ground, flatten, is_coloured, stack_pixels, to_square
+from fewshotgan.progress import watched
 from fewshotgan.wording import counted, listed, printable
 
 BLANK = 8  # levels of 255 that an image spans at least, if it shows anything
-PATIENCE = 3.0  # seconds without a progress bar
 
 
 @dataclass
@@ -91,7 +90,7 @@ def load_own(path: Path, resolution: int, channels: int, fit: str) -> Images:
 
 def _read(place: Place, resolution: int, fit: str) -> Reading:
     reading = Reading(left_out=list(place.left_out))
-    for entry in tqdm(place.entries, "reading images", delay=PATIENCE, leave=False):
+    for entry in watched(place.entries, "reading images"):
         try:
             reading.add(entry.name, decode(entry.read()), entry.label, resolution, fit)
         except Exception as error:  # each format raises its own kinds of errors for a broken file
