@@ -142,6 +142,7 @@ def _marked(name: str) -> np.ndarray:
     return image_features(load_images(name, n=SHOTS))
 
 
-def shipped_gans() -> list[GAN]:
-    """Return all shipped GANs."""
-    return [load_gan(name) for name in list_gans()]
+@cache
+def shipped_gans() -> tuple[GAN, ...]:
+    """Return all shipped GANs, to be compared and never changed."""
+    return tuple(load_gan(name) for name in list_gans())

@@ -12,7 +12,7 @@ from fewshotgan.decoding import Decoded, decode, why_not
 from fewshotgan.files import UserError
 from fewshotgan.images.domains import absent
 from fewshotgan.images.images import Images
-from fewshotgan.images.labels import read_labels
+from fewshotgan.images.labels import counted_classes, read_labels
 from fewshotgan.images.places import Place, opened
 from fewshotgan.images.squares import choose_ground, flatten, is_coloured, stack_pixels, to_square
 from fewshotgan.progress import watched
@@ -140,7 +140,7 @@ def _labels(place: Place, reading: Reading) -> tuple[list[int] | None, str]:
     known = [label for label in reading.labels if label is not None]
     if len(known) < len(reading.names):
         return None, ""
-    return known, f"Labels of {max(known) + 1} classes."
+    return known, f"Labels of {counted_classes(max(known) + 1)}."
 
 
 def _oddities(pixels: np.ndarray, names: Sequence[str]) -> list[str]:
