@@ -29,15 +29,10 @@ DOMAINS = [name for name in list_domains() if name not in MIXTURES]
 def test_ten_images_of_each_domain_are_nearest_to_a_source_of_their_collection(domain):
     found = rank(load_images(domain, n=10), shipped_gans())
     assert found[0].gan.split("-")[0] == domain.split("/")[0]
-    assert all(near.greys for near in found if near.gan.startswith("fashion")) or not is_coloured(
-        load_images(domain, n=10)
-    )
-
-
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_colours_aside_nearly_all_are(domain):
-    found = sorted(rank(load_images(domain, n=10), shipped_gans()), key=lambda near: near.distance)
-    assert found[0].gan.split("-")[0] == domain.split("/")[0] or domain in ("avatars/pixel-art", "avatars/shapes")
+    nearest_of_all = min(found, key=lambda near: near.distance).gan  # grey or not
+    assert nearest_of_all.split("-")[0] == domain.split("/")[0] or domain in ("avatars/pixel-art", "avatars/shapes")
+    coloured = is_coloured(load_images(domain, n=10))
+    assert all(near.greys == coloured for near in found if near.gan.startswith("fashion"))
 
 
 def test_the_distance_does_not_depend_on_the_number_of_images():
@@ -57,18 +52,15 @@ def test_a_source_that_has_learnt_nothing_is_not_advised_and_poor_ones_come_afte
     assert other[0].gan == "avatars-stylegan2" and {near.verdict for near in other[:1]} == {"near"}
 
 
-def test_near_duplicates_blank_and_unlike_images_are_named(tmp_path):
+def test_near_duplicates_blank_and_unlike_images_are_named():
     pixels = load_images("avatars/personas", n=9).pixels.clone()
     brighter = (pixels[0].float() * 0.97 + 6).byte()
     foreign = load_images("avatars/pixel-art", n=1).pixels[0]
     blank = torch.full_like(brighter, 9)
     names = tuple(f"{i}.png" for i in range(9))
     assert oddities(Images(pixels, "x", names=names)) == []
-    text = " ".join(
-        oddities(
-            Images(torch.stack([*pixels, brighter, foreign, blank]), "x", names=(*names, "bright", "odd", "blank"))
-        )
-    )
+    stacked = torch.stack([*pixels, brighter, foreign, blank])
+    text = " ".join(oddities(Images(stacked, "x", names=(*names, "bright", "odd", "blank"))))
     assert "Nearly the same: 0.png and bright." in text and "Blank: blank." in text
     assert oddities(Images(torch.stack([*pixels, foreign]), "x", names=(*names, "odd"))) == [
         "Unlike the others: odd; leave out what does not belong."
@@ -194,15 +186,8 @@ def test_adapt_says_how_far_its_source_is(tmp_path, capsys):
         Image.new("RGB", (70, 64), (80 * i, 0, 90)).save(tmp_path / f"{i}.png")
     gan = tiny_gan()
     gan.save(tmp_path.parent / "mine.safetensors")
-    command = [
-        "adapt",
-        "--images",
-        str(tmp_path),
-        "--gan",
-        str(tmp_path.parent / "mine.safetensors"),
-        "--iterations",
-        "1",
-    ]
-    assert main([*command, "--batch", "2", "--fit", "pad", "--out", str(tmp_path.parent / "out")]) == 0
+    command = ["adapt", "--images", str(tmp_path), "--gan", str(tmp_path.parent / "mine.safetensors")]
+    command += ["--iterations", "1", "--batch", "2", "--fit", "pad", "--out", str(tmp_path.parent / "out")]
+    assert main(command) == 0
     text = capsys.readouterr().out
     assert "padded" in text and "away from these images" in text and "fewshotgan advise" in text

@@ -7,7 +7,7 @@ far. Ten images of each shipped domain are nearest to a source of their own coll
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from statistics import median
 
 import numpy as np
@@ -116,6 +116,7 @@ def image_features(images: Images) -> np.ndarray:
     return real_features(images.part(0, MOST), "efficientnet")
 
 
+@lru_cache(maxsize=32)  # a digest of all weights takes its time
 def source_features(gan: GAN) -> np.ndarray:
     """Return features of a GAN's samples."""
     content = f"{SAMPLES} samples of {digest(gan.weights())} {gan.config}".encode()

@@ -10,7 +10,8 @@ from fewshotgan.wording import listed, printable
 SIDE = 16  # to which images are averaged down before pixels are compared
 SAME = 6.0  # levels of 255: the root mean square between images that are one, recompressed or slightly brighter
 NEAR = 0.25  # of the median distance of features: images that are one, cropped or shifted a little
-UNLIKE = 1.4  # times the median of the mean distances to the others
+UNLIKE = 1.25  # times the median of the mean distances to the others, and
+ALONE = 1.55  # times the median of the distances to the nearest other
 BLANK = 8  # levels of 255 that an image spans at least, if it shows anything
 
 
@@ -52,5 +53,7 @@ def _unlike(away: np.ndarray) -> list[int]:
     if len(away) < 5:
         return []
     mean = away.sum(axis=1) / (len(away) - 1)
-    found = [int(i) for i in np.flatnonzero(mean > UNLIKE * np.median(mean))]
+    nearest = (away + np.diag(np.full(len(away), np.inf))).min(axis=1)
+    far = (mean > UNLIKE * np.median(mean)) & (nearest > ALONE * np.median(nearest))
+    found = [int(i) for i in np.flatnonzero(far)]
     return found if len(found) <= len(away) / 5 else []
