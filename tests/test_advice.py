@@ -1,6 +1,7 @@
 """Advice rests on measured distances and on the ledger, says what strikes, and admits what nobody has measured."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,6 +157,13 @@ def test_the_head_names_a_nearer_source_and_lost_colours():
     head = found.head("fashion-stylegan2")
     assert "fashion-stylegan2 makes grey images" in head and "Nearer: avatars-stylegan2" in head
     assert "Nearer" not in found.head("avatars-stylegan2")
+
+
+def test_labels_that_adaptation_has_no_use_for_are_named():
+    images = load_images("fashion/sneaker", n=10)
+    own = replace(images, labels=torch.arange(10) % 2, names=tuple("abcdefghij"))
+    assert any("labels are not used" in line for line in advise(own, timed=False, progress=False).oddities)
+    assert not advise(images, timed=False, progress=False).oddities
 
 
 def test_what_is_no_image_or_gan_is_refused():

@@ -36,6 +36,7 @@ VERDICTS = {
     "off the scale": "No source is near your images: expect their colours and rough outlines, not more. With hundreds "
     "of images, make a source of your own: `fewshotgan pretrain own`.",
 }
+LABELS = "Their labels are not used: adaptation is without classes; `fewshotgan pretrain own --classes` uses them."
 STEPS = 6  # that are timed
 
 
@@ -175,7 +176,7 @@ def advise(images: Images, gans: Sequence[GAN] | None = None, *, timed: bool = T
         plan = _plan(gan, chosen.distance, len(images), known)
         step("a few steps")
         plan = _timed(plan, gan, images) if timed else plan
-        strikes = oddities(images)
+        strikes = oddities(images) + ([LABELS] if images.labels is not None and images.names else [])
     return Advice(
         images.name,
         len(images),
