@@ -1,23 +1,59 @@
-"""Decoding of image files: any folder or zip to square pixels of one size; whatever cannot be read says why."""
+"""Decoding of image files: what a file is, and its upright picture in 8 bits; whatever cannot be read says why."""
 
 import io
-import lzma
 import warnings
-import zipfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
-from fewshotgan.files import UserError
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # that Pillow reads
+SUFFIXES = frozenset(
+    [
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".ico",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".mpo",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
+)
+OTHERS = {  # what people keep beside their pictures
+    **dict.fromkeys((".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"), "a video"),
+    **dict.fromkeys((".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"), "a raw photo: export it as JPEG"),
+    **dict.fromkeys((".ai", ".eps", ".pdf", ".svg", ".svgz"), "drawn in vectors: export it as PNG"),
+    **dict.fromkeys((".jxl", ".psd", ".tga", ".xcf"), "export it as PNG"),
+}
+STARTS = {  # of files; what a name without a known ending is recognised by
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"\0\0\0\x0cjP  ": "JPEG2000",
+}
+HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}  # brands
+HEAD = 32  # bytes that tell what a file is
 MOST_PIXELS = 80_000_000  # per image, checked before decoding
-MOST_BYTES = 256 * 2**20  # per file, compressed or not
+TOPS = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
+DARK = 64  # colours of 16 bits that stay below it, of 256, are of fewer bits
+DIM = 16  # a greatest value below this is no picture of 0 to 255
 TURNS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,62 +65,71 @@ TURNS = {  # by EXIF orientation
 }
 
 
-def image_files(path: Path) -> Iterator[tuple[str, bytes | str]]:
-    """Yield (name, content or the reason there is none) for each image file of a folder or zip, sorted by name."""
-    if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if _is_image(p.relative_to(path))):
-            yield str(file.relative_to(path)), _content(file)
-    elif path.is_file() and zipfile.is_zipfile(path):
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"The zip {path} is damaged ({error}); recreate it, or pass the folder itself.") from error
-        with archive:
-            for info in sorted(archive.infolist(), key=lambda entry: entry.filename):
-                if _is_image(Path(info.filename)) and not info.is_dir():
-                    yield info.filename, "the file is too big" if info.file_size > MOST_BYTES else _read(archive, info)
-    elif path.is_file() and path.suffix.lower() in SUFFIXES:
-        yield path.name, _content(path)
-    else:
-        raise UserError(f"{path} is not an image, a zip or a folder; use a folder of JPEG, PNG or WebP images.")
+@dataclass(frozen=True)
+class Decoded:
+    """An upright picture of mode L, RGB or RGBA; `scaled` says how its values became 8 bits, if that was a choice."""
+
+    picture: Image.Image
+    scaled: str = ""
 
 
-def _content(file: Path) -> bytes | str:
-    """Return a file's bytes, or why it cannot be read; a pipe is not opened, as reading one may never end."""
+def recognise(head: bytes) -> str | None:
+    """Return the format of a file that begins so; None if it is no image."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return "BMP"
+    if head[4:8] == b"ftyp":
+        brands = {head[i : i + 4] for i in (8, *range(16, HEAD, 4))}
+        return "AVIF" if brands & {b"avif", b"avis"} else "HEIF" if brands & HEIF else None
+    return next((kind for start, kind in STARTS.items() if head.startswith(start)), None)
+
+
+def decode(data: bytes) -> Decoded:
+    """Return the picture in a file's bytes, turned upright as its EXIF says; the first one of several.
+
+    Raises:
+        ValueError: says why it cannot be; other errors of Pillow's come from broken files.
+    """
+    kind = recognise(data[:HEAD])
+    if kind == "HEIF":
+        return _plain(_heif(data))
+    if kind == "AVIF" and not features.check("avif"):
+        raise ValueError("AVIF: needs Pillow 11.3 or newer")
     try:
-        if not file.is_file():
-            return "not a regular file"
-        return "the file is too big" if file.stat().st_size > MOST_BYTES else file.read_bytes()
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
-    """Return a member's bytes, or why it cannot be read."""
-    if info.flag_bits & 1:
-        return "password-protected"
-    try:
-        return archive.read(info)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, EOFError) as error:
-        return f"the zip is damaged at this file: {error}"
-
-
-def _is_image(path: Path) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
-
-
-def decode(data: bytes | str) -> Image.Image:
-    """Return an upright picture in mode L or RGB, alpha composited on white; a ValueError says why it cannot."""
-    if isinstance(data, str):
-        raise ValueError(data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        picture = Image.open(io.BytesIO(data))
-    if picture.width * picture.height > MOST_PIXELS:
-        raise ValueError(f"{picture.width}x{picture.height} pixels are too many to decode")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"a kind of {kind} that can't be read: export it as PNG" if kind else "not an image"
+        ) from error
+    _check_size(picture.width, picture.height)
+    stored = str(getattr(picture, "tile", ""))  # how the pixels lie in the file, gone once they are loaded
     picture.load()
+    if "RGB;16" in stored and int(np.asarray(picture.convert("RGB")).max()) < DARK:
+        raise ValueError("colours of 12 bits in 16: convert it to 8 bits")  # Pillow has kept the upper 8 of them
     return _plain(_upright(picture))
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"{width}x{height} pixels are too many to decode")
+
+
+def _heif(data: bytes) -> Image.Image:
+    """Return the picture of a HEIC file, upright."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ValueError("HEIC: to read it, pip install 'fewshotgan[photos]'") from error
+    try:
+        found = pillow_heif.open_heif(io.BytesIO(data))
+    except Exception as error:  # which, is not documented
+        raise ValueError("a damaged HEIC") from error
+    _check_size(*found.size)
+    picture: Image.Image = found.to_pillow()
+    return picture
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -96,34 +141,35 @@ def _upright(picture: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _plain(picture: Image.Image) -> Image.Image:
-    """Return the picture in mode L or RGB: 16 bits scaled to 8, palettes resolved, alpha composited on white."""
+def _plain(picture: Image.Image) -> Decoded:
+    """Return the picture in mode L, RGB, or RGBA where it is partly transparent; palettes are resolved."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        top = 65535 if picture.mode.startswith("I") else max(1.0, float(np.max(values)))
-        return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
+        return _scaled(np.asarray(picture, dtype=np.float64))
     if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return picture if picture.mode == "L" else picture.convert("RGB")
+        opaque = layer.getchannel("A").getextrema() == (255, 255)
+        return Decoded(layer.convert("RGB") if opaque else layer)
+    return Decoded(picture if picture.mode == "L" else picture.convert("RGB"))
 
 
-def to_square(picture: Image.Image, resolution: int, channels: int) -> np.ndarray:
-    """Return the centre square, resized, uint8 (resolution, resolution, channels)."""
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.size != (resolution, resolution):
-        picture = ImageOps.fit(picture, (resolution, resolution), Image.Resampling.LANCZOS)
-    return np.asarray(picture).reshape(resolution, resolution, channels)
-
-
-def stack_pixels(arrays: list[np.ndarray]) -> Tensor:
-    """Return uint8 (N, channels, resolution, resolution) of N arrays (resolution, resolution, channels)."""
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+def _scaled(values: np.ndarray) -> Decoded:
+    """Return values of more than 8 bits in 8: those up to 1 as fractions, whole ones by the bits that they need, all
+    others by the range they span.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError("holds NaN or infinity")
+    low, high = float(values.min()), float(values.max())
+    whole, said = bool((values == values.round()).all()), ""
+    if low >= 0 and high <= 1:
+        bottom, top = 0.0, 1.0
+    elif low >= 0 and high <= TOPS[-1] and (whole or DIM <= high <= TOPS[0]):
+        bottom, top = 0.0, float(next(each for each in TOPS if high <= each))
+        said = "" if top in (TOPS[0], TOPS[-1]) else f"values read as {int(top).bit_length()} bits"
+    else:
+        bottom, top, said = low, max(high, low + 1e-9), "values scaled by the range they span"
+    return Decoded(Image.fromarray(((values - bottom) * (255 / (top - bottom))).round().astype(np.uint8)), said)
 
 
 def why_not(error: Exception) -> str:
     """Return in a few words why a file cannot be decoded."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
-    return str(error).split("\n")[0] or "broken"
+    return str(error).split("\n")[0].strip().rstrip(".") or "broken"

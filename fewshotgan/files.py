@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fewshotgan.wording import printable
+
 try:
     import fcntl
 except ImportError:  # not on Windows, where nobody can remove a file that is being written anyway
@@ -134,7 +136,7 @@ def first_line(error: Exception) -> str:
 
 def clip(name: object, most: int = 80) -> str:
     """Return a name or a value as a message shows it: its end, if it is long, and nothing that moves the cursor."""
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(name))
+    text = printable(str(name))
     return text if len(text) <= most else f"...{text[3 - most :]}"
 
 

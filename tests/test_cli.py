@@ -44,7 +44,7 @@ def arguments(ground, *more):
 def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
     assert main(arguments(ground, "--method", "freezed", "--option", "frozen_down_to=8")) == 0
     said = capsys.readouterr().out
-    assert "12 of them centre-cropped" in said and "left out: broken.png (not an image)" in said
+    assert "12 of them centre-cropped" in said and "Left out: broken.png (not an image)" in said
     out = ground / "out"
     assert {p.name for p in out.iterdir()} == {
         "checkpoint.pt", "interpolation.gif", "iterations", "metrics.json", "photos-freezed.safetensors", "report.html",

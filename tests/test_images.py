@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshotgan import decoding as module
+from fewshotgan import decoding
 from fewshotgan.files import UserError
-from fewshotgan.images import MIXTURES, Images, count_subsets, list_domains, load_images
+from fewshotgan.images import MIXTURES, Images, count_subsets, list_domains, load_images, places
 
 
 def picture(size=(40, 30), mode="RGB", colour=(200, 30, 60)):
@@ -54,22 +54,22 @@ def test_a_camera_s_exif_counts_as_far_as_it_can_be_read(tmp_path):
     ):
         stored.save(tmp_path / name, exif=content)
     loaded = load_images(tmp_path, resolution=16)
-    assert len(loaded) == 2 and "left out" not in loaded.note
+    assert len(loaded) == 2 and "Left out" not in loaded.note
 
 
 def test_a_file_that_breaks_its_reader_is_left_out(tmp_path, monkeypatch):
     picture().save(tmp_path / "a.png")
     picture(colour=(1, 2, 3)).save(tmp_path / "b.png")
-    original = module._plain
+    original = decoding._plain
 
     def breaks(image):
         if image.getpixel((0, 0)) == (1, 2, 3):
             raise TypeError("odd tag")
         return original(image)
 
-    monkeypatch.setattr(module, "_plain", breaks)
+    monkeypatch.setattr(decoding, "_plain", breaks)
     loaded = load_images(tmp_path, resolution=16)
-    assert len(loaded) == 1 and "left out: b.png (odd tag)" in loaded.note
+    assert len(loaded) == 1 and "Left out: b.png (odd tag)" in loaded.note
 
 
 @pytest.mark.parametrize(
@@ -86,26 +86,26 @@ def test_broken_ones_are_named_and_the_good_go_on(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(whole, "PNG")
     (tmp_path / "half.png").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
     (tmp_path / "text.png").write_text("this is text")
-    (tmp_path / "notes.txt").write_text("not looked at")
+    (tmp_path / "notes.txt").write_text("not a picture")
     (tmp_path / ".hidden.png").write_text("nor this")
     loaded = load_images(tmp_path)
     assert len(loaded) == 1 and "half.png" in loaded.note and "text.png (not an image)" in loaded.note
-    assert "notes" not in loaded.note and "hidden" not in loaded.note
+    assert "notes.txt" in loaded.note and "hidden" not in loaded.note
     (tmp_path / "good.png").unlink()
-    with pytest.raises(UserError, match="none of its 2 image files"):
+    with pytest.raises(UserError, match="none of its 3 files is a readable image"):
         load_images(tmp_path)
 
 
 def test_bombs_are_not_decoded(tmp_path, monkeypatch):
     picture().save(tmp_path / "a.png")
     picture((200, 200)).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(module, "MOST_PIXELS", 10_000)
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 10_000)
     assert "bomb.png (200x200 pixels are too many to decode)" in load_images(tmp_path).note
     with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../outside.png", (tmp_path / "a.png").read_bytes())
         archive.writestr("a.png", (tmp_path / "a.png").read_bytes())
         archive.writestr("zeros.png", bytes(100_000))
-    monkeypatch.setattr(module, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(places, "MOST_BYTES", 50_000)
     loaded = load_images(tmp_path / "b.zip")
     assert len(loaded) == 1 and "zeros.png (the file is too big)" in loaded.note  # names are never used as paths
     assert not (tmp_path.parent / "outside.png").exists()
@@ -147,7 +147,7 @@ def test_what_is_no_regular_file_is_left_out_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     loaded = load_images(tmp_path)
-    assert len(loaded) == 1 and "gone.png (not a regular file), pipe.png (not a regular file)" in loaded.note
+    assert len(loaded) == 1 and "Left out: gone.png, pipe.png (not a regular file)." in loaded.note
 
 
 def test_a_blend_and_a_domain_are_resized_where_they_must_be():
@@ -164,7 +164,11 @@ def test_a_blend_and_a_domain_are_resized_where_they_must_be():
 def test_refusals_are_one_sentence(tmp_path):
     for source, arguments, text in (
         ("50% fashion/sneaker, 50% fashion/dress", {"n": 0}, "choose another n"),
-        ("cats", {}, "the domains are avatars/.*, fashion/sandal"),
+        ("cats", {}, "`fewshotgan domains` lists the domains"),
+        ("", {}, "takes a folder, a zip"),
+        ("  ", {}, "takes a folder, a zip"),
+        (["a.png"], {}, "takes a folder, a zip"),
+        ("avatars/thumbs", {"fit": "stretch"}, "'crop' or 'pad'"),
         ("avatars/thumbs", {"channels": 4}, "1 or 3 channels"),
         ("avatars/thumbs", {"resolution": 0}, "at least 1 pixel"),
         (tmp_path, {}, "No images could be loaded from"),

@@ -39,6 +39,16 @@ def test_the_domains_are_drawn_nearest_first(tmp_path, capsys):
     assert "toon-head" in capsys.readouterr().out
 
 
+def test_a_picture_is_what_its_name_says_and_a_bad_one_is_refused_before_anything_is_measured(tmp_path, capsys):
+    assert main(["proximity", "--picture", str(tmp_path / "domains.jpg")]) == 0
+    assert Image.open(tmp_path / "domains.jpg").format == "JPEG"
+    (tmp_path / "file").write_text("x")
+    capsys.readouterr()
+    for picture in ("domains.txt", "domains", "file/domains.png"):
+        assert main(["proximity", "fashion/sneaker", "--picture", str(tmp_path / picture)]) == 2
+        assert capsys.readouterr().out == ""
+
+
 def test_an_unknown_source_is_refused():
     with pytest.raises(UserError, match="no shipped domain 'photos'"):
         proximity("photos")

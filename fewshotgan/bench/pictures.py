@@ -18,12 +18,12 @@ def domains_picture(source: str = "avatars/personas", each: int = 8) -> Image.Im
     return columns(rows, zoom=1)
 
 
-def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], bar: float) -> Image.Image:
+def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], bar: float | None) -> Image.Image:
     """Return the curve of a source GAN as a picture.
 
     Args:
         lines: {label: (images seen, distance)}.
-        bar: the distance that a good source stays below.
+        bar: the distance that a good source stays below; None if nobody set one.
     """
     from matplotlib import pyplot
 
@@ -31,7 +31,8 @@ def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], 
         figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
         for label, (images, distance) in lines.items():
             axes.plot(images, distance, marker="o", markersize=3, label=label)
-        axes.axhline(bar, color="grey", linestyle="--", linewidth=1, label=f"bar, {bar:.0f} (to held-out images)")
+        if bar is not None:
+            axes.axhline(bar, color="grey", linestyle="--", linewidth=1, label=f"bar, {bar:.0f} (to held-out images)")
         axes.set(yscale="log", xlabel="images seen", ylabel="fd_efficientnet to training images")
         seen = [number for images, _ in lines.values() for number in images]
         if max(seen) > 10 * min(seen):  # less holds no two powers of ten, whose labels a logarithmic axis lives by

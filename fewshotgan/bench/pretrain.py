@@ -32,7 +32,7 @@ LONGEST = 1000  # iterations lie between two
 
 
 def pretrain(
-    name: str,
+    recipe: str | Recipe,
     out: str | Path,
     *,
     images: Images | None = None,
@@ -53,9 +53,10 @@ def pretrain(
     of the curve's lowest point at full resolution.
 
     Args:
-        name: of the recipe.
+        recipe: its name, or one for images of your own (`own.own_recipe`).
         out: folder of the checkpoints, the curve and the GAN.
-        images: more images of the recipe's domain than the project ships (the renderer beside the data makes them).
+        images: what is trained on; by default the shipped images of the recipe's domain. The card names them: more
+            images of that domain bear its name, as `load_pool` gives it.
         minutes: stop after so long, resumably.
         thousands: of images to see in all; the recipe's number by default.
         start: a GAN with the recipe's networks to begin with; its card says how many images it has seen.
@@ -72,12 +73,12 @@ def pretrain(
         The run of the last phase; its GAN is the newest, which is not always the best.
 
     Raises:
-        UserError: if there is no such recipe, `start` has other networks, or images lack the labels that a
+        UserError: if there is no such recipe, `start` has other networks or classes, or images lack the labels that a
             class-conditional source needs.
     """
-    if name not in RECIPES:
-        raise UserError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
-    recipe = RECIPES[name]
+    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    images = images or load_images(recipe.images)
+    check_classes(recipe, images, start)
     recipe = replace(
         recipe, batch=batch or recipe.batch, thousands=recipe.thousands if thousands is None else thousands
     )
@@ -87,7 +88,7 @@ def pretrain(
     check_folder(out)
     training = Pretraining(
         recipe,
-        images or load_images(recipe.images),
+        images,
         Path(out),
         start,
         mixed,
@@ -117,7 +118,9 @@ class Pretraining:
         self.recipe, self.images, self.out, self.start = recipe, images, out, start
         self.mixed, self.measured, self.seed, self.device, self.viewer = mixed, measured, seed, device, viewer
         known = start.card if start else {}
-        self.begun_with = {key: known[key] for key in ("images_seen", "seconds", "recipe", "device") if key in known}
+        self.begun_with = {
+            key: known[key] for key in ("images_seen", "seconds", "recipe", "device", "data") if key in known
+        }
         self.earlier = known.get("curve", [])
         self.seen: int = self.begun_with.get("images_seen", 0)  # before the phase
 
@@ -200,6 +203,34 @@ class Pretraining:
     def checkpoint(self, phase: Phase) -> Path:
         """Where a phase is kept."""
         return self.out / f"checkpoint-{phase.resolution}.pt"
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe of a shipped GAN.
+
+    Raises:
+        UserError: if there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise UserError(f"There is no recipe {name!r}; there are own, {', '.join(RECIPES)}."[:240])
+    return RECIPES[name]
+
+
+def check_classes(recipe: Recipe, images: Images, start: GAN | None) -> None:
+    """Raise one sentence if a class-conditional GAN would be trained on labels of other classes.
+
+    Raises:
+        UserError: if the images have another number of classes, or a GAN to begin with has learnt others.
+    """
+    classes = recipe.config["generator"].get("classes")
+    if classes and images.labels is not None and images.classes != classes:
+        raise UserError(
+            f"{recipe.name} is trained on images with labels of {classes} classes; these images have {images.classes} "
+            "classes: use `pretrain own --classes`."
+        )
+    learnt = start.card.get("data", {}).get("domain") if start and classes else None
+    if start and learnt is not None and learnt != images.name:
+        raise UserError(f"{start.name} has learnt the classes of {learnt}, not of {images.name}; leave out --start.")
 
 
 def check_start(start: GAN, recipe: Recipe) -> int:

@@ -12,6 +12,7 @@ from fewshotgan.gans import GAN
 from fewshotgan.images import MIXTURES, Images, list_domains, load_images
 from fewshotgan.metrics import features, frechet_distance, precision_recall, real_features
 from fewshotgan.metrics.extractors import VERSION
+from fewshotgan.progress import watched
 
 BAR = 0.25
 IMAGES = 150  # training images per domain: the distance depends on the number, and the smallest has this many
@@ -40,7 +41,7 @@ def proximity(source: str = "avatars/personas") -> tuple[Proximity, ...]:
     collection = source.split("/")[0]
     others = [name for name in list_domains() if name.startswith(f"{collection}/") and name not in (source, *MIXTURES)]
     reference = _features(source)
-    measured = sorted((frechet_distance(reference, _features(name)), name) for name in others)
+    measured = sorted((frechet_distance(reference, _features(name)), name) for name in watched(others, "domains"))
     middle = median(distance for distance, _ in measured)
     return tuple(Proximity(name, d, "close" if d < middle else "distant") for d, name in measured)
 

@@ -24,7 +24,7 @@ class Recipe:
 
     Attributes:
         name: of the GAN.
-        images: the shipped domain that it learns; `pretrain(..., images=...)` may bring more of the same domain.
+        images: the shipped domain that it learns, or the name of images of one's own.
         config: the networks.
         thousands: of images seen in all: iterations times the batch. Where D has several moves in an iteration, it sees
             as many times more.

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fewshotgan.cli.advise import head
 from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_quiet, minutes, name, note, number, place
 from fewshotgan.files import UserError, atomic_write, clip
 from fewshotgan.films import save_film
 from fewshotgan.gans import GAN, combine, load_gan
-from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.images import Images, is_shipped, list_domains, load_images
+from fewshotgan.images.squares import FITS
 from fewshotgan.methods import create_method
 from fewshotgan.metrics import evaluate
 from fewshotgan.pictures import grid, result_figure, save_picture
@@ -34,6 +36,7 @@ def add(commands: Commands) -> None:
         help="a folder, a zip, an image, or a shipped domain (see `fewshotgan domains`)",
     )
     new.add_argument("--n", type=number, help="use only N images (for a shipped domain: the published subset)")
+    new.add_argument("--fit", choices=FITS, default="crop", help="of images that are not square (default: %(default)s)")
     new.add_argument("--method", default="freezed", help="see `fewshotgan methods` (default: %(default)s)")
     new.add_argument("--iterations", type=number, default=ITERATIONS, help="training steps (default: %(default)s)")
     new.add_argument("--batch", type=number, default=BATCH, help="images per step (default: %(default)s)")
@@ -81,22 +84,22 @@ def run(options: argparse.Namespace) -> int | None:
     gan = combine(loaded)
     # sampled for the pictures, without labels
     source = gan if len(loaded) == 1 else combine([one.unconditional() for one in loaded])
-    images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels)
-    if images.note and not options.quiet:
-        print(clip(images.note, 10**5))
+    images = load_images(options.images, n=options.n, resolution=gan.resolution, channels=gan.channels, fit=options.fit)
+    advice = "\n".join(head(images, one, options) for one in loaded)
+    if not options.quiet:
+        print("\n".join(filter(None, [images.note, advice])))
     arguments = {
         key: getattr(options, key)
         for key in ("iterations", "batch", "seed", "minutes", "device", "out", "discriminator", "log")
     }
-    own = options.images not in list_domains() and images.labels is None  # neither a shipped domain nor a blend
-    arguments["keep"] = options.keep or ("best" if own else "last")
+    arguments["keep"] = options.keep or ("last" if is_shipped(options.images) else "best")
     augment = None if options.augment == "none" else options.augment
     try:
         run = adapt(gan, images, method, augment=augment, progress=not options.quiet, **arguments)
     except CollapseError as collapse:
-        _write(collapse.run, source, images, options, str(collapse))
+        _write(collapse.run, source, images, options, advice, str(collapse))
         raise
-    _write(run, source, images, options)
+    _write(run, source, images, options, advice)
     if run.finished:
         return None
     if not options.quiet:
@@ -120,7 +123,9 @@ def _options(pairs: list[str]) -> dict[str, object]:
     return parsed
 
 
-def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, collapse: str | None = None) -> None:
+def _write(
+    run: Run, source: GAN, images: Images, options: argparse.Namespace, advice: str, collapse: str | None = None
+) -> None:
     """Write the results of a run, the GAN first; a run that a signal stopped is not measured."""
     out, stem = options.out, _stem(options.images)
     saved = f"{stem}-{options.method}.safetensors"
@@ -141,7 +146,7 @@ def _write(run: Run, source: GAN, images: Images, options: argparse.Namespace, c
         _say(options, "measuring the GAN (a signal now loses its scores alone) ...")
         scores = _scores(run, images, options)
         _write_metrics(out, {**facts, **scores})
-    write_report(run, source, images, out / "report.html", scores=scores, command=options.typed)
+    write_report(run, source, images, out / "report.html", scores=scores, advice=advice, command=options.typed)
     if not options.quiet:
         print(f"{out}: report.html, {saved}, result.png, samples.png, interpolation.gif, metrics.json")
 
@@ -166,7 +171,7 @@ def _say(options: argparse.Namespace, text: str) -> None:
 
 def _scores(run: Run, images: Images, options: argparse.Namespace) -> dict[str, object]:
     """Return metrics against held-out images, or against the training images if they are the user's own, and say so."""
-    if options.images in list_domains() or images.labels is not None:  # a shipped domain or a blend
+    if is_shipped(options.images):
         return evaluate(run.gan, options.images, n=500, train=images)
     if len(images) < LEAST_FOR_METRICS:
         return {"metrics": f"none: {len(images)} images are too few"}

@@ -9,9 +9,9 @@ from typing import Any
 from fewshotgan.cli.arguments import Commands, name, number
 from fewshotgan.device import choose_device
 from fewshotgan.gans import GAN, load_gan
-from fewshotgan.images import Images, load_images
+from fewshotgan.images import Images, is_shipped, load_images
 from fewshotgan.metrics import METRICS, evaluate
-from fewshotgan.metrics.evaluation import default_metrics, is_shipped, needs_met
+from fewshotgan.metrics.evaluation import default_metrics, needs_met
 
 SAMPLES = 1000
 SAID = ("real", "n_real", "train", "n_generated", "sample_seed", "weights", "truncation", "flips", "resize", "noise",

@@ -1,6 +1,7 @@
 """Examples, as `--help` prints them below each command."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "advise": ("advise my-photos/", "advise my-photos/ --gan my-source.safetensors --json"),
     "adapt": (
         "adapt --images my-photos/ --out runs/mine",
         "adapt --images my-photos/ --gan fashion-stylegan2 --method adam --iterations 800 --out runs/adam",
@@ -21,7 +22,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "project avatars-stylegan2 --image me.jpg --adapted runs/mine/my-photos-freezed.safetensors --out me/",
     ),
     "export": ("export avatars-stylegan2 --to onnx --out avatars.onnx",),
-    "pretrain": ("pretrain fashion-stylegan2 --minutes 60 --out runs/pretrain",),
+    "pretrain": (
+        "pretrain fashion-stylegan2 --minutes 60 --out runs/pretrain",
+        "pretrain own --images my-photos/ --minutes 60 --out runs/own",
+    ),
     "record": ("record transfergan-table2 --minutes 25 --workers 2",),
     "tables": ("tables", "tables adaptation-10-shot"),
     "claims": ("claims", "claims --json"),

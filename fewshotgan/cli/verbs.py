@@ -11,6 +11,7 @@ import torch
 import fewshotgan
 from fewshotgan.cli import (
     adapt,
+    advise,
     bench,
     claims,
     completion,
@@ -43,7 +44,22 @@ from fewshotgan.interrupt import stops_interrupt
 from fewshotgan.run import CollapseError
 
 VERBS = (
-    *(adapt, sample, evaluate, project, export, pretrain, record, tables, claims, bench, proximity, methods, gans),
+    *(
+        advise,
+        adapt,
+        sample,
+        evaluate,
+        project,
+        export,
+        pretrain,
+        record,
+        tables,
+        claims,
+        bench,
+        proximity,
+        methods,
+        gans,
+    ),
     *(domains, completion),
 )
 PACKAGE = str(Path(fewshotgan.__file__).parent)

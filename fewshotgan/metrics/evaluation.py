@@ -1,9 +1,7 @@
 """One protocol for every number: `evaluate` and what it says about itself."""
 
-import re
 from collections.abc import Sequence
 from numbers import Integral
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +9,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.mixture import Generator as Mixture
-from fewshotgan.images import Images, list_domains, load_images
+from fewshotgan.images import Images, load_images
 from fewshotgan.metrics.extractors import NOISE, SIDES, VERSION
 from fewshotgan.metrics.metric import SAID, Comparison, Metric, Need
 from fewshotgan.metrics.neighbours import NEIGHBOURS
@@ -63,11 +61,6 @@ def evaluate(
     details = {metric.name: metric.detail(images) for metric in chosen if metric.detail}
     made = None if isinstance(gan, Tensor) else seed
     return {**values, "protocol": {**_protocol(images, held_out, made, chosen), **details}}
-
-
-def is_shipped(source: str) -> bool:
-    """Return whether a name stands for a shipped domain or a blend of several, which have held-out images."""
-    return source in list_domains() or bool(re.match(r"[1-9]\d*% \S+", source) and not Path(source).exists())
 
 
 def needs_met(gan: object, train: Images | None) -> frozenset[Need]:

@@ -8,9 +8,8 @@ import numpy as np
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
-from fewshotgan.images import Images, load_images
+from fewshotgan.images import Images, is_shipped, load_images
 from fewshotgan.metrics import evaluate, features, frechet_distance, real_features
-from fewshotgan.metrics.evaluation import is_shipped
 from fewshotgan.run import Run
 
 DISTANCE = "fd_efficientnet"
