@@ -26,15 +26,15 @@ from fewshotgan.session import ITERATIONS, adapt
 from fewshotgan.train import SNAPSHOT_SAMPLES
 from fewshotgan.wording import counted, printable
 
-COMPARABLE = 1.4  # ratio of distances, and of numbers of images, up to which a finding is taken for one of its kind
+COMPARABLE = 1.2  # ratio of distances, and of numbers of images, up to which a finding is taken for one of its kind
 FALLBACK = "freezed"  # a method for every source that has a discriminator
 ALONE = "bsa"  # for a source without, and for very few images
 FEW, MANY = 5, 100
 VERDICTS = {
-    "near": "{gan} is near your images: what it can draw should carry over.",
-    "far": "{gan} is far from your images: it will learn their colours and outlines before their style.",
-    "off the scale": "No source is near your images: expect their colours and rough outlines, not more. With hundreds "
-    "of images, make a source of your own: `fewshotgan pretrain own`.",
+    "near": "{gan} is nearer to your images than to most shipped domains.",
+    "far": "{gan} is farther from your images than from most shipped domains.",
+    "off the scale": "{gan} makes nothing like your images: no shipped domain is so far from it. With hundreds of "
+    "images, make a source of your own: `fewshotgan pretrain own`.",
 }
 LABELS = "Their labels are not used: adaptation is without classes; `fewshotgan pretrain own --classes` uses them."
 STEPS = 6  # that are timed
@@ -101,7 +101,7 @@ class Advice:
                 self.note or f"{counted(self.n, 'image')} of {self.images}, as they are.",
                 *self.oddities,
                 self.enough,
-                "\nHow far your images are from what each source makes (0: such as it makes):",
+                "\nHow far your images are from what each source makes (about 20: its own domain):",
                 *rows,
                 f"\n{VERDICTS[self.chosen.verdict].format(gan=plan.gan)}",
                 f"{certain}: {plan.why}{lasts}",
@@ -246,7 +246,8 @@ def _enough(n: int, known: Sequence[Evidence]) -> str:
 
 
 def _row(near: Nearness) -> str:
-    return f"  {near.gan:<24} {near.distance:>3.0f}  {near.makes:<17}  {near.words}"
+    poor = "; it has hardly learnt its own domain" if near.poor else ""
+    return f"  {near.gan:<24} {near.distance:>3.0f}  {near.makes:<17}  {near.words}{poor}"
 
 
 def _time(seconds: float) -> str:

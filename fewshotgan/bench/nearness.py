@@ -1,8 +1,9 @@
 """How far a few images are from what a GAN makes, on the scale of the shipped domains.
 
-The Fréchet distance of ten images is dominated by their number. Here it is the distance between the mean features
-(EfficientNet-Lite0), less what the spread of so few images adds to it, so that 5 images and 50 of one kind are equally
-far. Ten images of each shipped domain are nearest to a source of their own collection (`tests/test_advice.py`).
+The Fréchet distance of ten images is dominated by their number, and the mean feature of ten photographs of anything
+lies amid everything. Here each image is compared with the source's nearest sample (EfficientNet-Lite0), so that 5 images
+and 50 of one kind are equally far. Ten images of each shipped domain are nearest to a source of their own collection
+(`tests/test_advice.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ class Nearness:
 
     Attributes:
         gan: the source.
-        distance: to it; 0 for images such as it makes.
+        distance: to it (`distance`).
         scale: {shipped domain: its distance to this source}, nearest first.
         makes: size and colours of its images, in words.
         classes: whether it is class-conditional, and is adapted as its mean class.
@@ -47,6 +48,11 @@ class Nearness:
     classes: bool
     greys: bool
     ratio: float | None
+
+    @property
+    def poor(self) -> bool:
+        """Whether the source has hardly learnt its own domain."""
+        return self.ratio is not None and self.ratio > POOR
 
     @property
     def verdict(self) -> str:
@@ -66,19 +72,17 @@ class Nearness:
         return f"about as far as {name} ({mark:.0f}); {nearer} of {len(self.scale)} shipped domains are nearer"
 
 
-def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the distance between the means of features (N, d) and (M, d), corrected for small N and M.
+def distance(rows: np.ndarray, made: np.ndarray) -> float:
+    """Return how far images are from what a source makes: the mean over them of the cosine distance of their features
+    (N, d) to the nearest of the samples' (M, d), in hundredths; about 20 for images of the source's own domain.
 
-    The estimate of its square is unbiased, but for one row, whose spread is unknown; it can fall below 0, which counts
-    as 0.
+    It does not depend on N, but on M.
     """
-    return float(max(0.0, _within(a) + _within(b) - 2 * float((a @ b.T).mean())) ** 0.5)
+    return float(100 * (1 - (_unit(rows) @ _unit(made).T).max(axis=1)).mean())
 
 
-def _within(rows: np.ndarray) -> float:
-    """Return the mean product of two different rows."""
-    n, own = len(rows), float(np.square(rows).sum())
-    return own if n == 1 else (float(np.square(rows.sum(axis=0)).sum()) - own) / (n * (n - 1))
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def rank(images: Images, gans: Sequence[GAN], step: Callable[[str], None] = lambda _name: None) -> list[Nearness]:
@@ -103,12 +107,13 @@ def rank(images: Images, gans: Sequence[GAN], step: Callable[[str], None] = lamb
 
 
 def best(found: Sequence[Nearness]) -> Nearness:
-    """Return the source to start with: of those about as near as the nearest, one without classes that has learnt its
-    own domain, as far as there is one.
+    """Return the source to start with: the nearest that keeps colours and has learnt its own domain, as far as there is
+    one; of several about as near, one without classes.
     """
-    nearest = found[0]
-    close = [near for near in found if near.greys == nearest.greys and near.distance <= ALIKE * nearest.distance]
-    return min(close, key=lambda near: (near.classes, near.ratio is not None and near.ratio > POOR, near.distance))
+    fit = [near for near in found if near.greys == found[0].greys]
+    fit = [near for near in fit if not near.poor] or fit
+    close = [near for near in fit if near.distance <= ALIKE * fit[0].distance]
+    return min(close, key=lambda near: (near.classes, near.distance))
 
 
 def image_features(images: Images) -> np.ndarray:

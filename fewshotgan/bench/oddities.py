@@ -1,9 +1,11 @@
-"""What strikes about a few images before training: near-duplicates, blank ones, one unlike the others."""
+"""What strikes about a few images before training: near-duplicates, and those unlike the others."""
+
+from itertools import combinations
 
 import numpy as np
 import torch.nn.functional as F
 
-from fewshotgan.bench.nearness import image_features
+from fewshotgan.bench.nearness import MOST, image_features
 from fewshotgan.images import Images
 from fewshotgan.wording import listed, printable
 
@@ -16,15 +18,14 @@ BLANK = 8  # levels of 255 that an image spans at least, if it shows anything
 
 
 def oddities(images: Images) -> list[str]:
-    """Return a sentence for each kind of oddity among the first images."""
-    images = images.part(0, 100)
+    """Return a sentence for each kind of oddity among the first images that `load_images` has not told: blank and
+    identical ones stand in its note.
+    """
+    images = images.part(0, MOST)
     names = images.names or tuple(f"image {i}" for i in range(len(images)))
-    flat = images.pixels.flatten(1).numpy()
-    blank = np.ptp(flat, axis=1) < BLANK
-    sentences = [f"Blank: {listed([n for n, b in zip(names, blank, strict=True) if b])}."] if blank.any() else []
-    rows = image_features(images)
+    rows, sentences = image_features(images), list[str]()
     away = np.sqrt(np.maximum(0, np.square(rows[:, None] - rows[None]).sum(axis=2)))
-    pairs = _pairs(images, away, blank)
+    pairs = _pairs(images, away)
     if pairs:
         said = [f"{printable(names[a])} and {printable(names[b])}" for a, b in pairs[:5]]
         more = f" and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
@@ -35,17 +36,18 @@ def oddities(images: Images) -> list[str]:
     return sentences
 
 
-def _pairs(images: Images, away: np.ndarray, blank: np.ndarray) -> list[tuple[int, int]]:
-    """Return pairs of images that are nearly the same, in pixels or in features (N, N distances)."""
+def _pairs(images: Images, away: np.ndarray) -> list[tuple[int, int]]:
+    """Return pairs of different images that are nearly the same, in pixels or in features (N, N distances)."""
+    flat = images.pixels.flatten(1).numpy()
     small = F.adaptive_avg_pool2d(images.pixels.float(), min(SIDE, images.resolution)).flatten(1).numpy()
     usual = float(np.median(away[np.triu_indices(len(away), 1)])) if len(away) > 1 else 0.0
-    found = []
-    for a in range(len(small)):
-        for b in range(a + 1, len(small)):
-            pixels = float(np.sqrt(np.square(small[a] - small[b]).mean()))
-            if not (blank[a] or blank[b]) and (pixels < SAME or away[a, b] < NEAR * usual):
-                found.append((a, b))
-    return found
+    shown = np.flatnonzero(np.ptp(flat, axis=1) >= BLANK)
+    return [
+        (int(a), int(b))
+        for a, b in combinations(shown, 2)
+        if not np.array_equal(flat[a], flat[b])
+        and (np.sqrt(np.square(small[a] - small[b]).mean()) < SAME or away[a, b] < NEAR * usual)
+    ]
 
 
 def _unlike(away: np.ndarray) -> list[int]:

@@ -41,7 +41,7 @@ def write_card(gan: GAN, folder: Path) -> None:
     quality = gan.card["quality"]
     save_picture(light(grid(gan.sample(48, seed=0), 12, 64 // gan.resolution)), folder / f"{gan.name}.png")
     curve = gan.card.get("curve", [])
-    if curve:
+    if len(curve) > 1:
         bar = quality["bar"] * quality["closest_distance"] if "bar" in quality else None
         save_picture(curve_picture(by_resolution(curve), bar), folder / f"{gan.name}-curve.png")
     rows = "\n".join(
@@ -56,7 +56,7 @@ def write_card(gan: GAN, folder: Path) -> None:
         f"{_against_its_bar(quality) if 'bar' in quality else _against_its_own(quality)}"
         f" (evaluation protocol {quality['protocol']}).\n"
     )
-    if curve:
+    if len(curve) > 1:
         page += f"\n![distance to training images against images seen]({gan.name}-curve.png)\n"
     with atomic_write(folder / f"{gan.name}.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
