@@ -121,6 +121,18 @@ def whole(name: str, value: object) -> int:
         raise UserError(f"{name}={shown(value)} must be a whole number.") from None
 
 
+def check_seed(seed: object) -> int:
+    """Return a seed as Python's whole number.
+
+    Raises:
+        UserError: if it is none, or PyTorch does not accept it.
+    """
+    number = whole("seed", seed)
+    if not 0 <= number < 2**63:
+        raise UserError(f"seed={shown(number)} can't be; give a whole number from 0 to below 2^63.")
+    return number
+
+
 def shown(value: object) -> str:
     """Return a value as a message shows it, on one line and in at most 60 letters."""
     try:

@@ -10,8 +10,8 @@ import torch
 
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder, clip, shown, sweep, whole, whole_name
-from fewshotgan.gans.gan import GAN, MIXTURE, check_seed, combine
+from fewshotgan.files import UserError, check_folder, check_seed, clip, shown, sweep, whole, whole_name
+from fewshotgan.gans.gan import GAN, MIXTURE, combine
 from fewshotgan.images import Images
 from fewshotgan.kept import Kept
 from fewshotgan.logs import Log

@@ -93,6 +93,10 @@ def test_bad_files_are_refused(tmp_path):
         {"z_dim": 1.5},
         {"resolution": 48},
         {"w_dim": []},
+        {"mapping_layers": 10**7},
+        {"resolution": 2**40},
+        {"z_dim": 10**12},
+        {"resolution": None},
     ):
         safetensors.torch.save_file(
             {"a": torch.zeros(1)},
@@ -116,10 +120,27 @@ def test_bad_files_are_refused(tmp_path):
     other.save(path)
     with pytest.raises(UserError, match="does not fit its own configuration"):
         load_gan(path)
-    gan.generator.const.data[0] = float("nan")
     gan.save(path)
-    with pytest.raises(UserError, match="not finite"):
-        load_gan(path)
+    tensors = safetensors.torch.load_file(path)
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    for dtype, value, said in (
+        (torch.float32, float("nan"), "not finite"),
+        (torch.float64, 1e300, "not finite"),
+        (torch.float8_e4m3fn, 1, "as F8_E4M3; weights are F32"),
+        (torch.uint8, 1, "as U8; weights are F32"),
+        (torch.complex64, 1, "weights are F32"),
+    ):
+        const = torch.full(gan.generator.const.shape, value, dtype=torch.float64).to(dtype)
+        hostile = {**tensors, "generator.const": const}
+        safetensors.torch.save_file(hostile, path, metadata)
+        with pytest.raises(UserError, match=said):
+            load_gan(path)
+    empty = {"family": "mixture", "generator": {"parts": []}, "discriminator": None}
+    for said in ("[" * 10**5, json.dumps({"name": "x", "card": {}, "config": empty})):
+        safetensors.torch.save_file({"a": torch.zeros(1)}, path, {"fewshotgan": said})
+        with pytest.raises(UserError, match=r"damaged|builds no GAN"):
+            load_gan(path)
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, atomic_write, clip, first_line, shown, whole
+from fewshotgan.files import UserError, atomic_write, check_seed, clip, first_line, shown, whole
 from fewshotgan.gans import (
     biggan,
     biggan_deep,
@@ -121,7 +121,7 @@ class GAN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                generator, discriminator = _networks(config)
+                generator, discriminator = networks_of(config)
             except UNBUILT as error:
                 raise unbuilt(name, error) from error
         for part in (generator, discriminator):
@@ -355,36 +355,7 @@ def unbuilt(name: str, error: Exception) -> UserError:
     return UserError(f"{clip(name, 60)} has a configuration that builds no GAN ({first_line(error)}).")
 
 
-def shapes(config: Config, name: str, most: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor that a GAN of this configuration has, without room for one of them.
-
-    Args:
-        config: the constructors' arguments, which may be anything.
-        name: for the message.
-        most: the number of tensors that there can be.
-
-    Raises:
-        UserError: if the configuration builds no GAN, or one that has more tensors.
-    """
-    try:
-        if not all(isinstance(config["generator"].get(key, 1), int) for key in ("mapping_layers", "resolution")):
-            raise TypeError("sizes must be whole numbers")
-        if any(number > most for number in counts(config)):
-            raise ValueError("it has more layers than the file has tensors")
-        with torch.device("meta"):
-            networks = nn.ModuleDict(dict(zip(("generator", "discriminator"), _networks(config), strict=True)))
-    except (*UNBUILT, RecursionError, MemoryError) as error:
-        raise unbuilt(name, error) from error
-    return {key: tuple(value.shape) for key, value in networks.state_dict().items()}
-
-
-def counts(config: Config) -> list[int]:
-    """Return the numbers in a configuration that say how often something is built."""
-    parts = [config, *(config["generator"].get("parts") or [])]
-    return [len(parts) - 1] + [int(part["generator"].get("mapping_layers", 0)) for part in parts]
-
-
-def _networks(config: Config) -> tuple[Generator, Discriminator]:
+def networks_of(config: Config) -> tuple[Generator, Discriminator]:
     """Build generator and discriminator; a mixture's discriminator is of its first generator's family."""
     sizes, family = dict(config["generator"]), config["family"]
     if family == MIXTURE:
@@ -430,18 +401,6 @@ def combine(gans: Sequence[GAN]) -> GAN:
         part.load_state_dict(gan.generator.state_dict())
     combined.discriminator.load_state_dict(first.discriminator.state_dict())
     return combined
-
-
-def check_seed(seed: object) -> int:
-    """Return a seed as Python's whole number.
-
-    Raises:
-        UserError: if it is none, or PyTorch does not accept it.
-    """
-    number = whole("seed", seed)
-    if not 0 <= number < 2**63:
-        raise UserError(f"seed={shown(number)} can't be; give a whole number from 0 to below 2^63.")
-    return number
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from fewshotgan.files import UserError, clip, data_dir, first_line, shown, whole_name
 from fewshotgan.gans import official
-from fewshotgan.gans.gan import GAN, STORED, shapes
+from fewshotgan.gans.gan import GAN, STORED
 from fewshotgan.gans.official.folders import find_pair, read_described
 from fewshotgan.gans.official.pickles import Unreadable
+from fewshotgan.gans.sizes import shapes
 
 
 def list_gans() -> dict[str, str]:
