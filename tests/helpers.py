@@ -1,7 +1,10 @@
 """Small things that many tests need."""
 
+import subprocess
+from contextlib import contextmanager
 from functools import partial
 
+import pytest
 import torch
 
 from fewshotgan.gans import GAN
@@ -73,3 +76,16 @@ def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images
         0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8
     )
     return Images(pixels, "noise")
+
+
+@contextmanager
+def small_disk(folder, size):
+    """A real disk of so many bytes, mounted in a folder; who may mount none can't fill one, and the test is left out."""
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"a full disk needs the right to mount one: {done.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -8,13 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import tiny_gan
+from helpers import small_disk, tiny_gan
 from PIL import Image
 
 from fewshotgan import load_gan
@@ -48,18 +47,6 @@ def arguments(ground, *more):
 def process(ground, *more):
     line = [sys.executable, "-P", "-m", "fewshotgan", *arguments(ground, *more)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
-
-
-@contextmanager
-def small_disk(folder, size):
-    """A disk of so many bytes, mounted in a folder."""
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
-    assert done.returncode == 0, f"this test needs a disk of its own: {done.stderr.decode()}"
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_run_that_is_complete_is_not_stopped(ground, capsys):

@@ -5,13 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
 import torch
-from helpers import noise_images, tiny_gan, tiny_wgan_resnet
+from helpers import noise_images, small_disk, tiny_gan, tiny_wgan_resnet
 from torch import nn
 from tqdm import tqdm
 
@@ -320,18 +319,6 @@ def test_names_in_place_of_what_is_loaded_from_them_are_refused_in_a_sentence():
         adapt(tiny_gan(), "photos")
     with pytest.raises(UserError, match="not a Tensor; load them first"):
         adapt(tiny_gan(), noise_images().pixels)
-
-
-@contextmanager
-def small_disk(folder, size):
-    """A disk of so many bytes, mounted in a folder."""
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
-    assert done.returncode == 0, f"this test needs a disk of its own: {done.stderr.decode()}"
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path, monkeypatch):
