@@ -80,7 +80,7 @@ def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images
 
 @contextmanager
 def small_disk(folder, size):
-    """A real disk of so many bytes, mounted in a folder; who may mount none can't fill one, and the test is left out."""
+    """A real disk of so many bytes, mounted in a folder; without the right to mount one, the test is left out."""
     folder.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
     if done.returncode:

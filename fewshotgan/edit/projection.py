@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 from fewshotgan.device import choose_device
 from fewshotgan.edit.latents import Latents, Noise
 from fewshotgan.edit.search import Search
-from fewshotgan.files import UserError, atomic_write
-from fewshotgan.gans.gan import GAN, check_seed
+from fewshotgan.files import UserError, atomic_write, check_seed
+from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images
 from fewshotgan.interrupt import deferred_interrupt
 from fewshotgan.metrics.perceptual import BACKBONES
