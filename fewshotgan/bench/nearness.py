@@ -1,8 +1,8 @@
 """How far a few images are from what a GAN makes, on the scale of the shipped domains.
 
 The Fréchet distance of ten images is dominated by their number, and the mean feature of ten photographs of anything
-lies amid everything. Here each image is compared with the source's nearest sample (EfficientNet-Lite0), so that 5
-images and 50 of one kind are equally far. Ten images of each shipped domain are nearest to a source of their own
+lies amid everything. Here each image is compared with the source's nearest sample (EfficientNet-Lite0), so that five
+images and fifty of one kind are equally far. Ten images of each shipped domain are nearest to a source of their own
 collection (`tests/test_advice.py`).
 """
 
