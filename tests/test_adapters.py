@@ -19,7 +19,7 @@ from fewshotgan.adapters import (
     original,
 )
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear, fir_up
-from fewshotgan.gans.stylegan2 import ModulatedConv2d, ResidualBlock, StyledConv, ToImage
+from fewshotgan.gans.stylegan2_layers import ModulatedConv2d, ResidualBlock, StyledConv, ToImage
 from fewshotgan.methods.adam import modulate
 
 

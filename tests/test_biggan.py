@@ -123,7 +123,7 @@ def test_orthogonal_regularisation_has_the_gradient_of_the_released_code():
 def test_sizes_that_do_not_fit_are_one_sentence():
     for changes, text in (
         ({"z_dim": 2}, "hierarchical latents need z_dim of at least 3"),
-        ({"embed": 0}, "and a shared embedding, not 8 and 0"),
+        ({"embed": 0}, "a part for each resolution"),
         ({"attention": [8, 64]}, r"maps of 8, 16 pixels, not of \[64\]"),
         ({"level_channels": [4, 4]}, "builds no GAN"),
     ):

@@ -182,7 +182,7 @@ def test_bad_options_are_one_sentence():
     gan, images = tiny_gan(), noise_images()
     for arguments, text in (
         (("freezd", {}), "did you mean freezed"),
-        (("freezed", {"frozen_down_to": 4}), "choose one of 16, 8"),
+        (("freezed", {"frozen_down_to": 4}), "choose 16, 8"),
         (("scratch", {"lambda_": 1}), "no option 'lambda_'"),
         (("scratch", {"iterations": 0}), "at least 1"),
         (("scratch", {"augment": "cutmix"}), "no augmentation"),

@@ -142,7 +142,7 @@ def test_what_can_not_be_compared_is_refused_in_a_sentence():
         evaluate("fashion-wgan", noise_images(10))
     with pytest.raises(UserError, match="takes as train the images"):
         evaluate(noise_images(10).tensor(), noise_images(10), train="photos")
-    with pytest.raises(UserError, match="load both at the GAN's size"):
+    with pytest.raises(UserError, match="load them at the GAN's size"):
         evaluate(real.tensor(), real, train=noise_images(4, 32))
     with pytest.raises(UserError, match="memorisation needs other real images"):
         evaluate(real.tensor(), real, train=real)

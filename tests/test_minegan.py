@@ -247,7 +247,7 @@ def test_bad_input_is_one_sentence():
     alone.config = {**alone.config, "discriminator": None}
     small = flat(0.0, 0)
     for sources, method, options, text in (
-        ([gan, small], "minegan", {}, "level 0.0 of 8 and 1; GANs that are handed over together must agree"),
+        ([gan, small], "minegan", {}, "level 0.0 of 8 and 1; GANs of one run must agree"),
         ([], "minegan", {}, "empty list"),
         ([gan, combine([gan, gan])], "minegan", {}, "a mixture of GANs already"),
         ([gan, gan], "freezed", {}, "freezed adapts one GAN at a time"),

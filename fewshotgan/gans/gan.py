@@ -31,7 +31,7 @@ from fewshotgan.gans import (
     wgan_resnet,
 )
 from fewshotgan.gans.network import Discriminator, Generator
-from fewshotgan.gans.prior import Miner
+from fewshotgan.gans.prior import Miner, slerp
 from fewshotgan.progress import watched
 
 Config = dict[str, Any]
@@ -52,12 +52,9 @@ SEVERAL = " & "  # between the names of GANs that are adapted together
 OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator
 FAR = 10  # beyond this truncation no generator draws anything
 MOST = 10**7  # latents at a time
-STORED = {
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F64": torch.float64,
-}  # safetensors' names
+STORED = {  # safetensors' names
+    "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64,
+}  # fmt: skip
 MIXTURE = "mixture"  # the family that `combine` makes: several generators as one, each of a family above
 
 
@@ -401,9 +398,3 @@ def combine(gans: Sequence[GAN]) -> GAN:
         part.load_state_dict(gan.generator.state_dict())
     combined.discriminator.load_state_dict(first.discriminator.state_dict())
     return combined
-
-
-def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    """Interpolate between two latents (z_dim,) along the great circle; t in 0..1."""
-    angle = torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-0.9999, 0.9999))
-    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)

@@ -137,3 +137,9 @@ def make_prior(config: PriorConfig | None, z_dim: int, classes: int = 0, embed: 
     if config["kind"] == "miner":
         return EmbeddingMiner(z_dim, classes, embed) if embed else Miner(z_dim, classes)
     raise ValueError(f"there is no prior {config['kind']!r}")
+
+
+def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Interpolate between two latents (z_dim,) along the great circle; t in 0..1."""
+    angle = torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-0.9999, 0.9999))
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)

@@ -15,7 +15,7 @@ from fewshotgan.bench.results import is_old, samples
 from fewshotgan.bench.runner import SHOWN
 from fewshotgan.bench.table import Column, OwnTable, Row, converted_size, load_converted
 from fewshotgan.gans import GAN, gp_resnet, load_gan
-from fewshotgan.gans.gan import slerp
+from fewshotgan.gans.prior import slerp
 from fewshotgan.lessons.figures import groups_picture
 from fewshotgan.methods.adafm import dialled
 from fewshotgan.methods.adam import AdAM

@@ -44,7 +44,7 @@ from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.network import Generator
 from fewshotgan.gans.prior import Miner
-from fewshotgan.gans.stylegan2 import ModulatedConv2d, StyledConv
+from fewshotgan.gans.stylegan2_layers import ModulatedConv2d, StyledConv
 from fewshotgan.methods.method import Batch, Method, Player, Stage, Task, Terms, Training, settled
 from fewshotgan.methods.options import option
 from fewshotgan.metrics.perceptual import feature_maps

@@ -82,9 +82,11 @@ def with_miners(source: GAN, seed: int, semantic: Semantic) -> GAN:
     """
     plain: dict[str, Any] = {"prior": None}
     mined: dict[str, Any] = {"prior": {"kind": "miner"}}
-    if source.config["family"] == "stylegan2":
-        plain["semantic"], mined["semantic"] = "none", semantic
-    elif semantic != "none":
+    if "semantic" in source.config["generator"]:
+        plain["semantic"] = "none"
+    if semantic != "none":
+        mined["semantic"] = semantic
+    if semantic != "none" and source.config["family"] != "stylegan2":
         raise UserError(f"{source.name} has no {semantic} to mine: leave out semantic, or start from one StyleGAN2.")
     if semantic == "noise" and not source.config["generator"].get("noise", True):
         raise UserError(f"{source.name} has no noise inputs to mine: leave out semantic, or mine the constant.")

@@ -22,7 +22,7 @@ from fewshotgan.bench.recipes import RECIPES, networks
 from fewshotgan.fisher import generator_fisher
 from fewshotgan.gans import GAN
 from fewshotgan.gans.layers import EqualConv2d, EqualLinear
-from fewshotgan.gans.stylegan2 import ModulatedConv2d
+from fewshotgan.gans.stylegan2_layers import ModulatedConv2d
 from fewshotgan.losses import logistic_generator
 from fewshotgan.methods import METHODS, Stage
 from fewshotgan.methods.layer_transfer import LayerTransfer
