@@ -184,7 +184,7 @@ def test_bad_options_are_one_sentence():
         (("freezd", {}), "did you mean freezed"),
         (("freezed", {"frozen_down_to": 4}), "choose 16, 8"),
         (("scratch", {"lambda_": 1}), "no option 'lambda_'"),
-        (("scratch", {"iterations": 0}), "at least 1"),
+        (("scratch", {"iterations": 0}), "iterations=0 must be from 1"),
         (("scratch", {"augment": "cutmix"}), "no augmentation"),
     ):
         method, options = arguments
