@@ -1,5 +1,6 @@
 """Small things that many tests need."""
 
+import signal
 import subprocess
 from contextlib import contextmanager
 from functools import partial
@@ -89,3 +90,9 @@ def small_disk(folder, size):
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def heeding():
+    """In a child before it starts: heed signals that whoever started the tests ignores, as `nohup` and `&` do."""
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_DFL)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import small_disk, tiny_gan
+from helpers import heeding, small_disk, tiny_gan
 from PIL import Image
 
 from fewshotgan import load_gan
@@ -46,7 +46,7 @@ def arguments(ground, *more):
 
 def process(ground, *more):
     line = [sys.executable, "-P", "-m", "fewshotgan", *arguments(ground, *more)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heeding)
 
 
 def test_a_run_that_is_complete_is_not_stopped(ground, capsys):
@@ -105,7 +105,9 @@ sys.exit(main(["gans"]))
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_libraries_load_is_one_line(stop):
     line = [sys.executable, "-c", SLOW_IMPORT]
-    running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    running = subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heeding
+    )
     running.stdout.readline()
     running.send_signal(stop)
     _, err = running.communicate(timeout=WAIT)

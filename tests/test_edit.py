@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import noise_images, tiny, tiny_gan, tiny_sngan
+from helpers import heeding, noise_images, tiny, tiny_gan, tiny_sngan
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -169,7 +169,12 @@ def test_an_adapted_gan_of_another_kind_is_refused_before_the_search(ground, cap
 def test_ctrl_c_keeps_the_nearest_so_far(ground):
     command = [sys.executable, "-m", "fewshotgan", *line(ground, "--iterations", "100000")]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=heeding,
     )
     read = ""
     while "distance" not in read and process.poll() is None:
