@@ -138,7 +138,7 @@ def shown(value: object) -> str:
     try:
         return clip(reprlib.repr(value), 60)
     except (ValueError, RecursionError):  # of thousands of digits, or as deep
-        return f"a {type(value).__name__} beyond all sizes"
+        return f"a {type(value).__name__} too large to show"
 
 
 def first_line(error: Exception) -> str:

@@ -5,8 +5,10 @@ import subprocess
 from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fewshotgan.gans import GAN
 from fewshotgan.gans.sngan import ConditionalNorm
@@ -77,6 +79,23 @@ def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images
         0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8
     )
     return Images(pixels, "noise")
+
+
+def photographs(folder, count, height, width):
+    """Fill a new folder of this place, `photos`, with noise, beside a file of a tiny GAN; return the place."""
+    tiny_gan().refresh().save(folder / "tiny.safetensors")
+    (folder / "photos").mkdir()
+    for i in range(count):
+        pixels = np.random.default_rng(i).integers(0, 255, (height, width, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{i:02d}.png")
+    return folder
+
+
+def adapt_photographs(folder, *more):
+    """The command's arguments that adapt the tiny GAN of `photographs` for four iterations."""
+    places = {"--gan": "tiny.safetensors", "--images": "photos", "--out": "out"}
+    named = [part for option, name in places.items() for part in (option, str(folder / name))]
+    return ["adapt", *named, "--iterations", "4", "--batch", "2", "--keep", "last", *more]
 
 
 @contextmanager

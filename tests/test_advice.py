@@ -1,4 +1,4 @@
-"""Advice rests on measured distances and on the ledger, says what strikes, and admits what nobody has measured."""
+"""Advice rests on measured distances and on the ledger, says what stands out, and admits what has not been measured."""
 
 import json
 from dataclasses import replace
@@ -79,7 +79,7 @@ def test_near_duplicates_blank_and_unlike_images_are_named():
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_nothing_strikes_about_most_shipped_images(domain):
+def test_nothing_stands_out_in_most_shipped_images(domain):
     assert len(oddities(load_images(domain, n=10))) <= (domain == "avatars/fun-emoji")  # which has one face twice
 
 
@@ -174,6 +174,13 @@ def test_labels_that_adaptation_has_no_use_for_are_named():
     own = replace(images, labels=torch.arange(10) % 2, names=tuple("abcdefghij"))
     assert any("labels are not used" in line for line in advise(own, timed=False, progress=False).oddities)
     assert not advise(images, timed=False, progress=False).oddities
+
+
+def test_a_gan_that_is_handed_over_stands_for_a_shipped_one_of_its_name():
+    images, own = load_images("avatars/thumbs", n=10), tiny_gan()
+    own.name = "avatars-stylegan2"
+    (near,) = (near for near in advise(images, [own], timed=False, progress=False).sources if near.gan == own.name)
+    assert near.distance == rank(images, [own])[0].distance != rank(images, [load_gan(own.name)])[0].distance
 
 
 def test_what_is_no_image_or_gan_is_refused():

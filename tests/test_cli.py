@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
-from helpers import tiny_gan, tiny_sngan
+from helpers import adapt_photographs as arguments
+from helpers import photographs, tiny_gan, tiny_sngan
 from PIL import Image
 
 from fewshotgan import load_gan
@@ -26,19 +26,9 @@ TOO_LONG = "File name too long" if sys.version_info < (3, 14) else "There is no 
 @pytest.fixture
 def ground(tmp_path):
     """A tiny GAN file and a folder of twelve photographs, one of them broken."""
-    tiny_gan().refresh().save(tmp_path / "tiny.safetensors")
-    (tmp_path / "photos").mkdir()
-    for i in range(12):
-        pixels = np.random.default_rng(i).integers(0, 255, (30, 40, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i:02d}.png")
+    photographs(tmp_path, 12, 30, 40)
     (tmp_path / "photos" / "broken.png").write_text("no image")
     return tmp_path
-
-
-def arguments(ground, *more):
-    places = {"--gan": "tiny.safetensors", "--images": "photos", "--out": "out"}
-    named = [part for option, name in places.items() for part in (option, str(ground / name))]
-    return ["adapt", *named, "--iterations", "4", "--batch", "2", "--keep", "last", *more]
 
 
 def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):

@@ -10,11 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from helpers import heeding, small_disk, tiny_gan
-from PIL import Image
+from helpers import adapt_photographs as arguments
+from helpers import heeding, photographs, small_disk
 
 from fewshotgan import load_gan
 from fewshotgan.cli import main
@@ -30,18 +29,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 @pytest.fixture
 def ground(tmp_path):
     """A tiny GAN file and a folder of five pictures: too few to be measured."""
-    tiny_gan().refresh().save(tmp_path / "tiny.safetensors")
-    (tmp_path / "photos").mkdir()
-    for i in range(5):
-        pixels = np.random.default_rng(i).integers(0, 255, (16, 16, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i:02d}.png")
-    return tmp_path
-
-
-def arguments(ground, *more):
-    places = {"--gan": "tiny.safetensors", "--images": "photos", "--out": "out"}
-    named = [part for option, name in places.items() for part in (option, str(ground / name))]
-    return ["adapt", *named, "--iterations", "4", "--batch", "2", "--keep", "last", *more]
+    return photographs(tmp_path, 5, 16, 16)
 
 
 def process(ground, *more):

@@ -1,4 +1,4 @@
-"""Advice before training: how far a few images are from each source, what strikes about them, and what to do.
+"""Advice before training: how far a few images are from each source, what stands out in them, and what to do.
 
 It rests on distances that are measured here, and on what the ledger has measured of targets at about that distance;
 where the ledger has nothing of the kind, the advice says so.
@@ -158,8 +158,8 @@ def advise(images: Images, gans: Sequence[GAN] | None = None, *, timed: bool = T
     """
     if not isinstance(images, Images) or not all(isinstance(gan, GAN) for gan in gans or ()):
         raise UserError("advise takes images and GANs; load them first with load_images(folder) and load_gan(file).")
-    ours = {gan.name: gan for gan in shipped_gans()}
-    sources = [*ours.values(), *(gan for gan in gans or () if gan.name not in ours)]
+    # one that was handed over takes the place of a shipped one of its name
+    sources = list({gan.name: gan for gan in (*shipped_gans(), *(gans or ()))}.values())
     with tqdm(
         total=len(sources) + 3, desc="advice", delay=PATIENCE, leave=False, disable=None if progress else True
     ) as bar:
@@ -176,13 +176,13 @@ def advise(images: Images, gans: Sequence[GAN] | None = None, *, timed: bool = T
         plan = _plan(gan, chosen.distance, len(images), known)
         step("a few steps")
         plan = _timed(plan, gan, images) if timed else plan
-        strikes = oddities(images) + ([LABELS] if images.labels is not None and images.names else [])
+        found_odd = oddities(images) + ([LABELS] if images.labels is not None and images.names else [])
     return Advice(
         images.name,
         len(images),
         images.note,
         images.left_out,
-        tuple(strikes),
+        tuple(found_odd),
         tuple(found),
         _enough(len(images), known),
         plan,

@@ -24,7 +24,7 @@ SHOTS = 10  # images of a domain that marks the scale
 MOST = 100  # images that are measured
 COLOURFUL = 8  # levels of 255 between the channels of an image that is not grey
 POOR = 0.5  # ratio of a source that has hardly learnt its own domain
-ALIKE = 1.1  # distances whose ratio is smaller are told apart by nobody
+ALIKE = 1.1  # distances whose ratio is smaller count as equal
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What strikes about a few images before training: near-duplicates, and those unlike the others."""
+"""What stands out in a few images before training: near-duplicates, and those unlike the others."""
 
 from itertools import combinations
 

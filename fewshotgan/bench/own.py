@@ -106,7 +106,7 @@ def own_recipe(images: Images, family: str = "stylegan2", *, classes: bool = Fal
 
 
 def named(images: Images, given: str) -> Images:
-    """Return images under the name of their folder alone, as a card tells it: the path is nobody's business."""
+    """Return images under the name of their folder alone, so that its card doesn't give away the path."""
     return replace(images, name=Path(given).stem.replace(" ", "-") or "images")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshotgan.cli.advise import head
-from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_quiet, minutes, name, note, number, place
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_quiet, minutes, name, note, number, place
 from fewshotgan.files import UserError, atomic_write, clip
 from fewshotgan.films import save_film
 from fewshotgan.gans import GAN, combine, load_gan
@@ -61,7 +61,7 @@ def add(commands: Commands) -> None:
         help="the GAN of the last iteration, or of the best by the images alone (default: best of your own images)",
     )
     new.add_argument("--minutes", type=minutes, help="stop after this long; the same command resumes")
-    new.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
+    add_device(new)
     new.add_argument("--log", action="store_true", help="write losses.csv, and TensorBoard's events if it is installed")
     new.add_argument("--out", type=place, required=True, help="folder for the GAN, pictures and scores; goes on there")
     add_quiet(new)
@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int | None:
-    """Adapt one or several GANs to images; write the GAN, a sample sheet, a metrics file and an interpolation GIF.
+    """Adapt one or several GANs to images; write the GAN, a report, pictures and a metrics file.
 
     The same command goes on where it stopped, and with more --iterations where it ended.
     """
@@ -126,7 +126,7 @@ def _options(pairs: list[str]) -> dict[str, object]:
 def _write(
     run: Run, source: GAN, images: Images, options: argparse.Namespace, advice: str, collapse: str | None = None
 ) -> None:
-    """Write the results of a run, the GAN first; a run that a signal stopped is not measured."""
+    """Write what a run leaves, the GAN first; a run that a signal stopped is not measured."""
     out, stem = options.out, _stem(options.images)
     saved = f"{stem}-{options.method}.safetensors"
     if run.chosen != run.iterations:

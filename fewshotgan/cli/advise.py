@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Say what was read and left out, how far the images are from each source, what strikes, and what to run."""
+    """Say what was read and left out, how far the images are from each source, what stands out, and what to run."""
     images = load_images(options.images, options.n, fit=options.fit)
     found = advise(images, [load_gan(one) for one in options.gan])
     print(json.dumps(found.as_dict(), indent=2) if options.json else found)

@@ -82,6 +82,16 @@ def name(text: str) -> str:
     return text
 
 
+def add_gan(parser: argparse.ArgumentParser) -> None:
+    """Add the GAN that a verb is about."""
+    parser.add_argument("gan", type=name, help="a shipped GAN or a file")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add where a verb computes."""
+    parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add the option that leaves errors alone on the terminal."""
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but errors and warnings")

@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-from fewshotgan.cli.arguments import Commands, name, number
+from fewshotgan.cli.arguments import Commands, add_device, add_gan, name, number
 from fewshotgan.device import choose_device
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, is_shipped, load_images
@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
         help="measure a GAN against images",
         description=run.__doc__,
     )
-    new.add_argument("gan", help="a shipped GAN or a file")
+    add_gan(new)
     new.add_argument(
         "--images", type=name, required=True, help="what it was adapted to: a folder, a zip, or a shipped domain"
     )
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--seed", type=number, default=0, help="of their latents (default: %(default)s)")
     new.add_argument("--metrics", help=f"comma-separated, out of: {', '.join(METRICS)}")
     new.add_argument("--json", action="store_true", help="print values and protocol as JSON")
-    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
+    add_device(new)
     new.set_defaults(run=run)
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from fewshotgan.cli.arguments import Commands, place
+from fewshotgan.cli.arguments import Commands, add_gan, place
 from fewshotgan.export import FILES
 from fewshotgan.gans import load_gan
 
@@ -10,7 +10,7 @@ from fewshotgan.gans import load_gan
 def add(commands: Commands) -> None:
     """Add the verb to the command."""
     new = commands.add_parser("export", help="write a GAN for other programs", description=run.__doc__)
-    new.add_argument("gan", help="a shipped GAN or a file")
+    add_gan(new)
     new.add_argument("--to", choices=FILES, required=True, help="the form")
     new.add_argument("--out", type=place, required=True, help="the file to write")
     new.set_defaults(run=run)

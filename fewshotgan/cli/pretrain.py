@@ -13,7 +13,7 @@ from fewshotgan.bench.pretrain import find_recipe, pretrain
 from fewshotgan.bench.proximity import quality
 from fewshotgan.bench.publication import publish
 from fewshotgan.bench.recipes import RECIPES, Recipe
-from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_quiet, minutes, number, place
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_quiet, minutes, number, place
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, load_images
@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--batch", type=number, help="images per step (default: the recipe's)")
     new.add_argument("--bf16", action="store_true", help="mixed precision: faster on a processor made for it")
     new.add_argument("--start", metavar="GAN", help="begin with the weights of this GAN (default: fresh weights)")
-    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
+    add_device(new)
     new.add_argument("--out", type=place, default=Path("runs/pretrain"), help="of checkpoints (default: %(default)s)")
     new.add_argument("--publish", type=place, metavar="DIR", help="of the GAN with its card (default: --out)")
     add_quiet(new)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, name, number, place
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_gan, name, number, place
 from fewshotgan.device import choose_device
 from fewshotgan.edit import Projection, project
 from fewshotgan.edit.latents import Latents
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
         help="find a photo in a GAN, and show it in an adapted one's style",
         description=run.__doc__,
     )
-    new.add_argument("gan", help="a shipped GAN or a file")
+    add_gan(new)
     new.add_argument("--image", type=name, required=True, help="the photo; it is cropped square and resized")
     new.add_argument("--adapted", action="append", default=[], help="a GAN adapted from the first; repeatable")
     new.add_argument("--space", choices=["z", "w", "w+"], help="of the latent (default: w+ where there is one, else z)")
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
         default="efficientnet",
         help="network of the perceptual distance; vgg is LPIPS's, fetched once (default: %(default)s)",
     )
-    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
+    add_device(new)
     new.add_argument("--out", type=place, required=True, help="folder for pictures and latent")
     new.set_defaults(run=run)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewshotgan.cli.arguments import Commands, name, number
+from fewshotgan.cli.arguments import Commands, add_device, add_gan, name, number
 from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder
 from fewshotgan.films import FILMS, FPS, check_film, save_film
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         help="draw images from a GAN",
         description=run.__doc__,
     )
-    new.add_argument("gan", help="a shipped GAN or a file")
+    add_gan(new)
     new.add_argument(
         "--out", type=name, required=True, help="DIR/ for a PNG per seed; .png, .jpg, .webp for a sheet; .gif, .mp4"
     )
@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--resample", choices=RESAMPLING, help="how --size is met (default: nearest for multiples)")
     new.add_argument("--frames", type=number, default=48, help="of a film, in fours (default: %(default)s)")
     new.add_argument("--fps", type=float, default=FPS, help="frames per second (default: %(default)s)")
-    new.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
+    add_device(new)
     new.set_defaults(run=run)
 
 

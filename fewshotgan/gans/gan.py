@@ -159,7 +159,7 @@ class GAN:
         """Return the n latents (n, z_dim) of a seed, the same on every device.
 
         Raises:
-            UserError: if n is below 1 or beyond all sizes, or PyTorch cannot take the seed.
+            UserError: if n is below 1 or above 10 million, or PyTorch cannot take the seed.
         """
         n, seed = whole("n", n), check_seed(seed)
         if not 1 <= n <= MOST:

@@ -15,7 +15,7 @@ class Images:
     Attributes:
         pixels: uint8 (N, C, H, W), C 1 or 3.
         name: the shipped domain or the path.
-        note: how they were cropped, what strikes about them and what was left out; empty if they are unchanged.
+        note: how they were cropped, what stands out in them and what was left out; empty if they are unchanged.
         labels: int64 (N,), the class of each image, counted from 0: the domain that it comes from in a mixture, or what
             the images' own `dataset.json` says; None otherwise.
         classes: how many there are, at least as many as `labels` shows; 0 without labels.

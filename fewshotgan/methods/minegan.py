@@ -80,16 +80,13 @@ def with_miners(source: GAN, seed: int, semantic: Semantic) -> GAN:
     Raises:
         UserError: if the generator has no such input.
     """
-    plain: dict[str, Any] = {"prior": None}
-    mined: dict[str, Any] = {"prior": {"kind": "miner"}}
-    if "semantic" in source.config["generator"]:
-        plain["semantic"] = "none"
-    if semantic != "none":
-        mined["semantic"] = semantic
+    sizes = source.config["generator"]
     if semantic != "none" and source.config["family"] != "stylegan2":
         raise UserError(f"{source.name} has no {semantic} to mine: leave out semantic, or start from one StyleGAN2.")
-    if semantic == "noise" and not source.config["generator"].get("noise", True):
+    if semantic == "noise" and not sizes.get("noise", True):
         raise UserError(f"{source.name} has no noise inputs to mine: leave out semantic, or mine the constant.")
+    plain: dict[str, Any] = {"prior": None, **({"semantic": "none"} if "semantic" in sizes else {})}
+    mined: dict[str, Any] = {"prior": {"kind": "miner"}, **({} if semantic == "none" else {"semantic": semantic})}
     return source.changed(**plain).changed(seed, **mined)  # one step alone would keep the weights of a miner
 
 
