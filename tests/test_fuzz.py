@@ -5,6 +5,7 @@ takes more than ten seconds of the processor. `make test` tries the same cases e
 """
 
 import argparse
+import copy
 import io
 import json
 import os
@@ -14,8 +15,10 @@ import tempfile
 import time
 import zipfile
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import hypothesis
 import numpy as np
@@ -23,8 +26,15 @@ import safetensors.torch
 from helpers import tiny_gan, tiny_sngan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from ledgers import FOREIGN, TINY, entry
 from PIL import Image
 
+from fewshotgan.bench import papers
+from fewshotgan.bench.claims import Claims
+from fewshotgan.bench.ledger import VARIABLE
+from fewshotgan.bench.measure import metric_version
+from fewshotgan.bench.table import SEEDS, cell_spec
+from fewshotgan.bench.tables import TABLES
 from fewshotgan.cli import main
 from fewshotgan.cli.verbs import parser
 
@@ -257,10 +267,90 @@ def test_no_picture_or_zip_ends_in_a_traceback_or_never(data):
         check([*line, "--batch", "1", "--quiet", "--out", str(Path(folder) / "out")])
 
 
+BAGS = replace(TINY.columns[0], label="bags", images="fashion/bag")
+JUDGED = replace(TINY, columns=(*TINY.columns, BAGS), published=(), metrics=("fd_efficientnet", "recall"))
+_WRITE = Claims(JUDGED.paper, JUDGED.name, JUDGED.rows)
+DECIDED = [
+    _WRITE.ties("tuning ties with the source", "tuned", "as it is", JUDGED.columns),
+    _WRITE.beats("tuning beats both", "tuned", ["as it is", "shots"], JUDGED.columns, "recall"),
+]
+# numbers that a file of numbers may hold
+EXTREMES = st.one_of(st.sampled_from([0.0, -0.0, 1e308, -1e308, 1e-320, 5.0]), st.floats(width=64))
+PLACES = ["runs.jsonl", "", "absent/runs.jsonl", "loop", "/dev/null", "/dev/full", "/proc/self/mem", "scores.jsonl"]
+
+
+@cache
+def rows_of_ledgers() -> tuple[tuple[dict, ...], tuple[dict, ...]]:
+    """The runs of every cell of a table, and a score of each metric of each run."""
+    cells = [(row, column, seed) for column in JUDGED.columns for row in JUDGED.rows.values() for seed in SEEDS]
+    runs = [entry(cell_spec(*cell)).model_dump() for cell in cells]
+    scores = [
+        {"run": run["key"], "metric": metric, "version": metric_version(metric), "n_generated": column.generated,
+         "n_real": 1000, "sample_seed": seed}
+        for run, (_, column, seed) in zip(runs, cells, strict=True) for metric in JUDGED.metrics
+    ]  # fmt: skip
+    return tuple(runs), tuple(scores)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, rows: list[dict]) -> bytes:
+    """Lines of a ledger, some of another kind or with a field of another kind, the file damaged or not."""
+    lines = copy.deepcopy(rows)
+    for _ in range(draw(st.integers(0, 3))):
+        row = lines[draw(st.integers(0, len(lines) - 1))]
+        part = draw(st.sampled_from([row, *(value for value in row.values() if isinstance(value, dict))]))
+        key = draw(st.sampled_from([*part, "more"]))
+        part[key] = draw(st.one_of(JSONS, EXTREMES, st.sampled_from([*row.values()])))
+    texts = [json.dumps(line) for line in [*lines, *draw(st.lists(st.sampled_from(FOREIGN), max_size=2))]]
+    odd = st.one_of(st.sampled_from(["[" * 10**5, "9" * 5000, '{"key":' * 3000, "\ufeff", "\0" * 9]), TEXT)
+    content = "\n".join([*texts, *draw(st.lists(odd, max_size=2)), ""]).encode(errors="surrogatepass")
+    return draw(st.one_of(st.just(content), mutations(content), st.binary(max_size=64)))
+
+
+@st.composite
+def ledgers(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Files of runs and of scores, whose values are of one extreme kind or of several."""
+    runs, scores = rows_of_ledgers()
+    values = draw(st.one_of(EXTREMES.map(st.just), st.just(EXTREMES)))
+    failed = draw(st.sets(st.integers(0, len(runs) - 1), max_size=4))
+    run_rows = [{**run, "status": "failed"} if i in failed else run for i, run in enumerate(runs)]
+    return draw(damaged(run_rows)), draw(damaged([{**score, "value": draw(values)} for score in scores]))
+
+
+READERS = [
+    ["claims"],
+    ["claims", "--json"],
+    ["tables", JUDGED.name],
+    ["record", JUDGED.name, "--minutes", "0"],
+    ["advise", "photos", "--json"],
+]
+
+
+def read_ledger(content: tuple[bytes, bytes], where: str, line: list[str]) -> None:
+    """Run a command that reads the ledger on hostile files, at a place where a ledger may or may not lie."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in zip(("runs.jsonl", "scores.jsonl"), content, strict=True):
+            (Path(folder) / name).write_bytes(data)
+        (Path(folder) / "loop").symlink_to(Path(folder) / "loop")
+        path = str(Path(folder) / where)
+        with (
+            patch.dict(os.environ, {VARIABLE: path}),
+            patch.dict(TABLES, {JUDGED.name: JUDGED}, clear=True),
+            patch.object(papers, "CLAIMS", DECIDED),
+        ):
+            check([str(ground() / word) if word == "photos" else word for word in line])
+
+
+@QUICK
+@given(ledgers(), st.sampled_from(["runs.jsonl"] * 20 + PLACES), st.sampled_from(READERS[:4] * 5 + READERS))
+def test_no_ledger_ends_in_a_traceback_or_never(content, where, line):
+    read_ledger(content, where, line)
+
+
 def hunt(minutes: float) -> None:
     """Try other cases than the tests, until the time is up or one fails."""
     tests = [test_no_command_line_ends_in_a_traceback_or_never, test_no_gan_file_ends_in_a_traceback_or_never]
-    tests.append(test_no_picture_or_zip_ends_in_a_traceback_or_never)
+    tests += [test_no_picture_or_zip_ends_in_a_traceback_or_never, test_no_ledger_ends_in_a_traceback_or_never]
     end, round_ = time.monotonic() + 60 * minutes, int(time.time())
     cases = 0
     while time.monotonic() < end:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledgers import TINY, entry, raise_versions, recorded
+from ledgers import FOREIGN, TINY, entry, raise_versions, recorded
 
 from fewshotgan.bench import ledger
 from fewshotgan.bench.papers import claims, provenance, render_own
@@ -24,18 +24,6 @@ from fewshotgan.bench.tables import TABLES
 from fewshotgan.files import UserError
 
 ROW, COLUMN = TINY.rows["tuned"], TINY.columns[0]
-# what broke `claims`, `tables` and `record` once: valid JSON of another kind, in a file of runs
-FOREIGN = [
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": None, "status": "ok", "seconds": {"all": 1.0}},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": "fd", "status": "ok", "seconds": {"all": 1.0}},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": float("nan")}, "status": "ok"},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": 1.0}, "seconds": {"all": 1.0}},
-    {"spec": None, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": {"all": 1.0}},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": None},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {}, "status": "ok", "seconds": {"all": "one"}},
-    [],
-    None,
-]
 
 
 @pytest.fixture(autouse=True)
