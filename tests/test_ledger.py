@@ -158,6 +158,40 @@ def test_a_ledger_that_can_not_be_written_is_told_before_anything_runs(own_ledge
         record("transfergan-table2", work=None)
 
 
+@pytest.mark.parametrize("name", ["/dev/null", "loop", "scores"])
+def test_what_is_no_file_is_not_taken_for_an_empty_ledger(own_ledger, monkeypatch, name):
+    (own_ledger.parent / "loop").symlink_to(own_ledger.parent / "loop")
+    if name == "scores":
+        recorded(ROW, COLUMN, 0, {})
+        own_ledger.with_name("scores.jsonl").unlink()
+        own_ledger.with_name("scores.jsonl").mkdir()
+    else:
+        monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(own_ledger.parent / name))
+    with pytest.raises(UserError, match="is no file, as a ledger is"):
+        scores(ROW, COLUMN)
+
+
+def test_readers_say_once_that_a_named_ledger_is_not_there_yet(own_ledger):
+    with pytest.warns(UserWarning, match="no ledger .* yet") as told:
+        assert scores(ROW, COLUMN) == {} and runs(ROW, COLUMN) == {}
+    assert len(told) == 1
+
+
+def test_numbers_beyond_all_measure_are_skipped(own_ledger):
+    recorded(ROW, COLUMN, 0, {"fd_efficientnet": 1.0})
+    lines = own_ledger.with_name("scores.jsonl")
+    with lines.open("a") as file:
+        for value in ("1e308", "-1e308", "1e400", "NaN"):  # the mean of two of the first is no float
+            file.write(lines.read_text().splitlines()[0].replace(":1.0", f":{value}") + "\n")
+    run = json.loads(own_ledger.read_text())
+    run["spec"]["options"]["r1_every"] = 10**400  # no float either
+    own_ledger.write_text(own_ledger.read_text() + json.dumps(run) + "\n")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert scores(ROW, COLUMN) == {0: 1.0}
+    assert len(told) == 5
+
+
 def old_run(**fields) -> str:
     base = {
         "gan": "fashion-wgan", "images": "fashion/sandal", "n": 5, "method": "transfergan",

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fewshotgan.bench.schema import Entry, Line, OldRun, Score
-from fewshotgan.files import UserError, atomic_write, cache_dir, data_dir
+from fewshotgan.files import UserError, atomic_write, cache_dir, clip, data_dir
 
 Found = TypeVar("Found", bound=Line)
 VARIABLE = "FEWSHOTGAN_LEDGER"
@@ -118,14 +118,22 @@ def read_old() -> Mapping[str, OldRun]:
 
 
 def _state(path: Path) -> tuple[Path, int, int]:
-    """Return a file with its size and the time of its last change; both 0 if it isn't there."""
+    """Return a file with its size and the time of its last change; both 0 if it isn't there.
+
+    Raises:
+        UserError: if something else has its name.
+    """
     state = path.stat() if path.is_file() else None
+    if state is None and os.path.lexists(path):
+        raise UserError(f"{clip(path)} is no file, as a ledger is; name another by {VARIABLE}, or move it away.")
     return path, state.st_size if state else 0, state.st_mtime_ns if state else 0
 
 
 # a table asks for each of its cells; an append changes the size
 @lru_cache(maxsize=2)
 def _runs(path: Path, _size: int, _changed: int) -> dict[str, Entry]:
+    if not path.is_file():
+        _warn_once(path, "", f"There is no ledger {clip(path)} yet, so that no run counts; {VARIABLE} names it.")
     return {entry.key: entry for entry in _parse(path, Entry)}
 
 
@@ -151,10 +159,15 @@ def _parse(path: Path, kind: type[Found]) -> list[Found]:
             if line.strip():
                 found.append(kind.model_validate_json(line))
         except ValidationError as error:
-            if (path, line) not in _warned:
-                _warned.add((path, line))
-                warnings.warn(f"{path}, line {number} is skipped: {_reason(error)}.", stacklevel=4)
+            _warn_once(path, line, f"{path}, line {number} is skipped: {_reason(error)}.")
     return found
+
+
+def _warn_once(path: Path, line: str, text: str) -> None:
+    """Warn of a line, or of the whole file, once in the life of a process."""
+    if (path, line) not in _warned:
+        _warned.add((path, line))
+        warnings.warn(text, stacklevel=5)
 
 
 def _reason(error: ValidationError) -> str:
