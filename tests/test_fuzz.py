@@ -306,7 +306,7 @@ def damaged(draw: st.DrawFn, rows: list[dict]) -> bytes:
         row = lines[draw(st.integers(0, len(lines) - 1))]
         part = draw(st.sampled_from([row, *(value for value in row.values() if isinstance(value, dict))]))
         key = draw(st.sampled_from([*part, "more"]))
-        part[key] = draw(st.one_of(JSONS, EXTREMES, st.sampled_from([*row.values()])))
+        part[key] = draw(st.one_of(JSONS, EXTREMES, st.sampled_from([*row.values()]).map(copy.deepcopy)))
     texts = [json.dumps(line) for line in [*lines, *draw(st.lists(st.sampled_from(FOREIGN), max_size=2))]]
     odd = st.one_of(st.sampled_from(["[" * 10**5, "9" * 5000, '{"key":' * 3000, "\ufeff", "\0" * 9]), TEXT)
     content = "\n".join([*texts, *draw(st.lists(odd, max_size=2)), ""]).encode(errors="surrogatepass")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_gan, name, number, place
+from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_gan, add_quiet, name, number, place
 from fewshotgan.device import choose_device
 from fewshotgan.edit import Projection, project
 from fewshotgan.edit.latents import Latents
@@ -42,6 +42,7 @@ def add(commands: Commands) -> None:
     )
     add_device(new)
     new.add_argument("--out", type=place, required=True, help="folder for pictures and latent")
+    add_quiet(new)
     new.set_defaults(run=run)
 
 
@@ -68,14 +69,14 @@ def run(options: argparse.Namespace) -> int | None:
         seed=options.seed,
         backbone=options.perceptual,
         device=device,
+        progress=not options.quiet,
     )
     rows = {"photo": found.target, f"nearest of {gan.name}": found.images}
     rows |= {title(other.name, rows): found.through(other.to(device)) for other in adapted}
-    write(found, rows, options.out)
-    if found.finished:
-        return None
-    print("stopped; the nearest so far is kept")
-    return EXIT_STOPPED
+    said = write(found, rows, options.out)
+    if not options.quiet:
+        print(said if found.finished else f"{said}\nstopped; the nearest so far is kept")
+    return None if found.finished else EXIT_STOPPED
 
 
 def title(wanted: str, taken: dict[str, Tensor]) -> str:
@@ -83,8 +84,10 @@ def title(wanted: str, taken: dict[str, Tensor]) -> str:
     return wanted if wanted not in taken else title(f"{wanted}'", taken)
 
 
-def write(found: Projection, rows: dict[str, Tensor], out: Path) -> None:
-    """Write single images at the GAN's size, all beside each other, the latent and the history."""
+def write(found: Projection, rows: dict[str, Tensor], out: Path) -> str:
+    """Write single images at the GAN's size, all beside each other, the latent and the history; return what there is
+    to say of them.
+    """
     target, nearest, *others = rows.values()
     files = {"target.png": target, "reconstruction.png": nearest}
     files |= {f"adapted-{i}.png" if len(others) > 1 else "adapted.png": image for i, image in enumerate(others, 1)}
@@ -96,5 +99,5 @@ def write(found: Projection, rows: dict[str, Tensor], out: Path) -> None:
     with atomic_write(out / "history.json") as temporary:
         temporary.write_text(json.dumps({"space": found.space, "finished": found.finished, "history": found.history}))
     last = found.history[-1]
-    print(f"{out}: {', '.join(files)}, side-by-side.png, latent.safetensors, history.json")
-    print(f"perceptual distance {last['distance']:.4f}, pixels off by {last['pixels']:.1f} of 255")
+    written = f"{out}: {', '.join(files)}, side-by-side.png, latent.safetensors, history.json"
+    return f"{written}\nperceptual distance {last['distance']:.4f}, pixels off by {last['pixels']:.1f} of 255"

@@ -7,7 +7,6 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from fewshotgan.device import choose_device
 from fewshotgan.edit.latents import Latents, Noise
@@ -16,6 +15,7 @@ from fewshotgan.files import UserError, atomic_write, check_seed
 from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images
 from fewshotgan.interrupt import deferred_interrupt
+from fewshotgan.logs import progress_bar
 from fewshotgan.metrics.perceptual import BACKBONES
 
 ITERATIONS = 300
@@ -108,7 +108,7 @@ def project(
     gan.generator.requires_grad_(False)
     search = Search(Latents(gan, space), images.tensor().to(gan.device), backbone, seed, iterations)
     finished = True
-    bar = tqdm(total=iterations, desc="project", disable=not progress, unit="it", dynamic_ncols=True)
+    bar = progress_bar(total=iterations, desc="project", disable=not progress, unit="it")
     with deferred_interrupt() as interrupted, bar:
         for row in search.steps():
             bar.update()
