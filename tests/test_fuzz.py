@@ -40,6 +40,7 @@ from fewshotgan.cli import main
 from fewshotgan.cli.verbs import parser
 
 SECONDS = 10  # of the processor
+WAIT = 300  # seconds of the clock, on a machine that has much else to do
 STATUSES = {0, 1, 2, 3, 130}
 SLOW = {
     "record",
@@ -115,18 +116,21 @@ def ground() -> Path:
 
 @contextmanager
 def limited(seconds):
-    """End what takes longer on the processor."""
+    """End what takes longer on the processor, or waits for ever."""
 
-    def late(*_):
-        raise AssertionError(f"more than {seconds} seconds of the processor")
+    def late(number: int, _frame) -> None:
+        raise AssertionError(f"more than {seconds} seconds of the processor, or a wait: {signal.Signals(number).name}")
 
-    before = signal.signal(signal.SIGPROF, late)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    timers = {signal.SIGPROF: (signal.ITIMER_PROF, seconds), signal.SIGALRM: (signal.ITIMER_REAL, WAIT)}
+    before = {number: signal.signal(number, late) for number in timers}
+    for timer, limit in timers.values():
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 def check(line: list[str]) -> int:

@@ -154,6 +154,12 @@ def test_a_mistyped_ledger_is_told_before_anything_runs(tmp_path, monkeypatch, n
 
 def test_a_ledger_that_can_not_be_written_is_told_before_anything_runs(own_ledger, monkeypatch):
     own_ledger.with_name("scores.jsonl").mkdir()  # root writes whatever the mode says, but no folder
+    with pytest.raises(UserError, match="is no file"):
+        record("transfergan-table2", work=None)
+
+
+def test_a_place_that_takes_no_lock_is_refused_and_not_waited_for(monkeypatch):
+    monkeypatch.setenv("FEWSHOTGAN_LEDGER", "/proc/self/mem")  # a file, in a folder where nobody can make one
     with pytest.raises(UserError, match="can't be written"):
         record("transfergan-table2", work=None)
 

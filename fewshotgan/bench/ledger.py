@@ -65,6 +65,16 @@ def _beside(name: str) -> Path:
     return ledger_path().with_name(name)
 
 
+def check_file(path: Path) -> None:
+    """Raise one sentence if something else than a file has this name.
+
+    Raises:
+        UserError: if so.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise UserError(f"{clip(path)} is no file, as a ledger is; name another by {VARIABLE}, or move it away.")
+
+
 def add_run(entry: Entry) -> None:
     """Add a run, on disk when this returns.
 
@@ -85,9 +95,12 @@ def add_scores(scores: Iterable[Score]) -> None:
 
 def _append(path: Path, lines: Iterable[Line]) -> None:
     text = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)
+    check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"), open(path, "ab+") as file:
+        lock = Path(f"{path}.lock")
+        lock.touch()  # where it can't be made, FileLock would wait for it for ever
+        with FileLock(lock), open(path, "ab+") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
             cut = end > 0 and file.read(1) != b"\n"
@@ -123,9 +136,8 @@ def _state(path: Path) -> tuple[Path, int, int]:
     Raises:
         UserError: if something else has its name.
     """
+    check_file(path)
     state = path.stat() if path.is_file() else None
-    if state is None and os.path.lexists(path):
-        raise UserError(f"{clip(path)} is no file, as a ledger is; name another by {VARIABLE}, or move it away.")
     return path, state.st_size if state else 0, state.st_mtime_ns if state else 0
 
 
