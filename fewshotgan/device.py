@@ -5,6 +5,8 @@ from torch.nn import functional as F
 
 from fewshotgan.files import UserError, first_line, shown
 
+FOUND = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+
 
 def choose_device(name: str | torch.device | None) -> torch.device:
     """Return the device of that name; without one a GPU where there is one that can train, else the CPU.
@@ -31,6 +33,8 @@ def fault(name: str | torch.device) -> str | None:
     """
     try:
         device = torch.device(name)
+        if device.type in FOUND and not FOUND[device.type]():
+            return f"PyTorch finds no {device.type} here"
         rng = torch.Generator(device).manual_seed(0)
         x = torch.randn(2, 3, 8, 8, generator=rng, device=device, requires_grad=True)
         weight = torch.nn.Parameter(torch.ones(4, 3, 3, 3, device=device))

@@ -162,6 +162,8 @@ def test_keep_best_says_what_it_kept(ground):
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--option", "learning_rate=" + "[" * 10**5], "learning"),
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--option", "r1_every=" + "9" * 25], "r1_every=99999"),
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--device", "privateuseone"], "can't be used here"),
+        (["adapt", "--images", "no-such", "--out", "x", "--device", "mps"], "PyTorch finds no mps here"),
+        (["project", "avatars-stylegan2", "--image", "x.png", "--out", "x", "--truncation", "nan"], "no number from"),
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--method", "y" * 10**4], "There is no method"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--truncation", "1e308"], "truncation=1e+308 is no number"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--n", "9" * 25], "too many for one picture"),

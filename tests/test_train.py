@@ -298,7 +298,7 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
         with pytest.raises(UserError, match="damaged or not one of ours"):
             adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
     torch.save({key: value for key, value in state.items() if key != "augment"}, file)
-    with pytest.raises(UserError, match="of another version of fewshotgan .it lacks augment"):
+    with pytest.raises(UserError, match="it lacks augment"):
         adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
 
 

@@ -11,13 +11,14 @@ from fewshotgan.device import choose_device
 from fewshotgan.edit import Projection, project
 from fewshotgan.edit.latents import Latents
 from fewshotgan.edit.projection import ITERATIONS
-from fewshotgan.files import UserError, atomic_write, check_folder
+from fewshotgan.files import UserError, atomic_write, check_folder, check_truncation
 from fewshotgan.gans import load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics.perceptual import BACKBONES
 from fewshotgan.pictures import beside, grid, save_picture
 from fewshotgan.pixels import enlargement, to_picture
 
+TRUNCATION = 0.7  # in adapted GANs
 LARGE = 256  # pixels of an image beside others, at least
 
 
@@ -31,6 +32,12 @@ def add(commands: Commands) -> None:
     add_gan(new)
     new.add_argument("--image", type=name, required=True, help="the photo; it is cropped square and resized")
     new.add_argument("--adapted", action="append", default=[], help="a GAN adapted from the first; repeatable")
+    new.add_argument(
+        "--truncation",
+        type=float,
+        default=TRUNCATION,
+        help="of the latent in adapted GANs: 1 for none; towards 0 more in their style (default: %(default)s)",
+    )
     new.add_argument("--space", choices=["z", "w", "w+"], help="of the latent (default: w+ where there is one, else z)")
     new.add_argument("--iterations", type=number, default=ITERATIONS, help="steps (default: %(default)s)")
     new.add_argument("--seed", type=number, default=0, help="of the search (default: %(default)s)")
@@ -51,6 +58,7 @@ def run(options: argparse.Namespace) -> int | None:
 
     Ctrl-C ends the search and keeps the nearest so far.
     """
+    check_truncation(options.truncation)
     gan = load_gan(options.gan)
     adapted = [load_gan(path) for path in options.adapted]
     device = choose_device(options.device)
@@ -72,7 +80,7 @@ def run(options: argparse.Namespace) -> int | None:
         progress=not options.quiet,
     )
     rows = {"photo": found.target, f"nearest of {gan.name}": found.images}
-    rows |= {title(other.name, rows): found.through(other.to(device)) for other in adapted}
+    rows |= {title(other.name, rows): found.through(other.to(device), options.truncation) for other in adapted}
     said = write(found, rows, options.out)
     if not options.quiet:
         print(said if found.finished else f"{said}\nstopped; the nearest so far is kept")
