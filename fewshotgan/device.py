@@ -1,11 +1,13 @@
 """Where networks train, and how their images lie in its memory."""
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional as F
 
 from fewshotgan.files import UserError, first_line, shown
 
-FOUND = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+FOUND: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:

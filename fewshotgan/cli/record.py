@@ -2,6 +2,8 @@
 
 import argparse
 
+from tqdm import tqdm
+
 from fewshotgan.bench.engines import ENGINES
 from fewshotgan.bench.record import record
 from fewshotgan.bench.table import SEEDS
@@ -40,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
         minutes=options.minutes,
         engine=options.engine,
         workers=options.workers,
-        **({"say": lambda _text: None} if options.quiet else {}),
+        say=(lambda _text: None) if options.quiet else tqdm.write,
     )
     if not options.quiet:
         print(f"{done} runs recorded")
