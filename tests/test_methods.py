@@ -12,8 +12,9 @@ from fewshotgan.files import UserError
 from fewshotgan.gans.network import PaperLoss
 from fewshotgan.methods import (
     METHODS,
+    FineTuning,
+    FineTuningTraining,
     TransferGAN,
-    TransferGANTraining,
     create_method,
     list_methods,
     option,
@@ -100,11 +101,11 @@ def test_the_loss_is_that_of_the_family_s_paper_unless_it_is_given(family):
 def test_the_options_of_recorded_runs_on_stylegan2_stay_what_they_were():
     assert TransferGAN().settle(tiny_gan()).options() == {
         "learning_rate": 0.002, "loss": "logistic", "r1_gamma": 10 * (16 / 256) ** 2, "r2_gamma": 0.0, "r1_every": 16,
-        "path_length": 0.0, "path_length_every": 4, "mixing": 0.0,
+        "path_length": 0.0, "path_length_every": 4, "mixing": 0.0, "transfer": "GD",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("method", [name for name, made in METHODS.items() if issubclass(made, TransferGAN)])
+@pytest.mark.parametrize("method", [name for name, made in METHODS.items() if issubclass(made, FineTuning)])
 @pytest.mark.parametrize("loss", ["relativistic", "hinge", "wgan_gp"])
 def test_every_adversarial_method_trains_by_any_loss(method, loss):
     gan = FAMILIES["gp_resnet" if fits(method, "gp_resnet") and not fits(method, "stylegan2") else "stylegan2"]()
@@ -116,13 +117,13 @@ def test_every_adversarial_method_trains_by_any_loss(method, loss):
 
 
 def test_a_critic_of_several_moves_sees_fresh_images_and_latents_in_each(monkeypatch):
-    seen, penalised, original = [], [], TransferGANTraining.judge
+    seen, penalised, original = [], [], FineTuningTraining.judge
 
     def watch(self, x, batch):
         (penalised if x.requires_grad and x.is_leaf else seen).append(x.detach().clone())
         return original(self, x, batch)
 
-    monkeypatch.setattr(TransferGANTraining, "judge", watch)
+    monkeypatch.setattr(FineTuningTraining, "judge", watch)
     adapt(tiny_wgan_resnet(), noise_images(), "transfergan", iterations=1, batch=2, progress=False, augment=None)
     assert len(seen) == 5 * 2 + 1 and len(penalised) == 5  # a real and a generated batch for each move, then G's
     assert len({x.numpy().tobytes() for x in seen}) == 11
@@ -198,7 +199,7 @@ def test_bad_options_are_one_sentence():
 
 
 @dataclass(frozen=True)
-class Mine(TransferGAN):
+class Mine(FineTuning):
     """A method of one's own, that nobody registered."""
 
     flag: bool = option(False, "whether")

@@ -10,6 +10,7 @@ from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.conditional import Conditional
 from fewshotgan.methods.dcl import DCL
 from fewshotgan.methods.ewc import EWC
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.fsgan import FSGAN
 from fewshotgan.methods.layer_transfer import GPHead, LayerTransfer
@@ -18,7 +19,7 @@ from fewshotgan.methods.minegan import MineGAN, Mining
 from fewshotgan.methods.options import option, options_of
 from fewshotgan.methods.rick import RICK
 from fewshotgan.methods.scratch import Scratch
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
+from fewshotgan.methods.transfergan import TransferGAN
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
@@ -32,6 +33,8 @@ __all__ = [
     "METHODS",
     "Batch",
     "Conditional",
+    "FineTuning",
+    "FineTuningTraining",
     "Method",
     "Penalty",
     "Player",
@@ -40,7 +43,6 @@ __all__ = [
     "Terms",
     "Training",
     "TransferGAN",
-    "TransferGANTraining",
     "create_method",
     "list_methods",
     "option",

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Batch, Stage, Task, Terms
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
 @dataclass(frozen=True)
-class Conditional(TransferGAN):
+class Conditional(FineTuning):
     """TransferGAN's losses of images with labels; options as there, and one of BigGAN's."""
 
     name = "conditional"
@@ -51,8 +51,8 @@ class Conditional(TransferGAN):
         return ConditionalTraining(self.settle(source), task, source.copy(), labels)
 
 
-class ConditionalTraining(TransferGANTraining):
-    """Conditional at work; arguments as of `TransferGANTraining`, and
+class ConditionalTraining(FineTuningTraining):
+    """Conditional at work; arguments as of `FineTuningTraining`, and
 
     Args:
         labels: of the images, (N,).
