@@ -3,9 +3,11 @@
 import difflib
 
 from fewshotgan.files import UserError, clip
+from fewshotgan.methods.acgan import ACGAN
 from fewshotgan.methods.adafm import AdaFM, SmallHead
 from fewshotgan.methods.adam import AdAM
 from fewshotgan.methods.bsa import BSA
+from fewshotgan.methods.cbn_transfer import CBNTransfer
 from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.conditional import Conditional
 from fewshotgan.methods.dcl import DCL
@@ -25,7 +27,7 @@ METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         *(Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, LayerTransfer, GPHead, SmallHead, AdaFM),
-        *(BSA, Mining, MineGAN),
+        *(BSA, Mining, MineGAN, ACGAN, CBNTransfer),
     )
 }
 

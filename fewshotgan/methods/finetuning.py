@@ -160,7 +160,7 @@ class FineTuningTraining(Training):
         """Adversarial loss of augmented real and generated images, and the penalty that it brings."""
         fake = self.fakes(batch)
         real = self.task.augmented(self.real(batch))
-        logits = self.judge(real, batch)
+        logits = self.judge_real(real, batch)
         self.task.augment.update(logits.detach())
         fake = self.task.augmented(fake)
         return self.discriminator_loss(logits, self.judge(fake, batch)) | self.due_penalty(real, fake, batch)
@@ -216,6 +216,10 @@ class FineTuningTraining(Training):
     def judge(self, x: Tensor, batch: Batch) -> Tensor:
         """Return logits (N, 1) of images (N, C, H, W) as they are."""
         return self.discriminator(x)
+
+    def judge_real(self, x: Tensor, batch: Batch) -> Tensor:
+        """Return logits (N, 1) of real images (N, C, H, W), augmented, at D's move."""
+        return self.judge(x, batch)
 
     def r1(self, batch: Batch) -> Terms:
         """R1 of the real images as the discriminator sees them, and R2 of generated ones."""
