@@ -14,6 +14,7 @@ from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder, check_seed, clip, shown, sweep, whole, whole_name
 from fewshotgan.gans.gan import GAN, MIXTURE, combine
 from fewshotgan.images import Images
+from fewshotgan.images.labels import with_folders_as_classes
 from fewshotgan.kept import Kept
 from fewshotgan.logs import Log
 from fewshotgan.methods import METHODS, Method, create_method
@@ -88,7 +89,7 @@ def adapt(
     check_stopping(minutes, snapshot_every, keep, out, log)
     gan = choose_discriminator(gan, discriminator, seed)
     check(gan, images, chosen, iterations, batch, seed)
-    labels = images.labels if chosen.labelled else None
+    labels = with_folders_as_classes(images).labels if chosen.labelled else None
     spec = {
         "gan": gan.name, "images": images.name, "n": len(images), "method": chosen.name, "iterations": iterations,
         "batch": batch, "seed": seed, "augment": augment, "digests": digests(gan, images, labels),

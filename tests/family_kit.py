@@ -33,8 +33,8 @@ def shaken(gan: GAN, seed: int = 0) -> GAN:
 
 
 def conditional(family: str) -> bool:
-    """Whether a family has classes."""
-    return "classes" in inspect.signature(FAMILIES[family][0]).parameters
+    """Whether both networks of a family have classes."""
+    return all("classes" in inspect.signature(network).parameters for network in FAMILIES[family])
 
 
 class FamilyKit:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from fewshotgan.gans import GAN
-from fewshotgan.gans.sngan import ConditionalNorm
+from fewshotgan.gans.class_norm import ConditionalNorm
 from fewshotgan.images import Images
 
 SIZES = {"resolution": 16, "channels": 3, "channel_base": 64, "channel_max": 8}
