@@ -148,6 +148,13 @@ def test_what_is_not_transferred_starts_fresh(method):
             assert kept == (letter in transfer), (transfer, part)
 
 
+def test_shuffled_labels_are_as_many_of_each_class_in_another_order():
+    images = labelled()
+    own, dealt, again = (training(source("sngan"), images, "acgan", shuffled=on).labels for on in (False, True, True))
+    assert torch.equal(own, images.labels) and torch.equal(dealt, again) and not torch.equal(dealt, own)
+    assert torch.equal(dealt.bincount(), own.bincount())
+
+
 def test_transfer_none_is_scratch():
     gan, images = source("sngan"), noise_images()
     runs = [

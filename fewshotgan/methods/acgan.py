@@ -45,6 +45,7 @@ class ACGAN(FineTuning):
     transfer: Literal["GD", "G", "D", "none"] = option(
         "GD", "which networks start from the source; the others start from random weights"
     )
+    shuffled: bool = option(False, "whether the labels are dealt out at random: a control, which must lose")
     classification: float = option(1.0, "weight of the classifier's cross-entropy, in both networks' losses", low=0)
 
     def build(self, task: Task) -> "ACGANTraining":
@@ -55,6 +56,8 @@ class ACGAN(FineTuning):
                 no place for classes.
         """
         labels = classes_of(task, self.name)
+        if self.shuffled:
+            labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(task.seed))]
         gan = start(conditioned(task.source, int(labels.max()) + 1, self, task.seed), self.transfer, task.seed)
         return ACGANTraining(self.settle(task.source), task, gan, labels)
 
