@@ -3,13 +3,16 @@
 import difflib
 
 from fewshotgan.files import UserError, clip
+from fewshotgan.methods.acgan import ACGAN
 from fewshotgan.methods.adafm import AdaFM, SmallHead
 from fewshotgan.methods.adam import AdAM
 from fewshotgan.methods.bsa import BSA
+from fewshotgan.methods.cbn_transfer import CBNTransfer
 from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.conditional import Conditional
 from fewshotgan.methods.dcl import DCL
 from fewshotgan.methods.ewc import EWC
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.fsgan import FSGAN
 from fewshotgan.methods.layer_transfer import GPHead, LayerTransfer
@@ -18,13 +21,13 @@ from fewshotgan.methods.minegan import MineGAN, Mining
 from fewshotgan.methods.options import option, options_of
 from fewshotgan.methods.rick import RICK
 from fewshotgan.methods.scratch import Scratch
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
+from fewshotgan.methods.transfergan import TransferGAN
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         *(Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, LayerTransfer, GPHead, SmallHead, AdaFM),
-        *(BSA, Mining, MineGAN),
+        *(BSA, Mining, MineGAN, ACGAN, CBNTransfer),
     )
 }
 
@@ -32,6 +35,8 @@ __all__ = [
     "METHODS",
     "Batch",
     "Conditional",
+    "FineTuning",
+    "FineTuningTraining",
     "Method",
     "Penalty",
     "Player",
@@ -40,7 +45,6 @@ __all__ = [
     "Terms",
     "Training",
     "TransferGAN",
-    "TransferGANTraining",
     "create_method",
     "list_methods",
     "option",
