@@ -56,7 +56,7 @@ def test_the_key_knows_what_trains_and_nothing_else():
 def test_every_option_has_the_value_that_it_has_for_this_source():
     assert cell_spec(ROW, COLUMN, 0).options == {
         "learning_rate": 0.0005, "loss": "wgan_gp", "r1_gamma": 0.0, "r2_gamma": 0.0, "r1_every": 16,
-        "path_length": 0.0, "path_length_every": 4, "mixing": 0.0,
+        "path_length": 0.0, "path_length_every": 4, "mixing": 0.0, "transfer": "GD",
     }  # fmt: skip
     assert cell_spec(Row("transfergan"), COLUMN, 0) == cell_spec(ROW, COLUMN, 0)  # the default of an unequalised source
     assert cell_spec(Row("freezed"), COLUMN, 0).options["frozen_down_to"] == 32
