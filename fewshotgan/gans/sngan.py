@@ -48,8 +48,30 @@ class ConditionalNorm(Layer):
         return normed * scale[:, :, None, None] + shift[:, :, None, None]
 
 
-def make_norm(channels: int, classes: int) -> ConditionalNorm | nn.BatchNorm2d:
-    """Return batch norm, with a scale and a shift for each class where there are classes."""
+class FeatureNorm(nn.BatchNorm2d):
+    """Batch norm with a scale and a shift that are linear in features of an image, on top of its own (Data Instance
+    Prior, arXiv 2012.04256): an embedding of the features takes the place of the class's. Zero at the start.
+    """
+
+    def __init__(self, channels: int, feature_dim: int) -> None:
+        super().__init__(channels)
+        self.scale, self.shift = (nn.Linear(feature_dim, channels, bias=False) for _ in range(2))
+        for linear in (self.scale, self.shift):
+            nn.init.zeros_(linear.weight)
+
+    def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Normalise (N, C, H, W), then scale and shift by the features (N, feature_dim); without, as a batch norm."""
+        normed = super().forward(x)
+        if features is None:
+            return normed
+        scale, shift = 1 + self.scale(features), self.shift(features)
+        return normed * scale[:, :, None, None] + shift[:, :, None, None]
+
+
+def make_norm(channels: int, classes: int, feature_dim: int = 0) -> ConditionalNorm | nn.BatchNorm2d:
+    """Return batch norm, with a scale and a shift for each class, or by features, where there are some."""
+    if feature_dim:
+        return FeatureNorm(channels, feature_dim)
     return ConditionalNorm(channels, classes) if classes else nn.BatchNorm2d(channels)
 
 
@@ -60,9 +82,9 @@ class GeneratorBlock(Layer):
 
     nearest = False
 
-    def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, classes: int, feature_dim: int = 0) -> None:
         super().__init__()
-        self.norm0, self.norm1 = make_norm(in_channels, classes), make_norm(out_channels, classes)
+        self.norm0, self.norm1 = (make_norm(size, classes, feature_dim) for size in (in_channels, out_channels))
         self.conv0 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.conv1 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1)
@@ -114,7 +136,11 @@ class Generator(network.LatentGenerator):
         width = widths(resolution, channel_base, channel_max)
         self.dense = nn.Linear(z_dim, width[4] * 16)
         self.blocks: Stack[GeneratorBlock] = Stack(
-            {str(side): self.block(width[side // 2], width[side], classes) for side in width if side > 4}
+            {
+                str(side): self.block(width[side // 2], width[side], classes, self.feature_dim)
+                for side in width
+                if side > 4
+            }
         )
         for block in self.blocks.values():
             block.nearest = nearest
@@ -135,7 +161,7 @@ class Generator(network.LatentGenerator):
     def decode(self, z: Tensor, labels: Tensor | None, truncation: float | Tensor, features: list[Tensor]) -> Tensor:
         """Generate images, -1..1; `features` collects the 4-pixel map and the output of each block.
 
-        Labels are classes (N,), or weights of the classes (N, classes), a miner's if the prior is one.
+        Labels are classes (N,), weights of the classes (N, classes), a miner's if the prior is one, or features.
         """
         x: Tensor = self.dense(z).view(z.shape[0], -1, 4, 4)
         features.append(x)
@@ -189,7 +215,8 @@ class Discriminator(ProjectionDiscriminator):
 
     Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to
         2 pixels), `rectified` whether a shortcut reads the rectified input, `iterates` whether the spectral norm makes
-        an iteration in evaluation too.
+        an iteration in evaluation too, `feature_dim` the size of the features of an image that are projected in the
+        place of a class.
     """
 
     paper_loss = network.PaperLoss("hinge", moves=5, betas=(0.0, 0.9))
@@ -204,8 +231,9 @@ class Discriminator(ProjectionDiscriminator):
         halvings: int | None = None,
         rectified: bool = True,
         iterates: bool = False,
+        feature_dim: int = 0,
     ) -> None:
-        super().__init__(resolution, channels, classes)
+        super().__init__(resolution, channels, classes, feature_dim)
         width = widths(resolution, channel_base, channel_max)
         sides = sorted(width, reverse=True)
         halvings = len(sides) if halvings is None else halvings
@@ -216,6 +244,7 @@ class Discriminator(ProjectionDiscriminator):
             before = width[side]
         self.out = SpectralLinear(before, 1, fresh=bool(classes) or iterates)
         self.embedding = SpectralEmbedding((classes, before), fresh=True) if classes else None
+        self.instance = SpectralEmbedding((feature_dim, before), fresh=True) if feature_dim else None
         self.iterates = iterates
 
     def mean_class(self) -> network.StateDict:

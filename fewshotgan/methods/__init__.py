@@ -9,6 +9,7 @@ from fewshotgan.methods.bsa import BSA
 from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.conditional import Conditional
 from fewshotgan.methods.dcl import DCL
+from fewshotgan.methods.dip import DIP, DIPBSA, DIPFreezeD, DIPScratch
 from fewshotgan.methods.ewc import EWC
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.fsgan import FSGAN
@@ -24,7 +25,7 @@ METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         *(Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, LayerTransfer, GPHead, SmallHead, AdaFM),
-        *(BSA, Mining, MineGAN),
+        *(BSA, Mining, MineGAN, DIP, DIPFreezeD, DIPScratch, DIPBSA),
     )
 }
 

@@ -77,10 +77,6 @@ class ConditionalTraining(TransferGANTraining):
         """Return the batch's real images (batch, C, H, W)."""
         return self.task.pick(batch["numbers"])
 
-    def generate(self, batch: Batch) -> Tensor:
-        """Return images (batch, C, H, W) of the batch's labels."""
-        return self.generator(self.latents(batch), labels=batch["labels"], rng=self.task.rng)
-
     def generator_terms(self, batch: Batch) -> Terms:
         """G's adversarial loss, and its orthogonal regularisation if there is some."""
         terms = super().generator_terms(batch)
@@ -89,6 +85,6 @@ class ConditionalTraining(TransferGANTraining):
                 terms["orthogonal"] = self.generator.orthogonality() * self.method.orthogonal
         return terms
 
-    def judge(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return logits (N, 1) of images as of the batch's labels."""
-        return self.discriminator(x, labels=batch["labels"])
+    def condition(self, batch: Batch) -> Tensor:
+        """Return the batch's labels (batch,)."""
+        return batch["labels"]

@@ -226,9 +226,13 @@ class TransferGANTraining(Training):
         """Return latents z (batch, z_dim) for the adversarial terms."""
         return self.task.latents()
 
+    def condition(self, batch: Batch) -> Tensor | None:
+        """Return what both networks are told of each image of the batch, classes or features; nothing."""
+        return None
+
     def judge(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return logits (N, 1) of images (N, C, H, W) as they are."""
-        return self.discriminator(x)
+        """Return logits (N, 1) of images (N, C, H, W) as they are, under the batch's condition."""
+        return self.discriminator(x, labels=self.condition(batch))
 
     def r1(self, batch: Batch) -> Terms:
         """R1 of the real images as the discriminator sees them, and R2 of generated ones."""
@@ -245,7 +249,8 @@ class TransferGANTraining(Training):
     def path(self, batch: Batch) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
         generator = cast(StyleGenerator, self.generator)  # the constructor made sure
-        w = generator.map_to_w(self.task.latents(max(1, self.task.batch // 2)))
+        half, condition = max(1, self.task.batch // 2), self.condition(batch)
+        w = generator.map_to_w(self.task.latents(half), labels=None if condition is None else condition[:half])
         w = w if w.requires_grad else w.detach().requires_grad_()  # where nothing before w trains
         images = generator.synthesise(w, rng=self.task.rng)
         noise = torch.randn(images.shape, generator=self.task.rng, device=images.device)
@@ -256,11 +261,11 @@ class TransferGANTraining(Training):
 
     def generate(self, batch: Batch) -> Tensor:
         """Return images (batch, C, H, W) of the generator in training, with style mixing at its probability."""
-        z, rng, mixing = self.latents(batch), self.task.rng, self.method.mixing
+        z, rng, mixing, labels = self.latents(batch), self.task.rng, self.method.mixing, self.condition(batch)
         if mixing and torch.rand((), generator=rng, device=z.device) < mixing:
             cut = int(torch.randint(1, self.generator.num_ws, (), generator=rng, device=z.device))
-            return self.generator(z, mix=self.latents(batch), mix_from=cut, rng=rng)
-        return self.generator(z, rng=rng)
+            return self.generator(z, labels=labels, mix=self.latents(batch), mix_from=cut, rng=rng)
+        return self.generator(z, labels=labels, rng=rng)
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return generator and discriminator as they are: nothing was added to them."""
