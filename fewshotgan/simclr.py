@@ -4,8 +4,8 @@ Paper: Chen et al., "A Simple Framework for Contrastive Learning of Visual Repre
 2002.05709): two random views of an image shall be nearer to one another than to the views of all other images of the
 batch, by the loss NT-Xent of a projection head that is thrown away afterwards (section 2 and equation 1).
 
-Differs: four convolutions with group norm in the place of a ResNet-50; batches of 128 and Adam in the place of 4,096 and
-LARS; no blur, which images of 32 to 64 pixels do not bear.
+Differs: four convolutions with group norm in the place of a ResNet-50; batches of 128 and Adam in the place of 4,096
+and LARS; no blur, which images of 32 to 64 pixels do not bear.
 """
 
 import hashlib

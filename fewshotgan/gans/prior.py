@@ -13,7 +13,7 @@ u, as always.
 """
 
 from itertools import pairwise
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans.layers import Layer
 from fewshotgan.gans.spectral import SpectralLinear
 
-Sampling = Literal["bank", "neighbours", "gaussian"]
+Sampling: TypeAlias = Literal["bank", "neighbours", "gaussian"]
 NEIGHBOURS = 3  # of a row, with which "neighbours" mixes it
 
 
@@ -154,13 +154,8 @@ class Instances(Prior):
         self, z_dim: int, network: str, size: int, feature_dim: int, rows: int, sampling: Sampling, limit: float = 0.0
     ) -> None:
         super().__init__()
-        self.z_dim, self.network, self.size, self.feature_dim, self.sampling = (
-            z_dim,
-            network,
-            size,
-            feature_dim,
-            sampling,
-        )
+        self.z_dim, self.feature_dim, self.sampling = z_dim, feature_dim, sampling
+        self.network, self.size = network, size
         self.extra = {"bank": 1, "neighbours": 3, "gaussian": 1 + feature_dim}[sampling]
         self.latent = Truncated(limit) if limit else Prior()
         self.register_buffer("bank", torch.zeros(rows, feature_dim))

@@ -120,7 +120,7 @@ def adapt_statistics(generator: nn.Module) -> None:
 
 
 def bendable(source: GAN, seed: int = 0, prior: PriorConfig | None = None) -> GAN:
-    """Return a copy of a GAN whose generator has what BSA trains; `seed` is that of weights that come with the prior."""
+    """Return a copy of a GAN whose generator has what BSA trains; `seed` is that of weights that the prior brings."""
     if class_vector(source.generator) is not None:
         return source.changed(seed, prior=prior, affine=True)
     styled = isinstance(source.generator, stylegan2.Generator)

@@ -7,10 +7,10 @@ With a frozen network C, real images x and latents z,
     D(x, c) = psi(phi(x)) + E_D(c) . phi(x),
 
 where real and generated images of a step have the same c: each real image has a generated one that must be near it, as
-in IMLE (Li and Malik 2018, arXiv 1809.09087), so that no mode can be dropped. E_G(c) drives the batch norms of SNGAN and
-BigGAN, and joins z before StyleGAN2's mapping network. The rest is a method of transfer: "dip" fine-tunes everything,
-"dip-freezed" keeps D's lower blocks, "dip-scratch" transfers nothing, "dip-bsa" bends statistics by reconstruction, each
-with any augmentation, which D's images get and C's do not.
+in IMLE (Li and Malik 2018, arXiv 1809.09087), so that no mode is easily dropped. E_G(c) drives the batch norms of SNGAN
+and BigGAN, and joins z before StyleGAN2's mapping network. The rest is a method of transfer: "dip" fine-tunes all,
+"dip-freezed" keeps D's lower blocks, "dip-scratch" transfers nothing, "dip-bsa" bends statistics by reconstruction,
+each with any augmentation: what D sees is augmented, what C sees is not.
 
 The authors published no code, and of the paper this was written from the abstract, the introduction and what others say
 of it; nothing here is checked against theirs. Readings of ours: everything in `fewshotgan/instances.py`; E_G is zero at
@@ -25,7 +25,7 @@ A prior's network has seen more images than the GAN: measure with another one, s
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Literal, Self, cast
 
 from torch import Tensor, nn
 
@@ -33,7 +33,7 @@ from fewshotgan.files import UserError, clip
 from fewshotgan.gans import biggan_layers, biggan_networks, sngan, stylegan2
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.mapping import MappingNetwork
-from fewshotgan.gans.prior import Instances, Miner, Sampling
+from fewshotgan.gans.prior import Instances, Miner
 from fewshotgan.gans.projection import ProjectionDiscriminator
 from fewshotgan.images import Images
 from fewshotgan.instances import Memory, check_network, remember
@@ -61,7 +61,7 @@ class InstancePrior(Method):
     )
     components: int = option(64, "principal components of the features that are kept, at most", low=1)
     clusters: int = option(0, "centroids that stand for the images, for large data; 0 for the images themselves", low=0)
-    sampling: Sampling = option(
+    sampling: Literal["bank", "neighbours", "gaussian"] = option(
         "bank",
         "features of a sample: those of an image, a mixture of an image's and a near neighbour's, or an image's with "
         "normal noise (with clusters a mixture of Gaussians)",
