@@ -166,7 +166,8 @@ class Instances(Prior):
 
     def forward(self, u: Tensor) -> Tensor:
         """Return latents (N, z_dim) of normal numbers (N, z_dim), or of those with more behind them."""
-        return self.latent(u[:, : self.z_dim])
+        latents: Tensor = self.latent(u[:, : self.z_dim])
+        return latents
 
     def labels(self, u: Tensor) -> Tensor:
         """Return features (N, feature_dim) of normal numbers u (N, z_dim + extra)."""

@@ -65,7 +65,8 @@ class FeatureNorm(nn.BatchNorm2d):
         if features is None:
             return normed
         scale, shift = 1 + self.scale(features), self.shift(features)
-        return normed * scale[:, :, None, None] + shift[:, :, None, None]
+        driven: Tensor = normed * scale[:, :, None, None] + shift[:, :, None, None]
+        return driven
 
 
 def make_norm(channels: int, classes: int, feature_dim: int = 0) -> ConditionalNorm | nn.BatchNorm2d:

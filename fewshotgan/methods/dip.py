@@ -25,7 +25,7 @@ A prior's network has seen more images than the GAN: measure with another one, s
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self, cast
+from typing import Literal, Self, cast
 
 from torch import Tensor, nn
 
@@ -173,7 +173,6 @@ class DIP(InstancePrior, TransferGAN):
 
     name = "dip"
     summary = "features of real images condition G and D, as a class would; fine-tune all of both"
-    training: ClassVar[type[DIPTraining]] = DIPTraining
 
     def settle(self, source: GAN) -> Self:
         """Settle the loss: the paper's, whatever the family's."""
@@ -182,8 +181,12 @@ class DIP(InstancePrior, TransferGAN):
 
     def build(self, task: Task) -> DIPTraining:
         """Train a copy of the start, conditioned."""
-        method, memory = self.settle(task.source), self.remember(task)
-        return self.training(method, task, conditioned(self.start(task), memory, task.seed), memory.each)
+        return DIPTraining(self.settle(task.source), task, *self.networks(task))
+
+    def networks(self, task: Task) -> tuple[GAN, Tensor]:
+        """Return the start, conditioned, and the features of each training image, (n, feature_dim)."""
+        memory = self.remember(task)
+        return conditioned(self.start(task), memory, task.seed), memory.each
 
     def start(self, task: Task) -> GAN:
         """Return the GAN that training starts from: the source."""
@@ -196,7 +199,10 @@ class DIPFreezeD(DIP, FreezeD):
 
     name = "dip-freezed"
     summary = "dip with D's blocks near the image fixed, as in FreezeD"
-    training = FrozenDIPTraining
+
+    def build(self, task: Task) -> FrozenDIPTraining:
+        """Train a copy of the source, conditioned."""
+        return FrozenDIPTraining(self.settle(task.source), task, *self.networks(task))
 
 
 @dataclass(frozen=True)

@@ -223,8 +223,10 @@ class TransferGANTraining(Training):
         return self.task.real()
 
     def latents(self, batch: Batch) -> Tensor:
-        """Return latents z (batch, z_dim) for the adversarial terms."""
-        return self.task.latents()
+        """Return latents z (batch, z_dim) for the adversarial terms; a source's prior may take more numbers than the
+        generator in training.
+        """
+        return self.task.latents()[:, : self.generator.z_dim]
 
     def condition(self, batch: Batch) -> Tensor | None:
         """Return what both networks are told of each image of the batch, classes or features; nothing."""
@@ -250,7 +252,8 @@ class TransferGANTraining(Training):
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
         generator = cast(StyleGenerator, self.generator)  # the constructor made sure
         half, condition = max(1, self.task.batch // 2), self.condition(batch)
-        w = generator.map_to_w(self.task.latents(half), labels=None if condition is None else condition[:half])
+        z = self.task.latents(half)[:, : generator.z_dim]
+        w = generator.map_to_w(z, labels=None if condition is None else condition[:half])
         w = w if w.requires_grad else w.detach().requires_grad_()  # where nothing before w trains
         images = generator.synthesise(w, rng=self.task.rng)
         noise = torch.randn(images.shape, generator=self.task.rng, device=images.device)
