@@ -17,10 +17,11 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import FAMILIES, GAN
 from fewshotgan.gans.network import Discriminator, Generator, Network, StyleGenerator
 from fewshotgan.methods import METHODS
+from fewshotgan.methods.dip import InstancePrior
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
 
-CHOOSY = {"bsa", *(name for name, method in METHODS.items() if issubclass(method, LayerTransfer))}
+CHOOSY = {"bsa", *(name for name, method in METHODS.items() if issubclass(method, LayerTransfer | InstancePrior))}
 
 
 def shaken(gan: GAN, seed: int = 0) -> GAN:

@@ -196,12 +196,12 @@ def test_an_adapted_gan_is_saved_sampled_exported_and_adapted_again(adapted, tmp
 def test_images_are_inverted_mixed_painted_and_translated(adapted):
     images = Images(noise_images().pixels[:2], "two")
     before = [value.clone() for value in adapted.weights()]
-    few, many = (fsg.edit.invert(adapted, images, iterations=steps) for steps in (0, 12))
+    few, many = (fsg.edit.invert(adapted, images, iterations=steps) for steps in (0, 8))
     target = images.tensor()
     assert many.images.shape == target.shape and torch.equal(many.target, target)
     assert (many.images - target).square().mean() < (few.images - target).square().mean()
     mixed = fsg.edit.cutmix(adapted, images, Images(255 - images.pixels, "others"), (2, 4, 10, 12), iterations=1)
-    assert torch.allclose(mixed.target[:, :, 2:10, 4:12], -target[:, :, 2:10, 4:12])
+    assert torch.allclose(mixed.target[:, :, 2:10, 4:12], -target[:, :, 2:10, 4:12], atol=1e-6)
     assert torch.equal(mixed.target[:, :, 10:], target[:, :, 10:])
     painted = fsg.edit.inpaint(adapted, images, (0, 0, 8, 16), iterations=1)
     assert torch.equal(painted.images[:, :, 8:], target[:, :, 8:])

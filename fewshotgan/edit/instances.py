@@ -90,7 +90,10 @@ def cutmix(
         images: as `invert`.
         others: as many, of the same size.
         box: of the others' pixels: first row and column, and the row and column behind the last.
-        iterations, seed, features, device: as `invert`.
+        iterations: as `invert`.
+        seed: as `invert`.
+        features: as `invert`.
+        device: as `invert`.
 
     Raises:
         UserError: as `invert`, or for a box that is empty or sticks out.
@@ -119,7 +122,10 @@ def inpaint(
         gan: as `invert`.
         images: as `invert`.
         box: to paint: first row and column, and the row and column behind the last.
-        iterations, seed, features, device: as `invert`.
+        iterations: as `invert`.
+        seed: as `invert`.
+        features: as `invert`.
+        device: as `invert`.
 
     Raises:
         UserError: as `cutmix`.
@@ -148,7 +154,8 @@ def translate(
         gan: as `invert`.
         images: of any domain, of the GAN's resolution and channels.
         seed: of the latents.
-        features, device: as `invert`.
+        features: as `invert`.
+        device: as `invert`.
 
     Raises:
         UserError: as `invert`.

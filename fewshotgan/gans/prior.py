@@ -180,7 +180,7 @@ class Instances(Prior):
     def rows(self, numbers: Tensor) -> Tensor:
         """Return the rows (N,) that normal numbers (N,) choose, each as often as its share."""
         limits = self.shares.double().cumsum(dim=0)
-        above = torch.special.ndtr(numbers.double())[:, None] * limits[-1] > limits[:-1]
+        above: Tensor = torch.special.ndtr(numbers.double())[:, None] * limits[-1] > limits[:-1]
         return above.sum(dim=1)
 
     def near(self, features: Tensor, numbers: Tensor) -> Tensor:
