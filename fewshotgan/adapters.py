@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from fewshotgan.gans.class_norm import ConditionalNorm
 from fewshotgan.gans.gan import GAN
-from fewshotgan.gans.sngan import ConditionalNorm
 
 LAYOUTS = ("paper", "official")
 Adapter = TypeVar("Adapter", bound=nn.Module)

@@ -16,6 +16,7 @@ SAID = {  # where a digest differs and a name does not
     "gan": "a GAN of the same name with other weights",
     "images": "images of the same name with other content",
     "start": "a GAN to start with that has other weights",
+    "labels": "the same images with other labels",
 }
 
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder, check_seed, clip, shown, sweep, whole, whole_name
 from fewshotgan.gans.gan import GAN, MIXTURE, combine
 from fewshotgan.images import Images
+from fewshotgan.images.labels import with_folders_as_classes
 from fewshotgan.kept import Kept
 from fewshotgan.logs import Log
 from fewshotgan.methods import METHODS, Method, create_method
@@ -87,14 +89,16 @@ def adapt(
     check_stopping(minutes, snapshot_every, keep, out, log)
     gan = choose_discriminator(gan, discriminator, seed)
     check(gan, images, chosen, iterations, batch, seed)
+    labels = with_folders_as_classes(images).labels if chosen.labelled else None
     spec = {
         "gan": gan.name, "images": images.name, "n": len(images), "method": chosen.name, "iterations": iterations,
-        "batch": batch, "seed": seed, "augment": augment, "digests": digests(gan, images),
+        "batch": batch, "seed": seed, "augment": augment, "digests": digests(gan, images, labels),
     }  # fmt: skip
     if discriminator is not None:
         spec["discriminator"] = discriminator
     source = gan if chosen.conditional else gan.unconditional()
-    training = chosen.build(make_task(source, images.pixels, batch, seed, augment, choose_device(device)))
+    task = make_task(source, images.pixels, batch, seed, augment, choose_device(device), labels)
+    training = chosen.build(task)
     spec["options"] = training.method.options()
     place = None if out is None else whole_name(out)
     if place is not None:
@@ -190,6 +194,7 @@ def check_stopping(minutes: object, snapshot_every: object, keep: object, out: s
         raise UserError("A log needs a folder; give out as well.")
 
 
-def digests(gan: GAN, images: Images) -> dict[str, str]:
-    """Return what tells a source and images from others of the same names."""
-    return {"gan": digest(gan.weights()), "images": digest([images.pixels])}
+def digests(gan: GAN, images: Images, labels: Tensor | None = None) -> dict[str, str]:
+    """Return what tells a source, images and the labels that are learned from others of the same names."""
+    learned = {} if labels is None else {"labels": digest([labels])}
+    return {"gan": digest(gan.weights()), "images": digest([images.pixels]), **learned}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import noise_images, tiny
+from helpers import images_for, tiny
 
 from fewshotgan import load_gan
 from fewshotgan.files import UserError
@@ -21,7 +21,10 @@ from fewshotgan.methods.dip import InstancePrior
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
 
-CHOOSY = {"bsa", *(name for name, method in METHODS.items() if issubclass(method, LayerTransfer | InstancePrior))}
+CHOOSY = {
+    "bsa",
+    *(name for name, kind in METHODS.items() if issubclass(kind, LayerTransfer | InstancePrior) or kind.labelled),
+}
 
 
 def shaken(gan: GAN, seed: int = 0) -> GAN:
@@ -34,8 +37,8 @@ def shaken(gan: GAN, seed: int = 0) -> GAN:
 
 
 def conditional(family: str) -> bool:
-    """Whether a family has classes."""
-    return "classes" in inspect.signature(FAMILIES[family][0]).parameters
+    """Whether both networks of a family have classes."""
+    return all("classes" in inspect.signature(network).parameters for network in FAMILIES[family])
 
 
 class FamilyKit:
@@ -202,7 +205,7 @@ class FamilyKit:
     @pytest.mark.parametrize("method", METHODS)
     def test_every_method_adapts_it_or_says_that_it_is_not_for_it(self, gan, method):
         try:
-            run = adapt(gan, noise_images(), method, iterations=2, batch=4, progress=False)
+            run = adapt(gan, images_for(method), method, iterations=2, batch=4, progress=False)
         except UserError as refusal:
             assert method in CHOOSY and method in str(refusal)
             return

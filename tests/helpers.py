@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from PIL import Image
 
 from fewshotgan.gans import GAN
-from fewshotgan.gans.sngan import ConditionalNorm
+from fewshotgan.gans.class_norm import ConditionalNorm
 from fewshotgan.images import Images
+from fewshotgan.methods import METHODS
 
 SIZES = {"resolution": 16, "channels": 3, "channel_base": 64, "channel_max": 8}
 TINY: dict[str, dict] = {  # of each family what its generator's configuration has beyond SIZES and z_dim
@@ -79,6 +81,12 @@ def noise_images(n: int = 10, resolution: int = 16, channels: int = 3) -> Images
         0, 256, (n, channels, resolution, resolution), generator=torch.Generator().manual_seed(n), dtype=torch.uint8
     )
     return Images(pixels, "noise")
+
+
+def images_for(method: str) -> Images:
+    """Images of random pixels, in two classes for a method that learns classes."""
+    images = noise_images()
+    return replace(images, labels=torch.arange(len(images)) % 2) if METHODS[method].labelled else images
 
 
 def photographs(folder, count, height, width):

@@ -14,13 +14,13 @@ from fewshotgan.bench.own import (
     hold_back,
     own_quality,
     own_recipe,
-    with_folders_as_classes,
 )
 from fewshotgan.bench.pretrain import pretrain
 from fewshotgan.cli import main
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images
+from fewshotgan.images.labels import with_folders_as_classes
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from fewshotgan import checkpoint, train
 from fewshotgan.files import UserError
-from fewshotgan.methods import Batch, Penalty, Player, Stage, Terms, TransferGAN, TransferGANTraining
+from fewshotgan.methods import Batch, FineTuning, FineTuningTraining, Penalty, Player, Stage, Terms
 from fewshotgan.run import CollapseError
 from fewshotgan.session import adapt
 
@@ -24,7 +24,7 @@ QUICK = {"iterations": 12, "batch": 2, "progress": False}
 
 
 @dataclass(frozen=True)
-class TwoStages(TransferGAN):
+class TwoStages(FineTuning):
     """Stage one trains an extra head without a discriminator; stage two, half of a masked tensor."""
 
     summary = "exercises the contract"
@@ -33,7 +33,7 @@ class TwoStages(TransferGAN):
         return TwoStagesTraining(self.settle(task.source), task, task.source.copy())
 
 
-class TwoStagesTraining(TransferGANTraining):
+class TwoStagesTraining(FineTuningTraining):
     """Leaves a note of each call, and what a later stage needs of an earlier one in `modules`."""
 
     def __init__(self, method, task, gan):
@@ -85,14 +85,14 @@ def test_the_contract_carries_stages_players_penalties_and_masks():
 
 
 @dataclass(frozen=True)
-class Turns(TransferGAN):
+class Turns(FineTuning):
     """Two players, the first of which has three moves."""
 
     def build(self, task):
         return TurnsTraining(self.settle(task.source), task, task.source.copy())
 
 
-class TurnsTraining(TransferGANTraining):
+class TurnsTraining(FineTuningTraining):
     """Leaves a note of each batch that a player sees, and of what it was drawn."""
 
     def __init__(self, method, task, gan):
@@ -183,14 +183,14 @@ def test_ctrl_c_waits_for_the_end_of_the_iteration(tmp_path):
 
 def test_no_gradient_is_computed_that_nobody_uses(monkeypatch):
     seen = []
-    original = TransferGANTraining.generator_terms
+    original = FineTuningTraining.generator_terms
 
     def watch(self, batch):
         terms = original(self, batch)
         seen.append([p.requires_grad for p in self.discriminator.parameters()])
         return terms
 
-    monkeypatch.setattr(TransferGANTraining, "generator_terms", watch)
+    monkeypatch.setattr(FineTuningTraining, "generator_terms", watch)
     adapt(tiny_gan(), noise_images(), "transfergan", **QUICK)
     assert len(seen) == 12 and not any(flag for flags in seen for flag in flags)
 
@@ -203,14 +203,14 @@ def test_r1_is_lazy_and_the_optimiser_knows():
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(monkeypatch):
-    original, count = TransferGANTraining.generator_terms, [0]
+    original, count = FineTuningTraining.generator_terms, [0]
 
     def poison(self, batch):
         count[0] += 1
         terms = original(self, batch)
         return {name: value * float("nan") for name, value in terms.items()} if count[0] == 25 else terms
 
-    monkeypatch.setattr(TransferGANTraining, "generator_terms", poison)
+    monkeypatch.setattr(FineTuningTraining, "generator_terms", poison)
     with pytest.raises(CollapseError, match=r"iteration 30: a loss is not finite; the state of iteration 20") as caught:
         adapt(tiny_gan(), noise_images(), "transfergan", iterations=40, batch=2, progress=False, snapshot_every=20)
     monkeypatch.undo()
@@ -237,10 +237,10 @@ def test_a_resumed_run_that_breaks_keeps_what_it_resumed_from(monkeypatch, tmp_p
         )
 
     part = run(minutes=1e-6)
-    original = TransferGANTraining.generator_terms
+    original = FineTuningTraining.generator_terms
     poison = float("nan")
     monkeypatch.setattr(
-        TransferGANTraining,
+        FineTuningTraining,
         "generator_terms",
         lambda self, batch: {name: value * poison for name, value in original(self, batch).items()},
     )
@@ -262,14 +262,14 @@ def test_a_run_that_goes_on_on_another_kind_of_device_says_so(tmp_path):
 
 
 def test_collapsed_samples_stop_the_run(monkeypatch):
-    original = TransferGANTraining.generator_terms
+    original = FineTuningTraining.generator_terms
 
     def flatten(self, batch):
         for block in self.generator.blocks.values():
             block.to_image.conv.weight.data.zero_()
         return original(self, batch)
 
-    monkeypatch.setattr(TransferGANTraining, "generator_terms", flatten)
+    monkeypatch.setattr(FineTuningTraining, "generator_terms", flatten)
     with pytest.raises(CollapseError, match="the same image"):
         adapt(
             tiny_gan(),

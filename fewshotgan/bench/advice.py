@@ -36,7 +36,9 @@ VERDICTS = {
     "off the scale": "{gan} makes nothing like your images: no shipped domain is so far from it. With hundreds of "
     "images, make a source of your own: `fewshotgan pretrain own`.",
 }
-LABELS = "Their labels are not used: adaptation is without classes; `fewshotgan pretrain own --classes` uses them."
+LABELS = (
+    "Their labels are used by the methods acgan and cbn_transfer, and by `fewshotgan pretrain own --classes`, alone."
+)
 STEPS = 6  # that are timed
 
 

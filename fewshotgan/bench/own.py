@@ -110,21 +110,6 @@ def named(images: Images, given: str) -> Images:
     return replace(images, name=Path(given).stem.replace(" ", "-") or "images")
 
 
-def with_folders_as_classes(images: Images) -> Images:
-    """Return images with labels: their own, or else a class for each folder that they lie in.
-
-    Raises:
-        UserError: if some lie in none, or all in one.
-    """
-    if images.labels is not None:
-        return images
-    parts = [Path(name).parts for name in images.names]
-    folders = sorted({part[0] for part in parts})
-    if len(folders) < 2 or any(len(part) < 2 for part in parts):
-        raise UserError(f"{images.name} has no labels; give it a dataset.json, or a folder for each class.")
-    return replace(images, labels=torch.tensor([folders.index(part[0]) for part in parts]), classes=len(folders))
-
-
 def hold_back(images: Images) -> tuple[Images, Images | None]:
     """Return images to train on and a tenth that is held back, at most 500; None of fewer than a hundred."""
     if len(images) < ENOUGH:

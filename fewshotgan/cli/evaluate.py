@@ -74,7 +74,8 @@ def compared(options: argparse.Namespace, gan: GAN) -> tuple[str | Images, Image
 
 def usual(gan: GAN, shots: Images | None, reference: str | Images) -> list[str]:
     """Return the metrics that are measured unless others are asked for."""
-    names = default_metrics(needs_met(gan, shots))
+    real = reference if isinstance(reference, Images) else load_images(reference, split="held_out")
+    names = default_metrics(needs_met(gan, shots, real))
     if shots is None:
         return names
     return [key for key in names if key != "memorisation" or shots is not reference] + ["intra_lpips_efficientnet"]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fewshotgan.bench.own import OWN_FAMILIES, SIZES, hold_back, named, own_quality, own_recipe, with_folders_as_classes
+from fewshotgan.bench.own import OWN_FAMILIES, SIZES, hold_back, named, own_quality, own_recipe
 from fewshotgan.bench.pools import SUFFIX, load_pool
 from fewshotgan.bench.pretrain import find_recipe, pretrain
 from fewshotgan.bench.proximity import quality
@@ -17,6 +17,7 @@ from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_qui
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, load_images
+from fewshotgan.images.labels import with_folders_as_classes
 from fewshotgan.images.squares import FITS
 
 OWN = "own"

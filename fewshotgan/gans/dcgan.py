@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.gans import network
+from fewshotgan.gans import class_norm, network
+from fewshotgan.gans.class_norm import ConditionalNorm, Conditioning, join, make_join, make_norm
 from fewshotgan.gans.layers import LEAK, Layer, Stack, widths
 from fewshotgan.gans.prior import PriorConfig
 
@@ -28,9 +29,9 @@ def inner_widths(resolution: int, channel_base: int, channel_max: int) -> dict[i
     return {side: channels for side, channels in width.items() if side < resolution}
 
 
-def norm(channels: int) -> nn.BatchNorm2d:
-    """Return batch norm with the tutorial's initial scales."""
-    layer = nn.BatchNorm2d(channels)
+def norm(channels: int, classes: int = 0) -> ConditionalNorm | nn.BatchNorm2d:
+    """Return batch norm with the tutorial's initial scales, of each class where there are classes."""
+    layer = make_norm(channels, classes)
     nn.init.normal_(layer.weight, 1.0, STD)
     return layer
 
@@ -50,13 +51,13 @@ class UpConv2d(Layer):
 class GeneratorBlock(Layer):
     """Transposed convolution, norm, ReLU: (N, in, H, W) -> (N, out, 2H, 2W)."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
         super().__init__()
-        self.conv, self.norm = UpConv2d(in_channels, out_channels), norm(out_channels)
+        self.conv, self.norm = UpConv2d(in_channels, out_channels), norm(out_channels, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Double the size."""
-        return F.relu(self.norm(self.conv(x)))
+    def forward(self, x: Tensor, *labels: Tensor) -> Tensor:
+        """Double the size; labels as of the norm, if it takes them."""
+        return F.relu(self.norm(self.conv(x), *labels))
 
 
 class Generator(network.LatentGenerator):
@@ -68,7 +69,9 @@ class Generator(network.LatentGenerator):
         z_dim: size of the latents z.
         channel_base: feature channels at a resolution times its side, so that they double with each halving.
         channel_max: most feature channels at any resolution.
+        classes: number of classes, 0 for a generator without, as in the paper.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
+        conditioning: where classes enter: "norm" for the norms, "noise" for the first layer.
     """
 
     def __init__(
@@ -78,14 +81,18 @@ class Generator(network.LatentGenerator):
         z_dim: int = 100,
         channel_base: int = 2048,
         channel_max: int = 512,
+        classes: int = 0,
         prior: PriorConfig | None = None,
+        conditioning: Conditioning = "norm",
     ) -> None:
-        super().__init__(resolution, channels, z_dim, prior=prior)
+        super().__init__(resolution, channels, z_dim, classes, prior)
         width = inner_widths(resolution, channel_base, channel_max)
         self.dense = nn.Linear(z_dim, width[4] * 16)
-        self.norm = norm(width[4])
+        self.joined = make_join(classes, conditioning, width[4] * 16)
+        normed = 0 if self.joined else classes
+        self.norm = norm(width[4], normed)
         self.blocks: Stack[GeneratorBlock] = Stack(
-            {str(side): GeneratorBlock(width[side // 2], width[side]) for side in width if side > 4}
+            {str(side): GeneratorBlock(width[side // 2], width[side], normed) for side in width if side > 4}
         )
         self.to_image = UpConv2d(width[resolution // 2], channels)
         nn.init.normal_(self.dense.weight, 0.0, STD)
@@ -94,21 +101,30 @@ class Generator(network.LatentGenerator):
     def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
         inner: network.Groups = {side: [block] for side, block in self.blocks.items()}
-        return {"4": [self.dense, self.norm], **inner, str(self.resolution): [self.to_image]}
+        return {
+            "4": [self.dense, *filter(None, [self.joined]), self.norm],
+            **inner,
+            str(self.resolution): [self.to_image],
+        }
 
     def decode(self, z: Tensor, labels: Tensor | None, truncation: float | Tensor, features: list[Tensor]) -> Tensor:
         """Generate images, -1..1; `features` collects the 4-pixel map, the output of each block, and the image before
         its tanh.
         """
-        x: Tensor = self.dense(z).view(z.shape[0], -1, 4, 4)
-        x = F.relu(self.norm(x))
+        x = join(self.dense(z), self.joined, labels).view(z.shape[0], -1, 4, 4)
+        condition = () if labels is None or self.joined else (labels,)
+        x = F.relu(self.norm(x, *condition))
         features.append(x)
         for block in self.blocks.values():
-            x = block(x)
+            x = block(x, *condition)
             features.append(x)
         x = self.to_image(x)
         features.append(x)
         return torch.tanh(x)
+
+    def mean_class(self) -> network.StateDict:
+        """Return the state dict of the unconditional network, whose scales and shifts are the means of this one's."""
+        return class_norm.mean(self)
 
 
 class DiscriminatorBlock(Layer):

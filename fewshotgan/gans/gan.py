@@ -291,12 +291,11 @@ class GAN:
             return self.copy()
         config = copy.deepcopy(self.config)
         for sizes in filter(None, (config["generator"], config["discriminator"])):
-            sizes["classes"] = 0
+            sizes.update({"classes": 0} if "classes" in sizes else {})
         gan = GAN.create(config, self.name).to(self.device)
         gan.card = copy.deepcopy(self.card)
-        gan.generator.load_state_dict(self.generator.mean_class())
-        if gan.complete:
-            gan.discriminator.load_state_dict(self.discriminator.mean_class())
+        for plain, own in ((gan.generator, self.generator), (gan.discriminator, self.discriminator)):
+            plain.load_state_dict(own.mean_class() if own.classes else own.state_dict())
         return gan
 
     def to(self, device: str | torch.device) -> "GAN":

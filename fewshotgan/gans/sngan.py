@@ -3,7 +3,7 @@ class-conditional.
 
 Papers: Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018, arXiv 1802.05957),
 section 2.1 and the residual networks of its appendix; Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR
-2018, arXiv 1802.05637), equation 3, with the class-conditional batch norm of Dumoulin et al. (arXiv 1610.07629).
+2018, arXiv 1802.05637), equation 3, with class-conditional batch norm (`gans/class_norm.py`).
 
 Computes what mimicry's SNGAN and cGAN-PD compute: bilinear upsampling; a discriminator block rectifies its input for
 the shortcut too. The authors' own code repeats pixels (`nearest`), hands the shortcut the input as it is (not
@@ -16,64 +16,18 @@ Differs: the 1x1 convolution of a generator's shortcut stands before the upsampl
 function at a quarter of the cost.
 """
 
-import re
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fewshotgan.gans import network
+from fewshotgan.gans import class_norm, network
+from fewshotgan.gans.class_norm import Conditioning, join, make_join, make_norm
 from fewshotgan.gans.layers import Layer, Stack, widths
 from fewshotgan.gans.prior import PriorConfig
 from fewshotgan.gans.projection import ProjectionDiscriminator
-from fewshotgan.gans.spectral import GAIN, SpectralConv2d, SpectralEmbedding, SpectralLinear, of_class
-
-
-class ConditionalNorm(Layer):
-    """Batch norm with a scale and a shift for each class (arXiv 1610.07629, equation 5): (N, C, H, W) -> (N, C, H,
-    W).
-    """
-
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.weight = nn.Parameter(torch.ones(classes, channels))
-        self.bias = nn.Parameter(torch.zeros(classes, channels))
-
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Normalise, then scale and shift by the class: labels (N,), or weights of the classes (N, classes)."""
-        scale, shift = of_class(self.weight, labels), of_class(self.bias, labels)
-        normed: Tensor = self.norm(x)
-        return normed * scale[:, :, None, None] + shift[:, :, None, None]
-
-
-class FeatureNorm(nn.BatchNorm2d):
-    """Batch norm with a scale and a shift that are linear in features of an image, on top of its own (Data Instance
-    Prior, arXiv 2012.04256): an embedding of the features takes the place of the class's. Zero at the start.
-    """
-
-    def __init__(self, channels: int, feature_dim: int) -> None:
-        super().__init__(channels)
-        self.scale, self.shift = (nn.Linear(feature_dim, channels, bias=False) for _ in range(2))
-        for linear in (self.scale, self.shift):
-            nn.init.zeros_(linear.weight)
-
-    def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        """Normalise (N, C, H, W), then scale and shift by the features (N, feature_dim); without, as a batch norm."""
-        normed = super().forward(x)
-        if features is None:
-            return normed
-        scale, shift = 1 + self.scale(features), self.shift(features)
-        driven: Tensor = normed * scale[:, :, None, None] + shift[:, :, None, None]
-        return driven
-
-
-def make_norm(channels: int, classes: int, feature_dim: int = 0) -> ConditionalNorm | nn.BatchNorm2d:
-    """Return batch norm, with a scale and a shift for each class, or by features, where there are some."""
-    if feature_dim:
-        return FeatureNorm(channels, feature_dim)
-    return ConditionalNorm(channels, classes) if classes else nn.BatchNorm2d(channels)
+from fewshotgan.gans.spectral import GAIN, SpectralConv2d, SpectralEmbedding, SpectralLinear
 
 
 class GeneratorBlock(Layer):
@@ -118,6 +72,7 @@ class Generator(network.LatentGenerator):
         classes: number of classes, 0 for a generator without.
         prior: what turns standard normal numbers into latents (`gans/prior.py`).
         nearest: whether upsampling repeats pixels instead of interpolating.
+        conditioning: where classes enter: "norm" for the blocks' norms, "noise" for the first layer.
     """
 
     block: ClassVar[type[GeneratorBlock]] = GeneratorBlock
@@ -132,13 +87,16 @@ class Generator(network.LatentGenerator):
         classes: int = 0,
         prior: PriorConfig | None = None,
         nearest: bool = False,
+        conditioning: Conditioning = "norm",
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior)
         width = widths(resolution, channel_base, channel_max)
         self.dense = nn.Linear(z_dim, width[4] * 16)
+        self.joined = make_join(classes, conditioning, width[4] * 16)
+        normed = 0 if self.joined else classes
         self.blocks: Stack[GeneratorBlock] = Stack(
             {
-                str(side): self.block(width[side // 2], width[side], classes, self.feature_dim)
+                str(side): self.block(width[side // 2], width[side], normed, self.feature_dim)
                 for side in width
                 if side > 4
             }
@@ -153,7 +111,7 @@ class Generator(network.LatentGenerator):
     def groups(self) -> network.Groups:
         """Return the modules by name, from the latents to the image: "4" (the fully connected layer), "8", ..."""
         groups: network.Groups = {
-            "4": [self.dense],
+            "4": [self.dense, *filter(None, [self.joined])],
             **{side: [block] for side, block in self.blocks.items()},
         }
         groups[str(self.resolution)] += [self.norm, self.to_image]
@@ -164,21 +122,16 @@ class Generator(network.LatentGenerator):
 
         Labels are classes (N,), weights of the classes (N, classes), a miner's if the prior is one, or features.
         """
-        x: Tensor = self.dense(z).view(z.shape[0], -1, 4, 4)
+        x = join(self.dense(z), self.joined, labels).view(z.shape[0], -1, 4, 4)
         features.append(x)
         for block in self.blocks.values():
-            x = block(x, labels)
+            x = block(x, None if self.joined else labels)
             features.append(x)
         return torch.tanh(self.to_image(F.relu(self.norm(x))))
 
     def mean_class(self) -> network.StateDict:
         """Return the state dict of the unconditional network, whose scales and shifts are the means of this one's."""
-        state = {}
-        for key, value in self.state_dict().items():
-            path, _, kind = key.rpartition(".")
-            conditional = re.search(r"norm[01]$", path) is not None
-            state[f"{path.removesuffix('.norm')}.{kind}"] = value.mean(dim=0) if conditional else value
-        return state
+        return class_norm.mean(self)
 
 
 class DiscriminatorBlock(Layer):

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fewshotgan.gans import network, sngan
+from fewshotgan.gans.class_norm import Conditioning
 from fewshotgan.gans.layers import Layer, Stack, widths
 from fewshotgan.gans.prior import PriorConfig
 from fewshotgan.gans.spectral import GAIN
@@ -38,9 +39,9 @@ class GeneratorBlock(sngan.GeneratorBlock):
 
 
 class Generator(sngan.Generator):
-    """WGAN-GP's residual generator, without classes.
+    """WGAN-GP's residual generator.
 
-    Args: as `sngan.Generator`; the paper's sizes are z_dim 128, 64 to 512 channels at 64 pixels.
+    Args: as `sngan.Generator`; the paper's sizes are z_dim 128, 64 to 512 channels at 64 pixels, and no classes.
     """
 
     block = GeneratorBlock
@@ -52,9 +53,13 @@ class Generator(sngan.Generator):
         z_dim: int = 128,
         channel_base: int = 4096,
         channel_max: int = 512,
+        classes: int = 0,
         prior: PriorConfig | None = None,
+        conditioning: Conditioning = "norm",
     ) -> None:
-        super().__init__(resolution, channels, z_dim, channel_base, channel_max, prior=prior)
+        super().__init__(
+            resolution, channels, z_dim, channel_base, channel_max, classes, prior, conditioning=conditioning
+        )
 
 
 class DiscriminatorBlock(Layer):

@@ -1,8 +1,16 @@
-"""Labels that come with images: the `dataset.json` of stylegan2-ada, {"labels": [["a/0.png", 3], ...]}."""
+"""Labels that come with images: the `dataset.json` of stylegan2-ada, {"labels": [["a/0.png", 3], ...]}, or a folder for
+each class.
+"""
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
+import torch
+
+from fewshotgan.files import UserError
+from fewshotgan.images.images import Images
 from fewshotgan.wording import printable
 
 LABELS = "dataset.json"
@@ -33,6 +41,21 @@ def read_labels(content: bytes, names: Sequence[str]) -> tuple[list[int] | None,
 def counted_classes(number: int) -> str:
     """Return "1 class", "2 classes"."""
     return f"{number} class" if number == 1 else f"{number} classes"
+
+
+def with_folders_as_classes(images: Images) -> Images:
+    """Return images with labels: their own, or else a class for each folder that they lie in.
+
+    Raises:
+        UserError: if some lie in none, or all in one.
+    """
+    if images.labels is not None:
+        return images
+    parts = [Path(name).parts for name in images.names]
+    folders = sorted({part[0] for part in parts})
+    if len(folders) < 2 or any(len(part) < 2 for part in parts):
+        raise UserError(f"{images.name} has no labels; give it a dataset.json, or a folder for each class.")
+    return replace(images, labels=torch.tensor([folders.index(part[0]) for part in parts]), classes=len(folders))
 
 
 def _pairs(content: bytes) -> list[tuple[str, object]] | None:

@@ -3,14 +3,17 @@
 import difflib
 
 from fewshotgan.files import UserError, clip
+from fewshotgan.methods.acgan import ACGAN
 from fewshotgan.methods.adafm import AdaFM, SmallHead
 from fewshotgan.methods.adam import AdAM
 from fewshotgan.methods.bsa import BSA
+from fewshotgan.methods.cbn_transfer import CBNTransfer
 from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.conditional import Conditional
 from fewshotgan.methods.dcl import DCL
 from fewshotgan.methods.dip import DIP, DIPBSA, DIPFreezeD, DIPScratch
 from fewshotgan.methods.ewc import EWC
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.fsgan import FSGAN
 from fewshotgan.methods.layer_transfer import GPHead, LayerTransfer
@@ -19,13 +22,13 @@ from fewshotgan.methods.minegan import MineGAN, Mining
 from fewshotgan.methods.options import option, options_of
 from fewshotgan.methods.rick import RICK
 from fewshotgan.methods.scratch import Scratch
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
+from fewshotgan.methods.transfergan import TransferGAN
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         *(Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, LayerTransfer, GPHead, SmallHead, AdaFM),
-        *(BSA, Mining, MineGAN, DIP, DIPFreezeD, DIPScratch, DIPBSA),
+        *(BSA, Mining, MineGAN, ACGAN, CBNTransfer, DIP, DIPFreezeD, DIPScratch, DIPBSA),
     )
 }
 
@@ -33,6 +36,8 @@ __all__ = [
     "METHODS",
     "Batch",
     "Conditional",
+    "FineTuning",
+    "FineTuningTraining",
     "Method",
     "Penalty",
     "Player",
@@ -41,7 +46,6 @@ __all__ = [
     "Terms",
     "Training",
     "TransferGAN",
-    "TransferGANTraining",
     "create_method",
     "list_methods",
     "option",

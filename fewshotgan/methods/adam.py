@@ -44,9 +44,9 @@ from fewshotgan.adapters import (
 from fewshotgan.files import UserError
 from fewshotgan.fisher import Parameters, both_fisher
 from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import KeptRows, Stage, Task
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 Filters = dict[str, Tensor]
 """By name of the layer, a number or a truth value for each filter, (out,)."""
@@ -82,7 +82,7 @@ def modulate(network: nn.Module, layout: str, rng: torch.Generator, but: Sequenc
 
 
 @dataclass(frozen=True)
-class AdAM(TransferGAN):
+class AdAM(FineTuning):
     """Importance probing, then hybrid training."""
 
     name = "adam"
@@ -108,7 +108,7 @@ class AdAM(TransferGAN):
         return AdAMTraining(self.settle(task.source), task, task.source.copy())
 
 
-class AdAMTraining(TransferGANTraining):
+class AdAMTraining(FineTuningTraining):
     """AdAM at work: a modulation stands before every kernel but those of D's last layers.
 
     Attributes:

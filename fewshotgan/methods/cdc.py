@@ -25,9 +25,9 @@ from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import EqualConv2d
 from fewshotgan.losses import r1_penalty
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Batch, Task, Terms, settled
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 ANCHORS = 2**20  # added to the run's seed: of latents that an evaluation with that seed does not draw
 
@@ -63,7 +63,7 @@ def distance_consistency(source: list[Tensor], target: list[Tensor], layer: Tens
 
 
 @dataclass(frozen=True)
-class CDC(TransferGAN):
+class CDC(FineTuning):
     """TransferGAN with distance consistency and a patch discriminator."""
 
     name = "cdc"
@@ -101,7 +101,7 @@ class CDC(TransferGAN):
         return CDCTraining(self.settle(task.source), task, task.source.copy())
 
 
-class CDCTraining(TransferGANTraining):
+class CDCTraining(FineTuningTraining):
     """CDC at work: the anchors, one for each training image, and the patch head lie in `modules`.
 
     Raises:

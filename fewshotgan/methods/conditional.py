@@ -18,13 +18,13 @@ from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Batch, Stage, Task, Terms
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
 @dataclass(frozen=True)
-class Conditional(TransferGAN):
+class Conditional(FineTuning):
     """TransferGAN's losses of images with labels; options as there, and one of BigGAN's."""
 
     name = "conditional"
@@ -51,16 +51,14 @@ class Conditional(TransferGAN):
         return ConditionalTraining(self.settle(source), task, source.copy(), labels)
 
 
-class ConditionalTraining(TransferGANTraining):
-    """Conditional at work; arguments as of `TransferGANTraining`, and
+class LabelledTraining(FineTuningTraining):
+    """Training on images with labels, for which G makes images too; arguments as of `FineTuningTraining`, and
 
     Args:
         labels: of the images, (N,).
     """
 
-    method: Conditional
-
-    def __init__(self, method: Conditional, task: Task, gan: GAN, labels: Tensor) -> None:
+    def __init__(self, method: FineTuning, task: Task, gan: GAN, labels: Tensor) -> None:
         super().__init__(method, task, gan)
         self.labels = labels
 
@@ -77,6 +75,16 @@ class ConditionalTraining(TransferGANTraining):
         """Return the batch's real images (batch, C, H, W)."""
         return self.task.pick(batch["numbers"])
 
+    def generate(self, batch: Batch) -> Tensor:
+        """Return images (batch, C, H, W) of the batch's labels."""
+        return self.generator(self.latents(batch), labels=batch["labels"], rng=self.task.rng)
+
+
+class ConditionalTraining(LabelledTraining):
+    """Conditional at work."""
+
+    method: Conditional
+
     def generator_terms(self, batch: Batch) -> Terms:
         """G's adversarial loss, and its orthogonal regularisation if there is some."""
         terms = super().generator_terms(batch)
@@ -85,6 +93,6 @@ class ConditionalTraining(TransferGANTraining):
                 terms["orthogonal"] = self.generator.orthogonality() * self.method.orthogonal
         return terms
 
-    def condition(self, batch: Batch) -> Tensor:
-        """Return the batch's labels (batch,)."""
-        return batch["labels"]
+    def judge(self, x: Tensor, batch: Batch) -> Tensor:
+        """Return logits (N, 1) of images as of the batch's labels."""
+        return self.discriminator(x, labels=batch["labels"])

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from fewshotgan.files import UserError, clip
 from fewshotgan.gans import biggan_layers, biggan_networks, sngan, stylegan2
+from fewshotgan.gans.class_norm import FeatureNorm
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.mapping import MappingNetwork
 from fewshotgan.gans.prior import Instances, Miner
@@ -38,11 +39,12 @@ from fewshotgan.gans.projection import ProjectionDiscriminator
 from fewshotgan.images import Images
 from fewshotgan.instances import Memory, check_network, remember
 from fewshotgan.methods.bsa import BSA, BSATraining, bendable
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.freezed import FreezeD, FreezeDTraining
 from fewshotgan.methods.method import Batch, Method, Stage, Task
 from fewshotgan.methods.options import option
 from fewshotgan.methods.scratch import Scratch
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
+from fewshotgan.methods.transfergan import start
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def embeddings(generator: nn.Module) -> list[nn.Parameter]:
     """Return the parameters of E_G: what a generator makes of features."""
     found: list[nn.Module] = []
     for module in generator.modules():
-        if isinstance(module, sngan.FeatureNorm):
+        if isinstance(module, FeatureNorm):
             found += [module.scale, module.shift]
         elif isinstance(module, biggan_layers.FeatureVectors):
             found.append(module)
@@ -132,14 +134,14 @@ def embeddings(generator: nn.Module) -> list[nn.Parameter]:
     return [parameter for module in found for parameter in module.parameters()]
 
 
-class DIPTraining(TransferGANTraining):
-    """DIP at work; arguments as of `TransferGANTraining`, and
+class DIPTraining(FineTuningTraining):
+    """DIP at work; arguments as of `FineTuningTraining`, and
 
     Args:
         features: C(x) of each training image, (n, feature_dim).
     """
 
-    def __init__(self, method: TransferGAN, task: Task, gan: GAN, features: Tensor) -> None:
+    def __init__(self, method: FineTuning, task: Task, gan: GAN, features: Tensor) -> None:
         super().__init__(method, task, gan)
         self.features = features.to(task.images.device)
 
@@ -168,7 +170,7 @@ class FrozenDIPTraining(DIPTraining, FreezeDTraining):
 
 
 @dataclass(frozen=True)
-class DIP(InstancePrior, TransferGAN):
+class DIP(InstancePrior, FineTuning):
     """TransferGAN with a data instance prior, by the hinge loss."""
 
     name = "dip"
@@ -214,7 +216,7 @@ class DIPScratch(DIP, Scratch):
 
     def start(self, task: Task) -> GAN:
         """Take the source's sizes, not its weights."""
-        return GAN.create(task.source.config, task.source.name, seed=task.seed).to(task.images.device)
+        return start(task.source, "none", task.seed)
 
 
 @dataclass(frozen=True)

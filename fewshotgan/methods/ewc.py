@@ -23,9 +23,9 @@ from torch import Tensor
 
 from fewshotgan.fisher import generator_fisher
 from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Batch, Task, Terms
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
 def ewc_penalty(parameters: Mapping[str, Tensor], source: Mapping[str, Tensor], fisher: Mapping[str, Tensor]) -> Tensor:
@@ -35,7 +35,7 @@ def ewc_penalty(parameters: Mapping[str, Tensor], source: Mapping[str, Tensor], 
 
 
 @dataclass(frozen=True)
-class EWC(TransferGAN):
+class EWC(FineTuning):
     """TransferGAN with an elastic penalty on G."""
 
     name = "ewc"
@@ -50,7 +50,7 @@ class EWC(TransferGAN):
         return EWCTraining(self.settle(task.source), task, task.source.copy())
 
 
-class EWCTraining(TransferGANTraining):
+class EWCTraining(FineTuningTraining):
     """EWC at work.
 
     Attributes:

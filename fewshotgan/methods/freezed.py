@@ -16,13 +16,13 @@ from torch import nn
 
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Task, settled
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
 @dataclass(frozen=True)
-class FreezeD(TransferGAN):
+class FreezeD(FineTuning):
     """TransferGAN with the discriminator's lower blocks fixed."""
 
     name = "freezed"
@@ -57,7 +57,7 @@ class FreezeD(TransferGAN):
         return FreezeDTraining(self.settle(task.source), task, task.source.copy())
 
 
-class FreezeDTraining(TransferGANTraining):
+class FreezeDTraining(FineTuningTraining):
     """FreezeD at work."""
 
     method: FreezeD

@@ -20,9 +20,9 @@ from torch import nn
 from fewshotgan.adapters import Kernel, SingularValues, adapters, attach, layers, merged
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.network import Network
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Task
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 FROZEN = ("to_image", "from_image", "skip", "affine", "prior")  # in a layer's name: it gets no singular values to train
 
@@ -33,7 +33,7 @@ def adapted_layers(network: Network) -> dict[str, Kernel]:
 
 
 @dataclass(frozen=True)
-class FSGAN(TransferGAN):
+class FSGAN(FineTuning):
     """TransferGAN on the singular values of convolutions, mapping and dense layers; options as there."""
 
     name = "fsgan"
@@ -51,7 +51,7 @@ class FSGAN(TransferGAN):
         return FSGANTraining(self.settle(task.source), task, gan)
 
 
-class FSGANTraining(TransferGANTraining):
+class FSGANTraining(FineTuningTraining):
     """FSGAN at work."""
 
     def discriminator_parameters(self) -> list[nn.Parameter]:

@@ -29,15 +29,15 @@ from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.gp_resnet import Discriminator, Generator
 from fewshotgan.gans.prior import Miner
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Batch, Stage, Task, Terms, settled
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 HEAD_AT = 8  # least side of what precedes G's general part by default; G4, the paper's choice, leaves 16 pixels at 128
 
 
 @dataclass(frozen=True)
-class LayerTransfer(TransferGAN):
+class LayerTransfer(FineTuning):
     """TransferGAN with a frozen general part, on a GP-GAN."""
 
     name = "layer_transfer"
@@ -141,7 +141,7 @@ def counted(gan: GAN) -> dict[str, dict[str, list[nn.Module]]]:
     return {"generator": generator.counted(), "discriminator": discriminator.counted()}
 
 
-class LayerTransferTraining(TransferGANTraining):
+class LayerTransferTraining(FineTuningTraining):
     """Layer transfer at work: G moves first, and D sees the images that moved it."""
 
     method: LayerTransfer

@@ -206,6 +206,7 @@ class Method(ABC):
         needs_discriminator: whether it needs the source's discriminator.
         multi_source: whether it can adapt several GANs together.
         conditional: whether it makes use of the classes of a source; others get the mean class.
+        labelled: whether it learns the images' labels; others get images alone.
         memoryless: whether the code between two stages depends on the modules alone, as they are then; a checkpoint
             then holds those of the last finished stage, and not of every one.
 
@@ -221,6 +222,7 @@ class Method(ABC):
     needs_discriminator: ClassVar[bool] = True
     multi_source: ClassVar[bool] = False
     conditional: ClassVar[bool] = False
+    labelled: ClassVar[bool] = False
     memoryless: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:

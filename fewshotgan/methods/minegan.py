@@ -46,13 +46,13 @@ from fewshotgan.gans.gan import GAN, MIXTURE
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.mixture import Generator as Mixture
 from fewshotgan.gans.semantic import Semantic
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Batch, Player, Stage, Task, Terms
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 
 @dataclass(frozen=True)
-class Mining(TransferGAN):
+class Mining(FineTuning):
     """Mining alone: miner and critic train, the generator is fixed."""
 
     name = "minegan-noft"
@@ -90,7 +90,7 @@ def with_miners(source: GAN, seed: int, semantic: Semantic) -> GAN:
     return source.changed(**plain).changed(seed, **mined)  # one step alone would keep the weights of a miner
 
 
-class MiningTraining(TransferGANTraining):
+class MiningTraining(FineTuningTraining):
     """Mining at work.
 
     Attributes:

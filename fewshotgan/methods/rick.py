@@ -27,15 +27,15 @@ from fewshotgan.files import UserError
 from fewshotgan.fisher import both_fisher
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.network import Network
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import KeptRows, Stage, Task
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
 
 NETWORKS = ("generator", "discriminator")
 
 
 @dataclass(frozen=True)
-class RICK(TransferGAN):
+class RICK(FineTuning):
     """Freeze, fine-tune and prune, estimated again and again."""
 
     name = "rick"
@@ -73,7 +73,7 @@ class RICK(TransferGAN):
         return RICKTraining(self.settle(task.source), task, task.source.copy())
 
 
-class RICKTraining(TransferGANTraining):
+class RICKTraining(FineTuningTraining):
     """RICK at work; nothing is frozen or pruned at first, and which filters were pruned lies in `modules`."""
 
     method: RICK

@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 
-from fewshotgan.gans.gan import GAN
+from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.method import Task
-from fewshotgan.methods.transfergan import TransferGAN, TransferGANTraining
+from fewshotgan.methods.transfergan import start
 
 
 @dataclass(frozen=True)
-class Scratch(TransferGAN):
+class Scratch(FineTuning):
     """Train the source's architecture from random weights; options as `TransferGAN`."""
 
     name = "scratch"
     paper = "baseline: StyleGAN2, Karras et al., CVPR 2020, arXiv 1912.04958"
     summary = "the source's architecture from random weights, no transfer (control)"
 
-    def build(self, task: Task) -> TransferGANTraining:
+    def build(self, task: Task) -> FineTuningTraining:
         """Take the source's sizes, not its weights."""
-        fresh = GAN.create(task.source.config, task.source.name, seed=task.seed).to(task.images.device)
-        return TransferGANTraining(self.settle(task.source), task, fresh)
+        return FineTuningTraining(self.settle(task.source), task, start(task.source, "none", task.seed))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fewshotgan.files import UserError
+from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.mixture import Generator as Mixture
 from fewshotgan.images import Images, load_images
 from fewshotgan.metrics.extractors import NOISE, SIDES, VERSION
@@ -56,17 +57,21 @@ def evaluate(
             other real images than those trained on.
     """
     images, held_out = _compared(gan, domain, n, seed, train)
-    chosen = _chosen(metrics, needs_met(gan, train))
+    chosen = _chosen(metrics, needs_met(gan, train, images.real))
     values = {metric.name: metric.measure(images) for metric in chosen}
     details = {metric.name: metric.detail(images) for metric in chosen if metric.detail}
     made = None if isinstance(gan, Tensor) else seed
     return {**values, "protocol": {**_protocol(images, held_out, made, chosen), **details}}
 
 
-def needs_met(gan: object, train: Images | None) -> frozenset[Need]:
-    """Return what of the metrics' needs a GAN and the images that it was trained on, if known, meet."""
-    mixture: set[Need] = {"mixture"} if isinstance(getattr(gan, "generator", None), Mixture) else set()
-    return frozenset(mixture | ({"shots"} if train is not None else set()))
+def needs_met(gan: object, train: Images | None, real: Images) -> frozenset[Need]:
+    """Return what of the metrics' needs a GAN, the images that it was trained on, if known, and the real ones meet."""
+    met: dict[Need, bool] = {
+        "mixture": isinstance(getattr(gan, "generator", None), Mixture),
+        "shots": train is not None,
+        "classes": 0 < getattr(gan, "classes", 0) == real.classes,
+    }
+    return frozenset(need for need, is_met in met.items() if is_met)
 
 
 def default_metrics(given: frozenset[Need]) -> list[str]:
@@ -128,7 +133,9 @@ def _compared(
         raise UserError(
             f"{real.name}: {len(real)} real and {len(fake)} generated images are too few; give at least 4 of each."
         )
-    return Comparison(fake, real, train, None if isinstance(gan, Tensor) else gan), isinstance(domain, str)
+    made = None if isinstance(gan, Tensor) else gan
+    labels = made.labels(n, seed) if isinstance(made, GAN) and made.classes else None
+    return Comparison(fake, real, train, made, labels), isinstance(domain, str)
 
 
 def _origin(images: Images, held_out: bool) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fewshotgan.metrics.evaluation import Sampler
 
 Direction = Literal["low", "high", "one"]
-Need = Literal["shots", "mixture"]
+Need = Literal["shots", "mixture", "classes"]
 T = TypeVar("T")
 WORDS: dict[Direction | None, str] = {
     "low": "lower is better", "high": "higher is better", "one": "real images have 1", None: "",
@@ -29,6 +29,7 @@ WORDS: dict[Direction | None, str] = {
 SAID: dict[Need, str] = {
     "shots": "the images that were trained on; hand them over as train",
     "mixture": "a GAN mined from several sources; it has no value for any other",
+    "classes": "a class-conditional GAN, and real images with labels of as many classes",
 }
 
 
@@ -41,12 +42,14 @@ class Comparison:
         real: held-out images of the same size.
         shots: the few images that were trained on, where they are known.
         gan: what generated the images, unless they were handed in.
+        labels: the classes (N,) that the images were made for, of a class-conditional GAN.
     """
 
     fake: Tensor
     real: Images
     shots: Images | None = None
     gan: "Sampler | None" = None
+    labels: Tensor | None = None
     _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: str, make: Callable[[], T]) -> T:
@@ -69,6 +72,16 @@ class Comparison:
         if self.shots is None:
             raise UserError(f"This metric needs {SAID['shots']}.")
         return self.shots
+
+    def given_labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classes (M,) of the real and (N,) of the generated images.
+
+        Raises:
+            UserError: if either have none.
+        """
+        if self.real.labels is None or self.labels is None:
+            raise UserError(f"This metric needs {SAID['classes']}.")
+        return self.real.labels.numpy(), self.labels.numpy()
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from difflib import get_close_matches
 
 from fewshotgan.files import UserError
-from fewshotgan.metrics import diversity, frechet, kernel, laplacian, mmd, neighbours, prd, selector
+from fewshotgan.metrics import classes, critic, diversity, frechet, kernel, laplacian, mmd, neighbours, prd, selector
 from fewshotgan.metrics.metric import Metric
 
-_FILES = (frechet, kernel, neighbours, diversity, mmd, laplacian, prd, selector)
+_FILES = (frechet, kernel, neighbours, diversity, mmd, laplacian, prd, critic, classes, selector)
 METRICS: dict[str, Metric] = {metric.name: metric for file in _FILES for metric in file.METRICS}
 
 
