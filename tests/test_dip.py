@@ -5,13 +5,15 @@ Every method of METHODS is also run on every family by `test_methods.py` and `te
 
 import dataclasses
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from helpers import noise_images, small_disk, tiny
 
 import fewshotgan as fsg
 from fewshotgan import load_gan
-from fewshotgan.export import to_torchscript
+from fewshotgan.export import to_onnx, to_torchscript
 from fewshotgan.files import UserError
 from fewshotgan.images import Images
 from fewshotgan.instances import describe, remember
@@ -36,7 +38,7 @@ def built(method, gan, images=None):
 
 @pytest.fixture(scope="module")
 def adapted():
-    return adapt(tiny("sngan"), noise_images(), "dip", features="random", **QUICK).gan
+    return adapt(tiny("sngan"), noise_images(), "dip", features="random", sampling="neighbours", **QUICK).gan
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +184,10 @@ def test_an_adapted_gan_is_saved_sampled_exported_and_adapted_again(adapted, tmp
     assert adapted.classes == 0 and adapted.interpolate(2, 3).shape[0] == 6
     to_torchscript(adapted, tmp_path / "dip.pt")
     z = adapted.latents(5)
+    to_onnx(adapted, tmp_path / "dip.onnx")
+    given = {"z": z.numpy(), "truncation": np.array(1.0, np.float32)}
+    (made,) = onnxruntime.InferenceSession(tmp_path / "dip.onnx").run(None, given)
+    assert np.allclose(made, adapted.render(z).numpy(), atol=1e-4)
     assert torch.allclose(torch.jit.load(tmp_path / "dip.pt")(z, torch.tensor(1.0)), adapted.render(z), atol=1e-5)
     for method in ("freezed", "minegan-noft", "dip"):
         given = {"features": "onehot"} if method == "dip" else {}

@@ -179,14 +179,14 @@ class Instances(Prior):
 
     def rows(self, numbers: Tensor) -> Tensor:
         """Return the rows (N,) that normal numbers (N,) choose, each as often as its share."""
-        limits = self.shares.double().cumsum(dim=0)
-        above: Tensor = torch.special.ndtr(numbers.double())[:, None] * limits[-1] > limits[:-1]
+        limits = self.shares.cumsum(dim=0)  # in single precision, in which ONNX knows the error function
+        above: Tensor = torch.special.ndtr(numbers)[:, None] * limits[-1] > limits[:-1]
         return above.sum(dim=1)
 
     def near(self, features: Tensor, numbers: Tensor) -> Tensor:
         """Return a row (N, feature_dim) near to features that are rows: themselves or one of their nearest."""
         squared = self.bank.square().sum(dim=1) - 2 * features @ self.bank.T  # up to what is the same for all rows
-        nearest = squared.topk(min(NEIGHBOURS + 1, len(self.bank)), largest=False).indices
+        nearest = squared.topk(min(NEIGHBOURS + 1, self.bank.shape[0]), largest=False).indices
         which = (torch.special.ndtr(numbers) * nearest.shape[1]).long().clamp(max=nearest.shape[1] - 1)
         return self.bank[nearest.gather(1, which[:, None]).squeeze(1)]
 
