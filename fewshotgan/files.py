@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import SupportsFloat
 
 from fewshotgan.wording import printable
 
@@ -18,6 +19,7 @@ try:
 except ImportError:  # not on Windows, where nobody can remove a file that is being written anyway
     fcntl = None  # type: ignore[assignment]
 
+FAR = 10  # beyond this truncation no generator draws anything
 TEMPORARY = re.compile(r"\..+(\.\w+)\.[a-z0-9_]{8}\1")  # .checkpoint.pt.k3v8_x2a.pt, as `atomic_write` names them
 
 MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS}
@@ -119,6 +121,19 @@ def whole(name: str, value: object) -> int:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise UserError(f"{name}={shown(value)} must be a whole number.") from None
+
+
+def check_truncation(truncation: float) -> None:
+    """Raise one sentence if latents can't be truncated so.
+
+    Raises:
+        UserError: if the truncation is no number from -10 to 10.
+    """
+    if isinstance(truncation, bool) or not isinstance(truncation, SupportsFloat) or not abs(truncation) <= FAR:
+        raise UserError(
+            f"truncation={shown(truncation)} is no number from -{FAR} to {FAR}; give 1 for none, towards 0 for less "
+            "diverse images."
+        )
 
 
 def check_seed(seed: object) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fewshotgan.cli.advise import head
 from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_quiet, minutes, name, note, number, place
+from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, atomic_write, clip
 from fewshotgan.films import save_film
 from fewshotgan.gans import GAN, combine, load_gan
@@ -80,6 +81,7 @@ def run(options: argparse.Namespace) -> int | None:
             "choose another folder."
         )
     method = create_method(options.method, **named)
+    choose_device(options.device)  # refused before the images are read and compared
     loaded = [load_gan(one) for one in options.gan or ["avatars-stylegan2"]]
     gan = combine(loaded)
     # sampled for the pictures, without labels

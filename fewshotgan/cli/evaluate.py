@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import replace
 from typing import Any
 
-from fewshotgan.cli.arguments import Commands, add_device, add_gan, name, number
+from fewshotgan.cli.arguments import RESULT, Commands, add_device, add_gan, add_quiet, name, number
 from fewshotgan.device import choose_device
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, is_shipped, load_images
@@ -42,6 +42,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--metrics", help=f"comma-separated, out of: {', '.join(METRICS)}")
     new.add_argument("--json", action="store_true", help="print values and protocol as JSON")
     add_device(new)
+    add_quiet(new, RESULT)
     new.set_defaults(run=run)
 
 

@@ -2,9 +2,10 @@
 
 import argparse
 
-from fewshotgan.cli.arguments import Commands, add_gan, place
+from fewshotgan.cli.arguments import Commands, add_gan, add_quiet, place
 from fewshotgan.export import FILES
 from fewshotgan.gans import load_gan
+from fewshotgan.progress import announced
 
 
 def add(commands: Commands) -> None:
@@ -13,6 +14,7 @@ def add(commands: Commands) -> None:
     add_gan(new)
     new.add_argument("--to", choices=FILES, required=True, help="the form")
     new.add_argument("--out", type=place, required=True, help="the file to write")
+    add_quiet(new)
     new.set_defaults(run=run)
 
 
@@ -22,5 +24,8 @@ def run(options: argparse.Namespace) -> None:
     onnx and torchscript hold its generator, rosinality a StyleGAN2 as that code keeps it; `fewshotgan sample` writes
     its images.
     """
-    FILES[options.to](load_gan(options.gan), options.out)
-    print(options.out)
+    gan = load_gan(options.gan)
+    with announced(f"writing {options.to}, half a minute or so"):
+        FILES[options.to](gan, options.out)
+    if not options.quiet:
+        print(options.out)

@@ -11,13 +11,13 @@ import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, atomic_write, check_seed, clip, first_line, shown, whole
+from fewshotgan.files import UserError, atomic_write, check_seed, check_truncation, clip, first_line, shown, whole
 from fewshotgan.gans import (
     biggan,
     biggan_deep,
@@ -50,7 +50,6 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
 UNBUILT = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
 SEVERAL = " & "  # between the names of GANs that are adapted together
 OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator
-FAR = 10  # beyond this truncation no generator draws anything
 MOST = 10**7  # latents at a time
 STORED = {  # safetensors' names
     "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64,
@@ -197,11 +196,7 @@ class GAN:
         Raises:
             UserError: if the truncation is no number from -10 to 10, or the GAN has no such labels.
         """
-        if isinstance(truncation, bool) or not isinstance(truncation, SupportsFloat) or not abs(truncation) <= FAR:
-            raise UserError(
-                f"truncation={shown(truncation)} is no number from -{FAR} to {FAR}; give 1 for none, towards 0 for "
-                "less diverse images."
-            )
+        check_truncation(truncation)
         y, images = self.given(labels, len(z)), []
         for i in watched(range(0, len(z), batch), "images"):
             labels = None if y is None else y[i : i + batch].to(self.device)
