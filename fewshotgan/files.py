@@ -167,6 +167,17 @@ def clip(name: object, most: int = 80) -> str:
     return text if len(text) <= most else f"...{text[3 - most :]}"
 
 
+def check_apart(written: str | Path, *read: str | Path) -> None:
+    """Check that a file that is to be written is none of those that are read.
+
+    Raises:
+        UserError: if it is one.
+    """
+    for path in read:
+        if os.path.exists(written) and os.path.exists(path) and os.path.samefile(written, path):
+            raise UserError(f"{clip(path)} is read, and would be written over; choose another place for the result.")
+
+
 def check_folder(folder: str | Path) -> None:
     """Create a folder if it does not exist, and check that it is writable before hours of work depend on it.
 

@@ -4,8 +4,10 @@ import argparse
 
 from fewshotgan.cli.arguments import Commands, add_gan, add_quiet, place
 from fewshotgan.export import FILES
+from fewshotgan.files import check_apart
 from fewshotgan.gans import load_gan
 from fewshotgan.progress import announced
+from fewshotgan.wording import printable
 
 
 def add(commands: Commands) -> None:
@@ -24,8 +26,9 @@ def run(options: argparse.Namespace) -> None:
     onnx and torchscript hold its generator, rosinality a StyleGAN2 as that code keeps it; `fewshotgan sample` writes
     its images.
     """
+    check_apart(options.out, options.gan)
     gan = load_gan(options.gan)
     with announced(f"writing {options.to}, half a minute or so"):
         FILES[options.to](gan, options.out)
     if not options.quiet:
-        print(options.out)
+        print(printable(str(options.out)))

@@ -11,7 +11,7 @@ from fewshotgan.device import choose_device
 from fewshotgan.edit import Projection, project
 from fewshotgan.edit.latents import Latents
 from fewshotgan.edit.projection import ITERATIONS
-from fewshotgan.files import UserError, atomic_write, check_folder, check_truncation
+from fewshotgan.files import UserError, atomic_write, check_apart, check_folder, check_truncation, clip
 from fewshotgan.gans import load_gan
 from fewshotgan.images import load_images
 from fewshotgan.metrics.perceptual import BACKBONES
@@ -64,11 +64,13 @@ def run(options: argparse.Namespace) -> int | None:
     device = choose_device(options.device)
     images = load_images(options.image, resolution=gan.resolution, channels=gan.channels)
     if len(images) > 1:
-        raise UserError(f"--image {options.image} has {len(images)} images; project one at a time.")
+        raise UserError(f"--image {clip(options.image)} has {len(images)} images; project one at a time.")
     latents = Latents(gan, options.space)
     for other in adapted:
         Latents(other, latents.space).check(latents.shape, latents.space == "z" and bool(gan.classes), gan.name)
     check_folder(options.out)
+    for file in options.out.glob("*.png"):
+        check_apart(file, options.image)
     found = project(
         gan,
         images,
@@ -107,5 +109,5 @@ def write(found: Projection, rows: dict[str, Tensor], out: Path) -> str:
     with atomic_write(out / "history.json") as temporary:
         temporary.write_text(json.dumps({"space": found.space, "finished": found.finished, "history": found.history}))
     last = found.history[-1]
-    written = f"{out}: {', '.join(files)}, side-by-side.png, latent.safetensors, history.json"
+    written = f"{clip(out)}: {', '.join(files)}, side-by-side.png, latent.safetensors, history.json"
     return f"{written}\nperceptual distance {last['distance']:.4f}, pixels off by {last['pixels']:.1f} of 255"

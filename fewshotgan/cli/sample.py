@@ -10,12 +10,13 @@ from torch import Tensor
 
 from fewshotgan.cli.arguments import Commands, add_device, add_gan, add_quiet, name, number
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder
+from fewshotgan.files import UserError, check_folder, clip
 from fewshotgan.films import FILMS, FPS, check_film, save_film
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.pictures import FORMATS, check_sheet, grid, save_picture
 from fewshotgan.pixels import RESAMPLING, enlargement, resized, to_picture
 from fewshotgan.progress import watched
+from fewshotgan.wording import printable
 
 MOST_SEEDS = 1_000_000
 MOST_FRAMES = 10_000
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     folder = options.out.endswith(("/", "\\")) or out.is_dir()
     if not folder and suffix not in (*FORMATS, *FILMS):
         known = ", ".join((*FORMATS, *FILMS))
-        raise UserError(f"--out {out} must end in / (a folder of PNG files) or in one of {known}.")
+        raise UserError(f"--out {clip(out)} must end in / (a folder of PNG files) or in one of {known}.")
     if suffix in FILMS and not folder:
         check_film(out)
     gan = load_gan(options.gan).to(choose_device(options.device))
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         write_sheet(gan, out, options)
     if not options.quiet:
-        print(options.out)
+        print(printable(options.out))
 
 
 def seeds(text: str) -> list[int]:
