@@ -207,7 +207,7 @@ def test_bad_options_are_one_sentence():
 
 
 @dataclass(frozen=True)
-class Mine(FineTuning):
+class Mine(TransferGAN):
     """A method of one's own, that nobody registered."""
 
     flag: bool = option(False, "whether")
