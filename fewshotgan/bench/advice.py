@@ -34,9 +34,7 @@ VERDICTS = {
     "off the scale": "{gan} makes nothing like your images: no shipped domain is so far from it. With hundreds of "
     "images, make a source of your own: `fewshotgan pretrain own`.",
 }
-LABELS = (
-    "Their labels are used by the methods acgan and cbn_transfer, and by `fewshotgan pretrain own --classes`, alone."
-)
+LABELS = "Only the methods acgan and cbn_transfer, and `fewshotgan pretrain own --classes`, use their labels."
 STEPS = 6  # that are timed
 
 
