@@ -91,10 +91,10 @@ def test_generated_images_have_the_features_of_the_real_ones_of_their_batch(meth
     stage.before(batch)
     for player in stage.players:
         player.terms(batch)
-    assert len(seen) == 5 and all(torch.equal(labels, batch["features"]) for labels in seen)
+    assert len(seen) == 5 and all(torch.equal(labels, training.condition(batch)) for labels in seen)
     real = training.task.pick(batch["numbers"])
     assert torch.equal(training.real(batch), real)
-    assert torch.equal(batch["features"], torch.eye(10)[batch["numbers"]])
+    assert torch.equal(training.condition(batch), torch.eye(10)[batch["numbers"]])
 
 
 def test_freezed_keeps_lower_blocks_and_trains_the_embedding_and_bsa_trains_what_reads_features():
@@ -274,6 +274,12 @@ def test_bad_input_is_one_sentence(adapted, encoder, tmp_path):
     refused("train no encoder", train_encoder, noise_images(1))
 
 
+def test_the_latents_of_a_seed_are_those_of_the_source_with_more_behind_them(adapted):
+    source = tiny("sngan")
+    assert adapted.z_dim > source.z_dim
+    assert torch.equal(adapted.latents(5, 3)[:, : source.z_dim], source.latents(5, 3))
+
+
 def test_features_of_another_size_are_refused(adapted):
     prior = adapted.generator.prior
     refused("have 7 numbers, and this GAN was trained on 1280 by random", prior.condense, torch.zeros(2, 7))
@@ -291,6 +297,8 @@ def test_edits_that_cannot_be_are_refused(adapted, encoder):
     refused("has no data instance prior", fsg.edit.inpaint, tiny("sngan"), images, (0, 0, 4, 4))
     refused("is no part of 16 x 16 pixels", fsg.edit.inpaint, adapted, images, (0, 0, 17, 4))
     refused("covers the whole image", fsg.edit.inpaint, adapted, images, (0, 0, 16, 16))
+    for pair in ((other, images), (images, other)):
+        refused("noise has 32 pixels", fsg.edit.cutmix, adapted, *pair, (0, 0, 4, 4))
     refused("10 images and 3 others", fsg.edit.cutmix, adapted, images, images.part(0, 3), (0, 0, 4, 4))
     refused("iterations=-1 must be at least 0", fsg.edit.invert, adapted, images, iterations=-1)
     numbered = adapt(tiny("sngan"), images, "dip", features="onehot", **QUICK).gan

@@ -126,7 +126,7 @@ REFUSED = [
     ({"iterations": 0}, tiny_gan(), "iterations=0 must be at least 1"),
     ({"seed": -1}, tiny_gan(), "seed=-1 can't be"),
     ({"backbone": "resnet"}, tiny_gan(), "backbone='resnet' can't be"),
-    ({}, tiny_gan(channels=1), "load it with load_images"),
+    ({}, tiny_gan(channels=1), "use load_images"),
     ({}, "tiny", "project takes a GAN and Images"),
 ]
 

@@ -145,7 +145,7 @@ def _state(path: Path) -> tuple[Path, int, int]:
 @lru_cache(maxsize=2)
 def _runs(path: Path, _size: int, _changed: int) -> dict[str, Entry]:
     if not path.is_file():
-        _warn_once(path, "", f"There is no ledger {clip(path)} yet, so that no run counts; {VARIABLE} names it.")
+        _warn_once(path, "", f"There is no ledger {clip(path)} yet, so no run counts; {VARIABLE} names it.")
     return {entry.key: entry for entry in _parse(path, Entry)}
 
 

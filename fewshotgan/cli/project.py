@@ -19,6 +19,7 @@ from fewshotgan.pictures import beside, grid, save_picture
 from fewshotgan.pixels import enlargement, to_picture
 
 TRUNCATION = 0.7  # in adapted GANs
+SIDE_BY_SIDE = "side-by-side.png"
 LARGE = 256  # pixels of an image beside others, at least
 
 
@@ -69,8 +70,8 @@ def run(options: argparse.Namespace) -> int | None:
     for other in adapted:
         Latents(other, latents.space).check(latents.shape, latents.space == "z" and bool(gan.classes), gan.name)
     check_folder(options.out)
-    for file in options.out.glob("*.png"):
-        check_apart(file, options.image)
+    for file in (*pictures(len(adapted)), SIDE_BY_SIDE):
+        check_apart(options.out / file, options.image)
     found = project(
         gan,
         images,
@@ -89,6 +90,12 @@ def run(options: argparse.Namespace) -> int | None:
     return None if found.finished else EXIT_STOPPED
 
 
+def pictures(adapted: int) -> list[str]:
+    """Return the names of the single images: the photo, the nearest, and that of each adapted GAN."""
+    names = ["adapted.png"] if adapted == 1 else [f"adapted-{i}.png" for i in range(1, adapted + 1)]
+    return ["target.png", "reconstruction.png", *names]
+
+
 def title(wanted: str, taken: dict[str, Tensor]) -> str:
     """Return a title that is not taken yet."""
     return wanted if wanted not in taken else title(f"{wanted}'", taken)
@@ -98,16 +105,14 @@ def write(found: Projection, rows: dict[str, Tensor], out: Path) -> str:
     """Write single images at the GAN's size, all beside each other, the latent and the history; return what there is
     to say of them.
     """
-    target, nearest, *others = rows.values()
-    files = {"target.png": target, "reconstruction.png": nearest}
-    files |= {f"adapted-{i}.png" if len(others) > 1 else "adapted.png": image for i, image in enumerate(others, 1)}
-    for file, image in files.items():
+    files = pictures(len(rows) - 2)
+    for file, image in zip(files, rows.values(), strict=True):
         save_picture(to_picture(image[0]), out / file)
-    zoom = enlargement(target.shape[-1], LARGE)
-    save_picture(beside({text: grid(image, zoom=zoom) for text, image in rows.items()}), out / "side-by-side.png")
+    zoom = enlargement(found.target.shape[-1], LARGE)
+    save_picture(beside({text: grid(image, zoom=zoom) for text, image in rows.items()}), out / SIDE_BY_SIDE)
     found.save(out / "latent.safetensors")
     with atomic_write(out / "history.json") as temporary:
         temporary.write_text(json.dumps({"space": found.space, "finished": found.finished, "history": found.history}))
     last = found.history[-1]
-    written = f"{clip(out)}: {', '.join(files)}, side-by-side.png, latent.safetensors, history.json"
+    written = f"{clip(out)}: {', '.join(files)}, {SIDE_BY_SIDE}, latent.safetensors, history.json"
     return f"{written}\nperceptual distance {last['distance']:.4f}, pixels off by {last['pixels']:.1f} of 255"

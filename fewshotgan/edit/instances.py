@@ -10,6 +10,7 @@ domain, and shall not look the same.
 """
 
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -47,6 +48,15 @@ class Edit:
     features: Tensor
 
 
+class Search(TypedDict, total=False):
+    """How a latent is refined; see `invert`."""
+
+    iterations: int
+    seed: int
+    features: str | None
+    device: str | torch.device | None
+
+
 def invert(
     gan: GAN,
     images: Images,
@@ -69,20 +79,11 @@ def invert(
     Raises:
         UserError: for a GAN without such a prior, images of another size, or another encoder.
     """
-    return _edited(gan, images, None, iterations, seed, features, device)
+    search: Search = {"iterations": iterations, "seed": seed, "features": features, "device": device}
+    return _edited(gan, images, None, **search)
 
 
-def cutmix(
-    gan: GAN,
-    images: Images,
-    others: Images,
-    box: Box,
-    *,
-    iterations: int = ITERATIONS,
-    seed: int = 0,
-    features: str | None = None,
-    device: str | torch.device | None = None,
-) -> Edit:
+def cutmix(gan: GAN, images: Images, others: Images, box: Box, **search: Unpack[Search]) -> Edit:
     """Draw images with a box out of others as one: features of the composite condition the GAN.
 
     Args:
@@ -90,42 +91,28 @@ def cutmix(
         images: as `invert`.
         others: as many, of the same size.
         box: of the others' pixels: first row and column, and the row and column behind the last.
-        iterations: as `invert`.
-        seed: as `invert`.
-        features: as `invert`.
-        device: as `invert`.
+        search: iterations, seed, features and device, as `invert`.
 
     Raises:
         UserError: as `invert`, or for a box that is empty or sticks out.
     """
-    _fitting(gan, others)
+    for given in (images, others):
+        _fitting(gan, given)
     if len(others) != len(images):
         raise UserError(f"There are {len(images)} images and {len(others)} others; cutmix takes them in pairs.")
     inside = _inside(box, images.resolution)
     mixed = torch.where(inside, others.pixels, images.pixels)
-    return _edited(gan, replace(images, pixels=mixed), None, iterations, seed, features, device)
+    return invert(gan, replace(images, pixels=mixed), **search)
 
 
-def inpaint(
-    gan: GAN,
-    images: Images,
-    box: Box,
-    *,
-    iterations: int = ITERATIONS,
-    seed: int = 0,
-    features: str | None = None,
-    device: str | torch.device | None = None,
-) -> Edit:
+def inpaint(gan: GAN, images: Images, box: Box, **search: Unpack[Search]) -> Edit:
     """Paint a box of given images anew: the latent is refined towards the pixels outside, which stay as they are.
 
     Args:
         gan: as `invert`.
         images: as `invert`.
         box: to paint: first row and column, and the row and column behind the last.
-        iterations: as `invert`.
-        seed: as `invert`.
-        features: as `invert`.
-        device: as `invert`.
+        search: iterations, seed, features and device, as `invert`.
 
     Raises:
         UserError: as `cutmix`.
@@ -136,7 +123,7 @@ def inpaint(
         raise UserError(f"box={box} covers the whole image; leave some pixels to go by.")
     known = images.pixels[:, :, ~hidden].float().mean(dim=2).round().byte()
     seen = replace(images, pixels=torch.where(hidden, known[:, :, None, None], images.pixels))
-    found = _edited(gan, seen, ~hidden, iterations, seed, features, device)
+    found = _edited(gan, seen, ~hidden, **search)
     return replace(found, images=torch.where(hidden, found.images, found.target))
 
 
@@ -185,12 +172,7 @@ def _fitting(gan: GAN, images: object) -> None:
     _memory(gan)
     if not isinstance(images, Images):
         raise UserError("Editing takes a GAN and Images; load them first with load_gan and load_images.")
-    if (images.resolution, images.channels) != (gan.resolution, gan.channels):
-        raise UserError(
-            f"{clip(images.name, 40)} has {images.resolution} pixels and {images.channels} channels, "
-            f"{clip(gan.name, 40)} {gan.resolution} and {gan.channels}; use load_images(..., "
-            f"resolution={gan.resolution}, channels={gan.channels})."
-        )
+    images.check_fits(gan.name, gan.resolution, gan.channels)
 
 
 def _inside(box: Box, side: int) -> Tensor:
@@ -224,10 +206,10 @@ def _edited(
     gan: GAN,
     seen: Images,
     known: Tensor | None,
-    iterations: int,
-    seed: int,
-    features: str | None,
-    device: str | torch.device | None,
+    iterations: int = ITERATIONS,
+    seed: int = 0,
+    features: str | None = None,
+    device: str | torch.device | None = None,
 ) -> Edit:
     """Return what the GAN draws of images as the network sees them, refined where pixels (H, W) are known."""
     condition = _features(gan, seen, features)

@@ -142,11 +142,7 @@ def _check(gan: GAN, images: Images, iterations: int, seed: int, backbone: str) 
     """Raise one sentence for what can't be projected."""
     if not isinstance(gan, GAN) or not isinstance(images, Images):
         raise UserError("project takes a GAN and Images; load them first with load_gan and load_images.")
-    if (images.resolution, images.channels) != (gan.resolution, gan.channels):
-        raise UserError(
-            f"{images.name} has {images.resolution} pixels and {images.channels} channels; load it with "
-            f"load_images(..., resolution={gan.resolution}, channels={gan.channels}), as {gan.name} makes them."
-        )
+    images.check_fits(gan.name, gan.resolution, gan.channels)
     if iterations < 1:
         raise UserError(f"iterations={iterations} must be at least 1.")
     if backbone not in BACKBONES:

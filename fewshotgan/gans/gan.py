@@ -155,7 +155,8 @@ class GAN:
         return next(self.generator.parameters()).device
 
     def latents(self, n: int, seed: int = 0) -> Tensor:
-        """Return the n latents (n, z_dim) of a seed, the same on every device.
+        """Return the n latents (n, z_dim) of a seed, the same on every device. What a prior takes beside z comes after
+        all of z, so that a GAN adapted with one gets the latents of its source.
 
         Raises:
             UserError: if n is below 1 or above 10 million, or PyTorch cannot take the seed.
@@ -163,7 +164,8 @@ class GAN:
         n, seed = whole("n", n), check_seed(seed)
         if not 1 <= n <= MOST:
             raise UserError(f"n={shown(n)} latents can't be drawn; give 1 to {MOST:,}.")
-        return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
+        rng, extra = torch.Generator().manual_seed(seed), self.generator.prior.extra
+        return torch.cat([torch.randn(n, size, generator=rng) for size in (self.z_dim - extra, extra)], dim=1)
 
     def labels(self, n: int, seed: int = 0) -> Tensor:
         """Return the n labels (n,) of a seed, drawn from its stream of random numbers after the latents."""

@@ -23,7 +23,6 @@ A prior's network has seen more images than the GAN: measure with another one, s
 """
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Self, cast
 
@@ -39,9 +38,10 @@ from fewshotgan.gans.projection import ProjectionDiscriminator
 from fewshotgan.images import Images
 from fewshotgan.instances import Memory, check_network, remember
 from fewshotgan.methods.bsa import BSA, BSATraining, bendable
-from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
+from fewshotgan.methods.conditional import ConditionedTraining
+from fewshotgan.methods.finetuning import FineTuning
 from fewshotgan.methods.freezed import FreezeD, FreezeDTraining
-from fewshotgan.methods.method import Batch, Method, Stage, Task
+from fewshotgan.methods.method import Method, Task
 from fewshotgan.methods.options import option
 from fewshotgan.methods.scratch import Scratch
 from fewshotgan.methods.transfergan import start
@@ -134,36 +134,7 @@ def embeddings(generator: nn.Module) -> list[nn.Parameter]:
     return [parameter for module in found for parameter in module.parameters()]
 
 
-class DIPTraining(FineTuningTraining):
-    """DIP at work; arguments as of `FineTuningTraining`, and
-
-    Args:
-        features: C(x) of each training image, (n, feature_dim).
-    """
-
-    def __init__(self, method: FineTuning, task: Task, gan: GAN, features: Tensor) -> None:
-        super().__init__(method, task, gan)
-        self.features = features.to(task.images.device)
-
-    def stages(self, iterations: int) -> Iterator[Stage]:
-        """One stage; each move of D has real images of its own, and G goes on with the features of the last."""
-        yield Stage("adaptation", iterations, [self.discriminator_player(), self.generator_player()], before=self.begin)
-
-    def begin(self, batch: Batch) -> None:
-        """Draw real images, and look up their features."""
-        batch["numbers"] = self.task.draw()
-        batch["features"] = self.features[batch["numbers"]]
-
-    def real(self, batch: Batch) -> Tensor:
-        """Return x, the batch's real images (batch, C, H, W)."""
-        return self.task.pick(batch["numbers"])
-
-    def condition(self, batch: Batch) -> Tensor:
-        """Return C(x), (batch, feature_dim), for real and generated images alike."""
-        return batch["features"]
-
-
-class FrozenDIPTraining(DIPTraining, FreezeDTraining):
+class FrozenDIPTraining(ConditionedTraining, FreezeDTraining):
     """DIP at work with D's lower blocks fixed."""
 
     method: "DIPFreezeD"
@@ -181,9 +152,9 @@ class DIP(InstancePrior, FineTuning):
         hinged = replace(self, loss=self.loss or "hinge")
         return super(DIP, hinged).settle(source)
 
-    def build(self, task: Task) -> DIPTraining:
+    def build(self, task: Task) -> ConditionedTraining:
         """Train a copy of the start, conditioned."""
-        return DIPTraining(self.settle(task.source), task, *self.networks(task))
+        return ConditionedTraining(self.settle(task.source), task, *self.networks(task))
 
     def networks(self, task: Task) -> tuple[GAN, Tensor]:
         """Return the start, conditioned, and the features of each training image, (n, feature_dim)."""

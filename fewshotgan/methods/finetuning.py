@@ -35,6 +35,7 @@ from fewshotgan.methods.options import option
 class FineTuning(Method):
     """Base of the methods that train G and D against each other; each says where from, and which parts."""
 
+    name = "fine-tuning"
     usual_r1: ClassVar[tuple[float, int]] = 10, 256  # weight by default, at images of so many pixels
 
     learning_rate: float | None = option(
@@ -123,7 +124,11 @@ class FineTuningTraining(Training):
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """One stage, discriminator first."""
-        yield Stage("adaptation", iterations, [self.discriminator_player(), self.generator_player()])
+        players = [self.discriminator_player(), self.generator_player()]
+        yield Stage("adaptation", iterations, players, before=self.begin)
+
+    def begin(self, batch: Batch) -> None:
+        """Put into a batch what its players share; nothing."""
 
     def discriminator_player(self) -> Player:
         """D minimises the adversarial loss, in as many moves as the loss has, and R1 every `r1_every` iterations."""

@@ -63,8 +63,8 @@ def write_report(
 
 
 def without_path(images: Images, scores: Mapping[str, Any]) -> tuple[Images, Mapping[str, Any]]:
-    """Return images and scores that bear the name of the folder alone: the page is for others to read, and where the
-    folder lies is nobody's business.
+    """Return images and scores that bear the name of the folder alone: the page is for others to read, and must not
+    tell where the folder lies.
     """
     if is_shipped(images.name):
         return images, scores
