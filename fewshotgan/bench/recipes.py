@@ -136,7 +136,7 @@ RECIPES: dict[str, Recipe] = {
             "avatars/personas",
             networks("progan", 64, 3, channel_base=768, channel_max=96),
             thousands=3000,
-            options={"r1_gamma": 0.3},
+            options={"loss": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0},
         ),
         Recipe(
             "fashion-gp-resnet",
