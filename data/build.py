@@ -4,6 +4,7 @@
     python data/build.py fashion DIR           # DIR: the unpacked Debian package dataset-fashion-mnist
     python data/build.py pool avatars personas build/pools        # 50,000 drawings, to pretrain a source on
     python data/build.py pool fashion DIR build/pools             # all training images of the source's classes
+    python data/build.py encoder build/pools   # train the encoder of clothes on its pool, without labels
     python data/build.py manifest              # after any change under data/: splits, sizes and checksums anew
 
 The zips are the field's own form: images and a `dataset.json`, as StyleGAN's tools and clean-fid read them. Images are
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fewshotgan.bench.encoders import make_encoder
 from fewshotgan.bench.pools import save_pool
 from fewshotgan.images import MIXTURES
 
@@ -176,7 +178,7 @@ def write_manifest() -> None:
     """
     blocks = ["# Every shipped file of images and weights; written by `python data/build.py manifest`."]
     for path in sorted(
-        p for folder in ("avatars", "fashion", "gans") for p in (DATA / folder).glob("*") if p.is_file()
+        p for folder in ("avatars", "encoders", "fashion", "gans") for p in (DATA / folder).glob("*") if p.is_file()
     ):
         entry = {"path": path.relative_to(DATA).as_posix(), "bytes": path.stat().st_size}
         entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -195,6 +197,8 @@ if __name__ == "__main__":
             pool_of_avatars(style, Path(folder))
         case ["pool", "fashion", package, folder]:
             pool_of_fashion(Path(package), Path(folder))
+        case ["encoder", pools]:
+            make_encoder(Path(pools), DATA / "encoders")
         case ["manifest"]:
             pass
         case _:
