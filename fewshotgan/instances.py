@@ -5,6 +5,7 @@ networks C:
 
 - "efficientnet": EfficientNet-Lite0, supervised, always there; what the metrics compare images by as well.
 - "vgg": VGG16, supervised, fetched once; the mean over pixels of its last activations.
+- "dinov2": DINOv2's smallest network, which learned from photographs without labels, fetched once (`dinov2.py`).
 - "simclr": a small encoder of grey clothes and shoes, trained here without labels, always there (`simclr.py`).
 - a file: another encoder that `fewshotgan.simclr` trained.
 - "random": EfficientNet-Lite0 without its training, a control.
@@ -27,6 +28,7 @@ import torch.nn.functional as F
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
+from fewshotgan.dinov2 import describe_by_dinov2
 from fewshotgan.files import UserError, clip
 from fewshotgan.gans.prior import Instances, PriorConfig, Sampling
 from fewshotgan.images import Images
@@ -35,9 +37,10 @@ from fewshotgan.metrics.diversity import lpips_network
 from fewshotgan.metrics.extractors import BATCH, SIDES, prepare, untrained_network
 from fewshotgan.simclr import Encoder, digest, load_encoder, shipped_encoder
 
-NETWORKS = ("efficientnet", "vgg", "simclr", "random", "onehot")
+NETWORKS = ("efficientnet", "vgg", "dinov2", "simclr", "random", "onehot")
 VGG_SIDE = 224  # on which it was trained
 STEPS = 50  # of k-means
+ALIKE = 1e-4  # of features of unit length: no difference
 
 
 def check_network(network: str) -> None:
@@ -111,8 +114,9 @@ def _untrained() -> Any:
 
 def _seeing(network: str, images: Images) -> Callable[[Tensor], Tensor]:
     """Return what maps images (N, C, H, W), -1..1, to rows (N, size)."""
-    if network in ("vgg", "random"):
-        return _vgg if network == "vgg" else _random
+    known = {"vgg": _vgg, "dinov2": describe_by_dinov2, "random": _random}
+    if network in known:
+        return known[network]
     encoder = _encoder(network)
     if encoder.channels != images.channels:
         raise UserError(
@@ -155,7 +159,7 @@ def remember(
         seed: of k-means.
 
     Raises:
-        UserError: for more clusters than images, or as `describe`.
+        UserError: for more clusters than images, images that are all alike, or as `describe`.
     """
     if clusters > len(images):
         raise UserError(
@@ -167,6 +171,11 @@ def remember(
         each = projection
     else:
         described = describe(images, network)
+        if (described - described[0]).abs().max() < ALIKE:
+            raise UserError(
+                f"{clip(network, 60)} says the same of all images of {clip(images.name, 40)}: give images that differ, "
+                "or another network."
+            )
         centre, projection = principal(described, components)
         each = (described - centre) @ projection
     bank, shares, spread = each, torch.full((len(each),), 1 / len(each)), nearest_spread(each)

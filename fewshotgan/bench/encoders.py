@@ -66,7 +66,8 @@ def card(encoder: Encoder, images: int) -> str:
     return "\n".join([
         f"# {NAME}", "",
         f"SimCLR at small size: trained without labels on {images:,} images of {IMAGES}, which has no "
-        f"{', '.join(UNSEEN[:-1])} or {UNSEEN[-1]}. Grey images of 32 pixels, {4 * encoder.width} features, {numbers:,} parameters.", "",
+        f"{', '.join(UNSEEN[:-1])} or {UNSEEN[-1]}. Grey images of 32 pixels, {4 * encoder.width} features, "
+        f"{numbers:,} parameters.", "",
         f"Recipe: {ITERATIONS:,} steps of batch {BATCH}, width {WIDTH}, seed {SEED}, on one core. "
         "`python data/build.py encoder build/pools` trains it again, after `python data/build.py pool fashion`.", "",
         f"Accuracy of a linear probe that learns from {SHOWN} images of each class, on {TESTED} held-out ones:", "",

@@ -57,9 +57,9 @@ class InstancePrior(Method):
 
     features: str = option(
         "efficientnet",
-        "network that describes the real images: efficientnet, vgg (fetched once), simclr (trained without labels on "
-        "grey clothes, ships), the file of another encoder that fewshotgan.simclr trained, or as controls random, the "
-        "first one untrained, and onehot, the image's number",
+        "network that describes the real images: efficientnet, vgg or dinov2 (fetched once), simclr (trained without "
+        "labels on grey clothes, ships), the file of another encoder that fewshotgan.simclr trained, or as controls "
+        "random, the first one untrained, and onehot, the image's number",
     )
     components: int = option(64, "principal components of the features that are kept, at most", low=1)
     clusters: int = option(0, "centroids that stand for the images, for large data; 0 for the images themselves", low=0)
