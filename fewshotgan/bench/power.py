@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import wilcoxon
+import scipy
 
 from fewshotgan.bench.statistics import LEVEL, MARGIN
 from fewshotgan.progress import watched
@@ -44,7 +44,9 @@ def draw(pairs: int, gap: float, ratio: float, trials: int, rng: np.random.Gener
 def rates(advantages: np.ndarray, margin: float = 0.0) -> Rates:
     """Return how often a single claim is decided at 5 %, of advantages (trials, pairs)."""
     shifted = advantages + margin
-    better, worse = (wilcoxon(shifted, axis=1, alternative=side, method="exact").pvalue for side in ("greater", "less"))
+    better, worse = (
+        scipy.stats.wilcoxon(shifted, axis=1, alternative=side, method="exact").pvalue for side in ("greater", "less")
+    )
     decided = 2 * np.minimum(better, worse) <= LEVEL
     return Rates(float((decided & (better < worse)).mean()), float((decided & (worse < better)).mean()))
 

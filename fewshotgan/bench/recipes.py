@@ -179,10 +179,10 @@ RECIPES: dict[str, Recipe] = {
             )
             for name, images, channel_max, thousands in (
                 ("fashion-wgan", "fashion/source", 48, 48),
-                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 48),
-                ("fashion-wgan-dress", "fashion/dress", 24, 48),
-                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 48),
-                ("fashion-wgan-trouser", "fashion/trouser", 24, 48),
+                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 32),
+                ("fashion-wgan-dress", "fashion/dress", 24, 32),
+                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 32),
+                ("fashion-wgan-trouser", "fashion/trouser", 24, 32),
             )
         ),
     )
