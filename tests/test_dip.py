@@ -296,7 +296,7 @@ def test_bad_input_is_one_sentence(adapted, encoder, tmp_path):
     refused("dip conditions SNGAN, StyleGAN2 or", adapt, tiny("progan"), images, "dip", **dip)
     refused("needs at least 2 images", adapt, plain, noise_images(1), "dip", **dip)
     same = Images(images.pixels[:1].expand(4, -1, -1, -1), "same")
-    refused("random says the same of all images of same", adapt, plain, same, "dip", **QUICK, features="random")
+    refused("random says the same of all images of the shots", adapt, plain, same, "dip", **QUICK, features="random")
     refused("has a prior before them", adapt, adapted, images, "dip-bsa", **dip)
     mined = adapt(plain, images, "minegan-noft", **QUICK).gan
     refused("has a miner before them", adapt, mined, images, "dip", **dip)

@@ -100,7 +100,7 @@ def fitted(x: Tensor, y: Tensor) -> nn.Linear:
         torch.autograd.backward(value)
         return value
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)
     return layer.requires_grad_(False)
 
 
