@@ -1,4 +1,6 @@
-"""TransferGAN's table 2 at our scale: from scratch against pretrained, by the number of target images."""
+"""TransferGAN's tables at our scale, on its own networks where the table is about them: which network is transferred,
+from scratch against pretrained by the number of target images, and from an unconditional source into classes.
+"""
 
 from collections.abc import Sequence
 
@@ -16,6 +18,40 @@ TABLE2 = OwnTable(
     ("table-2",),
     with_controls({SCRATCH: Row("scratch"), TRANSFERRED: Row("transfergan")}),
     columns("avatars-stylegan2", "avatars/miniavs", SIZES) + columns("fashion-stylegan2", "fashion/sandal", SIZES),
+)
+
+SOURCE = "fashion-wgan"  # WGAN-GP's networks, as in the paper; sandals and bags are not in it
+BOTH, ONLY_D, ONLY_G, NEITHER = "G and D", "D alone", "G alone", "neither"
+CONFIGURATION = OwnTable(
+    "transfergan-configuration",
+    "Which network to transfer: generator, discriminator, both or neither; 1,000 images",
+    "transfergan",
+    ("configuration",),
+    with_controls(
+        {
+            label: Row("transfergan", (("transfer", transfer),))
+            for label, transfer in ((NEITHER, "none"), (ONLY_D, "D"), (ONLY_G, "G"), (BOTH, "GD"))
+        }
+    ),
+    tuple(Column(f"fashion/{name} 1000", SOURCE, f"fashion/{name}", 1000) for name in ("sandal", "bag")),
+    ("fd_efficientnet", "iw"),
+)
+CLASSES = "50% fashion/sandal, 50% fashion/bag"
+SHUFFLED = "conditional norm, labels shuffled"
+INTO_CLASSES = OwnTable(
+    "transfergan-classes",
+    "From an unconditional source into classes, at a hundredth, a tenth and all of the iterations; 1,000 images",
+    "transfergan",
+    ("table-6",),
+    {
+        "AC-GAN from scratch": Row("acgan", (("transfer", "none"),)),
+        "AC-GAN": Row("acgan"),
+        "conditional norm from scratch": Row("cbn_transfer", (("transfer", "none"),)),
+        "conditional norm": Row("cbn_transfer"),
+        SHUFFLED: Row("cbn_transfer", (("shuffled", True),)),
+    },
+    tuple(Column(f"{iterations} iterations", SOURCE, CLASSES, 1000, iterations) for iterations in (5, 50, 500)),
+    ("fd_efficientnet", "fd_classes", "class_accuracy"),
 )
 
 
@@ -50,8 +86,34 @@ def _claims() -> list[Claim]:
         ),
         Claim("transfergan", grows, TABLE2.name, (growth,)),
         controls_lose(write, TRANSFERRED, "pretraining", f"{few[0]} to {few[-1]} images", _of_size(*few)),
+        *_configuration(),
+        *_classes(),
     ]
 
 
-TABLES = (TABLE2,)
+def _configuration() -> list[Claim]:
+    """Return what the paper claims of the networks that are transferred."""
+    write, targets = Claims("transfergan", CONFIGURATION.name, CONFIGURATION.rows), CONFIGURATION.columns
+    return [
+        write.beats("transferring G and D beats every other choice", BOTH, (ONLY_G, ONLY_D, NEITHER), targets),
+        write.beats("transferring D alone beats training from scratch", ONLY_D, NEITHER, targets),
+        write.beats("transferring G alone is worse than training from scratch", NEITHER, ONLY_G, targets),
+        controls_lose(write, BOTH, "transferring G and D", "1,000 images", targets),
+    ]
+
+
+def _classes() -> list[Claim]:
+    """Return what the paper claims of classes, and the control of shuffled labels."""
+    write, every, last = Claims("transfergan", INTO_CLASSES.name, INTO_CLASSES.rows), INTO_CLASSES.columns, "fd_classes"
+    norm, own = "conditional norm", INTO_CLASSES.columns[-1:]
+    return [
+        *(
+            write.beats(f"{label} into classes: pretraining beats scratch", label, f"{label} from scratch", every, last)
+            for label in ("AC-GAN", norm)
+        ),
+        write.beats("control: with shuffled labels the classes are lost", norm, SHUFFLED, own, "class_accuracy"),
+    ]
+
+
+TABLES = (TABLE2, CONFIGURATION, INTO_CLASSES)
 CLAIMS = _claims()
