@@ -54,6 +54,8 @@ _HOMES = {  # loaded when first asked for: the command answers before PyTorch is
 
 
 def __getattr__(name: str) -> object:
+    if name in _HOMES:  # the home itself, such as fsg.edit, with what is at home there alone
+        return importlib.import_module(f"fewshotgan.{name}")
     for home, names in _HOMES.items():
         if name in names:
             globals()[name] = value = getattr(importlib.import_module(f"fewshotgan.{home}"), name)

@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,39 @@ def load_checkpoint(path: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
             "or choose another folder."
         )
     return state
+
+
+@contextmanager
+def of_this_version() -> Iterator[None]:
+    """Turn what goes wrong where a saved state is taken up into one sentence: something is missing or of another kind.
+
+    Raises:
+        UserError: for that.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError("The checkpoint is of another version of fewshotgan; delete it to start afresh.") from error
+
+
+def check_entries(saved: dict[str, Any], own: dict[str, Any]) -> None:
+    """Compare the entries of a saved state, and their kinds, with those that a run would save.
+
+    Raises:
+        UserError: if there are others.
+    """
+    lacks, surplus = sorted(own.keys() - saved.keys()), sorted(map(str, saved.keys() - own.keys()))
+    odd = [key for key in own.keys() & saved.keys() if not isinstance(saved[key], type(own[key]))]
+    said = [
+        f"{what} {', '.join(names)}"
+        for what, names in (("lacks", lacks), ("has a surplus", surplus), ("has another kind of", sorted(odd)))
+        if names
+    ]
+    if said:
+        raise UserError(
+            f"The checkpoint is of another version of fewshotgan (it {clip('; '.join(said), 100)}); delete it to start "
+            "afresh."
+        )
 
 
 def differences(saved: dict[str, Any], spec: dict[str, Any]) -> Iterable[str]:

@@ -1,9 +1,13 @@
 """Where networks train, and how their images lie in its memory."""
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional as F
 
 from fewshotgan.files import UserError, first_line, shown
+
+FOUND: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
 
 
 def choose_device(name: str | torch.device | None) -> torch.device:
@@ -31,6 +35,8 @@ def fault(name: str | torch.device) -> str | None:
     """
     try:
         device = torch.device(name)
+        if device.type in FOUND and not FOUND[device.type]():
+            return f"PyTorch finds no {device.type} here"
         rng = torch.Generator(device).manual_seed(0)
         x = torch.randn(2, 3, 8, 8, generator=rng, device=device, requires_grad=True)
         weight = torch.nn.Parameter(torch.ones(4, 3, 3, 3, device=device))

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import SupportsFloat
 
 from fewshotgan.wording import printable
 
@@ -18,6 +19,7 @@ try:
 except ImportError:  # not on Windows, where nobody can remove a file that is being written anyway
     fcntl = None  # type: ignore[assignment]
 
+FAR = 10  # beyond this truncation no generator draws anything
 TEMPORARY = re.compile(r"\..+(\.\w+)\.[a-z0-9_]{8}\1")  # .checkpoint.pt.k3v8_x2a.pt, as `atomic_write` names them
 
 MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS}
@@ -121,6 +123,19 @@ def whole(name: str, value: object) -> int:
         raise UserError(f"{name}={shown(value)} must be a whole number.") from None
 
 
+def check_truncation(truncation: float) -> None:
+    """Raise one sentence if latents can't be truncated so.
+
+    Raises:
+        UserError: if the truncation is no number from -10 to 10.
+    """
+    if isinstance(truncation, bool) or not isinstance(truncation, SupportsFloat) or not abs(truncation) <= FAR:
+        raise UserError(
+            f"truncation={shown(truncation)} is no number from -{FAR} to {FAR}; give 1 for none, towards 0 for less "
+            "diverse images."
+        )
+
+
 def check_seed(seed: object) -> int:
     """Return a seed as Python's whole number.
 
@@ -150,6 +165,17 @@ def clip(name: object, most: int = 80) -> str:
     """Return a name or a value as a message shows it: its end, if it is long, and nothing that moves the cursor."""
     text = printable(str(name))
     return text if len(text) <= most else f"...{text[3 - most :]}"
+
+
+def check_apart(written: str | Path, *read: str | Path) -> None:
+    """Check that a file that is to be written is none of those that are read.
+
+    Raises:
+        UserError: if it is one.
+    """
+    for path in read:
+        if os.path.exists(written) and os.path.exists(path) and os.path.samefile(written, path):
+            raise UserError(f"{clip(path)} is read, and would be written over; choose another place for the result.")
 
 
 def check_folder(folder: str | Path) -> None:

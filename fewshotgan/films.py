@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fewshotgan.files import UserError, atomic_write
 from fewshotgan.pixels import enlargement, resized, to_picture
+from fewshotgan.progress import watched
 
 FILMS = (".gif", ".mp4")
 FPS = 16
@@ -37,7 +38,7 @@ def save_film(
         raise UserError(f"fps={fps} can't be; give a number above 0 and up to 100.")
     own = images.shape[-1]
     side = own * enlargement(own) if size is None else size
-    frames = [resized(to_picture(image), side, resample).convert("RGB") for image in images]
+    frames = [resized(to_picture(image), side, resample).convert("RGB") for image in watched(images, "frames")]
     with atomic_write(path) as temporary:
         if suffix == ".mp4":
             _write_mp4(frames, temporary, fps)
@@ -76,6 +77,6 @@ def _write_mp4(frames: list[Image.Image], path: Path, fps: float) -> None:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "12"})
         stream.height, stream.width = even[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        for pixels in even:
+        for pixels in watched(even, "encoding"):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))  # type: ignore[attr-defined]
         container.mux(stream.encode(None))

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder, check_seed, clip, shown, sweep, whole, whole_name
+from fewshotgan.files import UserError, check_folder, check_seed, shown, sweep, whole, whole_name
 from fewshotgan.gans.gan import GAN, MIXTURE, combine
 from fewshotgan.images import Images
-from fewshotgan.images.labels import with_folders_as_classes
+from fewshotgan.images.labels import labels_to_learn
 from fewshotgan.kept import Kept
 from fewshotgan.logs import Log
 from fewshotgan.methods import METHODS, Method, create_method
@@ -89,7 +89,7 @@ def adapt(
     check_stopping(minutes, snapshot_every, keep, out, log)
     gan = choose_discriminator(gan, discriminator, seed)
     check(gan, images, chosen, iterations, batch, seed)
-    labels = with_folders_as_classes(images).labels if chosen.labelled else None
+    labels = labels_to_learn(images, chosen.name) if chosen.labelled else None
     spec = {
         "gan": gan.name, "images": images.name, "n": len(images), "method": chosen.name, "iterations": iterations,
         "batch": batch, "seed": seed, "augment": augment, "digests": digests(gan, images, labels),
@@ -161,12 +161,7 @@ def check_kinds(gan: object, images: object) -> None:
 
 def check(gan: GAN, images: Images, method: Method, iterations: int, batch: int, seed: int) -> None:
     """Raise one sentence if the images can't be used with this GAN and method."""
-    if (images.resolution, images.channels) != (gan.resolution, gan.channels):
-        raise UserError(
-            f"{clip(images.name, 40)} has {images.resolution} pixels and {images.channels} channels, "
-            f"{clip(gan.name, 40)} {gan.resolution} and {gan.channels}; use load_images(..., "
-            f"resolution={gan.resolution}, channels={gan.channels})."
-        )
+    images.check_fits(gan.name, gan.resolution, gan.channels)
     if gan.config["family"] == MIXTURE and not method.multi_source:
         raise UserError(f"{method.name} adapts one GAN at a time; hand over one of {gan.name}, or use minegan.")
     if method.needs_discriminator and not gan.complete:

@@ -1,11 +1,14 @@
-"""What a step needs: the optimiser of a player, the sum of its terms, moving averages, a copy of a state."""
+"""What a step needs: the optimiser of a player, the sum of its terms, moving averages, copies and random numbers of a
+state.
+"""
 
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.methods.method import Player, Terms
+from fewshotgan.methods.method import Player, Task, Terms
 
 EMA_RAMPUP = 0.05  # half-life of the moving average as a share of the images seen (StyleGAN2-ADA, arXiv 2006.06676)
 EMA_IMAGES_PER_BATCH = 312.5  # its largest value: 10,000 images at batch 32, in proportion
@@ -22,6 +25,19 @@ def sum_terms(terms: Terms) -> Tensor:
 def clone(module: nn.Module) -> dict[str, Tensor]:
     """Return a state dict that later steps do not change."""
     return {key: value.clone() for key, value in module.state_dict().items()}
+
+
+def restore_rng(task: Task, state: dict[str, Any], iteration: int) -> None:
+    """Go on with the random numbers of a saved state, or, on another kind of device, with others, and say so."""
+    device = state["device"]
+    if device == task.rng.device.type:
+        task.rng.set_state(state["rng"].cpu())
+    else:  # whose generators have states of another form
+        task.rng.manual_seed(task.seed + iteration)
+        warnings.warn(
+            f"The run was begun on another kind of device ({device}); it goes on here with other random numbers.",
+            stacklevel=2,
+        )
 
 
 def make_optimiser(player: Player) -> torch.optim.Adam:

@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 from tqdm.auto import tqdm
 
 from fewshotgan.augment import augmentation
-from fewshotgan.checkpoint import load_checkpoint, save_checkpoint
+from fewshotgan.checkpoint import check_entries, load_checkpoint, of_this_version, save_checkpoint
 from fewshotgan.device import layout
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
@@ -29,7 +29,7 @@ from fewshotgan.kept import Kept
 from fewshotgan.logs import Log, progress_bar
 from fewshotgan.methods.method import Batch, Player, Stage, Task, Terms, Training
 from fewshotgan.run import CollapseError, Row, Run, Viewer
-from fewshotgan.stepping import clone, make_optimiser, move_averages, sum_terms
+from fewshotgan.stepping import clone, make_optimiser, move_averages, restore_rng, sum_terms
 
 SNAPSHOT_SAMPLES = 16
 LOG_EVERY = 10  # iterations between rows of the history; also between checks that losses are finite
@@ -98,6 +98,8 @@ class Loop:
     def run(self, checkpoint: Path | None, minutes: float | None, progress: bool) -> Run:
         """Train all stages, or until time or the user says stop."""
         resumed = load_checkpoint(checkpoint, self.spec) if checkpoint else None
+        if resumed:
+            check_entries(resumed, self.state())
         if self.kept:
             self.kept.forget_after(resumed["iteration"] if resumed else -1)
         self.started, saved = time.monotonic(), time.monotonic()
@@ -154,13 +156,15 @@ class Loop:
         stage = None
         for index, stage in enumerate(self.training.stages(self.iterations)):
             if resumed and index < resumed["stage_index"]:
-                self.skip(resumed, index, stage)
+                with of_this_version():
+                    self.skip(resumed, index, stage)
                 continue
             if not resumed and self.iteration >= self.iterations:
                 return
             self.begin(stage, index)
             if resumed:
-                self.take_up(resumed, stage)
+                with of_this_version():
+                    self.restore(resumed, stage)
                 bar.update(self.iteration)
                 resumed = None
             elif self.iteration == 0:
@@ -168,6 +172,8 @@ class Loop:
             yield from self.follow(stage, stage.iterations, bar)
             self.stage_lengths.append(self.stage_iteration)
             self.stage_ends.append(clone(self.modules))
+        if resumed:
+            raise UserError("The checkpoint has more stages than the method; delete it to start afresh.")
         if stage:
             yield from self.follow(stage, self.iterations, bar)
 
@@ -190,17 +196,6 @@ class Loop:
         self.stage_ends.append(resumed["stage_ends"][index])
         if self.stage_ends[index]:
             self.modules.load_state_dict(self.stage_ends[index])
-
-    def take_up(self, resumed: dict[str, Any], stage: Stage) -> None:
-        """Restore a saved state.
-
-        Raises:
-            UserError: if it was saved by another version.
-        """
-        try:
-            self.restore(resumed, stage)
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise UserError("The checkpoint is of another version; delete it to start afresh.") from error
 
     def begin(self, stage: Stage, index: int) -> None:
         """Prepare optimisers and averages; moments of parameters that trained before are carried over."""
@@ -380,20 +375,14 @@ class Loop:
 
     def restore(self, state: dict[str, Any], stage: Stage) -> None:
         """Take up a saved state at its stage."""
+        check_entries(state["optimisers"], {name: found.state_dict() for name, found in self.optimisers.items()})
+        check_entries(state["augment"], self.task.augment.state_dict())
         self.stage_iteration, self.iteration = state["stage_iteration"], state["iteration"]
         self.modules.load_state_dict(state["modules"])
         self.ema.load_state_dict(state["ema"])
         for player in stage.players:
             self.optimisers[player.name].load_state_dict(state["optimisers"][player.name])
-        device = state["device"]
-        if device == self.task.rng.device.type:
-            self.task.rng.set_state(state["rng"].cpu())
-        else:  # whose generators have states of another form
-            self.task.rng.manual_seed(self.task.seed + self.iteration)
-            warnings.warn(
-                f"The run was begun on another kind of device ({device}); it goes on here with other random numbers.",
-                stacklevel=2,
-            )
+        restore_rng(self.task, state, self.iteration)
         self.task.augment.load_state_dict(state["augment"])
         self.seconds, self.best_spread = state["seconds"], state["best_spread"]
         self.history, self.snapshots = list(state["history"]), list(state["snapshots"])

@@ -17,12 +17,13 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import FAMILIES, GAN
 from fewshotgan.gans.network import Discriminator, Generator, Network, StyleGenerator
 from fewshotgan.methods import METHODS
+from fewshotgan.methods.dip import InstancePrior
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
 
 CHOOSY = {
     "bsa",
-    *(name for name, method in METHODS.items() if issubclass(method, LayerTransfer) or method.labelled),
+    *(name for name, kind in METHODS.items() if issubclass(kind, LayerTransfer | InstancePrior) or kind.labelled),
 }
 
 

@@ -24,6 +24,19 @@ TINY = OwnTable(
     (Column("sandals", "fashion-wgan", "fashion/sandal", 5, 3, 16),),
 )
 
+# what broke `claims`, `tables` and `record` once: valid JSON of another kind, in a file of runs
+FOREIGN = [
+    {"spec": {"gan": "avatars-stylegan2"}, "metrics": None, "status": "ok", "seconds": {"all": 1.0}},
+    {"spec": {"gan": "avatars-stylegan2"}, "metrics": "fd", "status": "ok", "seconds": {"all": 1.0}},
+    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": float("nan")}, "status": "ok"},
+    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": 1.0}, "seconds": {"all": 1.0}},
+    {"spec": None, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": {"all": 1.0}},
+    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": None},
+    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {}, "status": "ok", "seconds": {"all": "one"}},
+    [],
+    None,
+]
+
 
 def entry(spec: Spec, status: str = "ok", date: str = "2026-11-28T00:00:00+00:00", seconds: float = 1.0) -> Entry:
     """A run's line that nothing was computed for."""

@@ -169,10 +169,10 @@ def test_the_head_names_a_nearer_source_and_lost_colours():
     assert "Nearer" not in found.head("avatars-stylegan2")
 
 
-def test_labels_that_adaptation_has_no_use_for_are_named():
+def test_what_uses_labels_is_named():
     images = load_images("fashion/sneaker", n=10)
     own = replace(images, labels=torch.arange(10) % 2, names=tuple("abcdefghij"))
-    assert any("labels are not used" in line for line in advise(own, timed=False, progress=False).oddities)
+    assert any("use their labels" in line for line in advise(own, timed=False, progress=False).oddities)
     assert not advise(images, timed=False, progress=False).oddities
 
 

@@ -125,16 +125,18 @@ def test_each_player_minimises_the_classifier_s_error_on_its_own_images():
     stage.before(batch)
     terms = critic.terms(batch)
     real = train.task.pick(batch["numbers"])
-    expected = 2 * cross_entropy(train.classified(real)[1], train.labels[batch["numbers"]])
+    classify = train.modules["classifier"]
+    expected = 2 * cross_entropy(classify(train.examined(real)[1]), train.known[batch["numbers"]])
     assert torch.allclose(terms["classification"], expected)
     assert set(terms) == {"wgan_gp", "gradient_penalty", "classification"}
-    for parameter in train.classifier.parameters():
+    for parameter in classify.parameters():
         assert any(parameter is one for one in critic.parameters)
         assert not any(parameter is one for one in generator.parameters)
     fakes = []
     train.generate = lambda batch: fakes.append(type(train).generate(train, batch)) or fakes[-1]
     terms = generator.terms(batch)
-    assert torch.allclose(terms["classification"], 2 * cross_entropy(train.classified(fakes[0])[1], batch["labels"]))
+    expected = 2 * cross_entropy(classify(train.examined(fakes[0])[1]), train.known[batch["numbers"]])
+    assert torch.allclose(terms["classification"], expected)
 
 
 @pytest.mark.parametrize("method", ["transfergan", *INTO_CLASSES])
@@ -150,7 +152,7 @@ def test_what_is_not_transferred_starts_fresh(method):
 
 def test_shuffled_labels_are_as_many_of_each_class_in_another_order():
     images = labelled()
-    own, dealt, again = (training(source("sngan"), images, "acgan", shuffled=on).labels for on in (False, True, True))
+    own, dealt, again = (training(source("sngan"), images, "acgan", shuffled=on).known for on in (False, True, True))
     assert torch.equal(own, images.labels) and torch.equal(dealt, again) and not torch.equal(dealt, own)
     assert torch.equal(dealt.bincount(), own.bincount())
 
@@ -173,7 +175,9 @@ def test_bad_input_is_one_sentence():
         (torch.tensor([0] * 6 + [1] * 5 + [2]), "Class 2 of 3 has 1 image; acgan needs at least 2"),
     ):
         with pytest.raises(UserError, match=text):
-            adapt(gan, replace(images, labels=labels), "acgan", iterations=1, progress=False)
+            adapt(gan, replace(images, labels=labels, classes=0), "acgan", iterations=1, progress=False)
+    with pytest.raises(UserError, match="Class 3 of 4 has no images"):  # which its dataset.json knows
+        adapt(gan, replace(images, classes=4), "acgan", iterations=1, progress=False)
     for method, part in (("cbn_transfer", "batch norm"), ("acgan", "a first layer that a class can join")):
         with pytest.raises(UserError, match=f"{method} needs a generator with {part}, as sngan, wgan_resnet, dcgan"):
             adapt(tiny("stylegan2"), images, method, iterations=1, progress=False)
@@ -204,5 +208,6 @@ def test_evaluate_measures_classes_where_both_sides_have_them():
     assert {"fd_classes", "class_accuracy"} <= set(scores) and len(scores["protocol"]["fd_classes"]) == 3
     assert 0 <= scores["protocol"]["class_accuracy"]["real, half fitted to the other"] <= 1
     assert "fd_classes" not in evaluate(gan, labelled(16, classes=4), n=15)
-    with pytest.raises(UserError, match="class_accuracy needs a class-conditional GAN, and real images with labels"):
+    assert "fd_classes" not in evaluate(gan, labelled(15), n=4)  # of which a class has fewer than two
+    with pytest.raises(UserError, match="class_accuracy needs a class-conditional GAN and labels of the real images"):
         evaluate(gan, noise_images(8), n=8, metrics=["class_accuracy"])

@@ -49,6 +49,37 @@ def test_adapt_writes_everything_and_says_how_it_cropped(ground, capsys):
     assert Image.open(out / "interpolation.gif").n_frames == 48
 
 
+def test_no_verb_writes_over_what_it_reads(ground, capsys):
+    gan, out = ground / "photos-freezed.safetensors", ground / "out"
+    tiny_gan().refresh().save(gan)
+    out.mkdir()
+    linked = out / gan.name
+    linked.symlink_to(gan)
+    photo = out / "reconstruction.png"
+    Image.new("RGB", (16, 16)).save(photo)
+    before = gan.read_bytes(), photo.read_bytes()
+    for line in (
+        ["export", str(gan), "--to", "torchscript", "--out", str(linked)],
+        ["adapt", "--gan", str(gan), "--images", str(ground / "photos"), "--iterations", "1", "--out", str(out)],
+        ["project", str(gan), "--image", str(photo), "--iterations", "1", "--out", str(out)],
+    ):
+        assert main(line) == 2
+        assert "is read, and would be written over" in capsys.readouterr().err
+    assert before == (gan.read_bytes(), photo.read_bytes())
+
+
+def test_a_name_that_is_written_does_not_command_the_terminal(ground, capsys, monkeypatch):
+    monkeypatch.chdir(ground)
+    tiny_gan().refresh().save(ground / "gan.safetensors")
+    for line in (
+        ["export", "gan.safetensors", "--to", "torchscript", "--out", "\x1b[2J"],
+        ["sample", "gan.safetensors", "--n", "2", "--out", "\x1b[2J.png"],
+    ):
+        assert main(line) == 0
+        said = capsys.readouterr()
+        assert "\x1b" not in said.out + said.err and "\\x1b[2J" in said.out
+
+
 def test_several_gans_are_mined_together(ground):
     tiny_gan(seed=1).refresh().save(ground / "other.safetensors")
     assert main(arguments(ground, "--gan", str(ground / "other.safetensors"), "--method", "minegan")) == 0

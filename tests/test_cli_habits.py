@@ -1,6 +1,7 @@
 """Habits of a shell: exit statuses, signals, full disks, quiet, logs, examples, completion."""
 
 import csv
+import io
 import json
 import os
 import shlex
@@ -8,18 +9,24 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from helpers import adapt_photographs as arguments
 from helpers import heeding, photographs, small_disk
+from ledgers import TINY
 
-from fewshotgan import load_gan
+from fewshotgan import load_gan, progress
+from fewshotgan.bench import advice, check, nearness, papers, proximity
+from fewshotgan.bench.table import Row
+from fewshotgan.bench.tables import TABLES
 from fewshotgan.cli import main
 from fewshotgan.cli.arguments import refusal
 from fewshotgan.cli.examples import EXAMPLES
 from fewshotgan.cli.verbs import VERBS, parser
+from fewshotgan.edit import search
 from fewshotgan.gans import list_gans
 
 WAIT = 3600  # seconds, for a process that ends by itself
@@ -155,6 +162,8 @@ def test_keep_best_says_what_it_kept(ground):
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--option", "learning_rate=" + "[" * 10**5], "learning"),
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--option", "r1_every=" + "9" * 25], "r1_every=99999"),
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--device", "privateuseone"], "can't be used here"),
+        (["adapt", "--images", "no-such", "--out", "x", "--device", "mps"], "PyTorch finds no mps here"),
+        (["project", "avatars-stylegan2", "--image", "x.png", "--out", "x", "--truncation", "nan"], "no number from"),
         (["adapt", "--images", "avatars/thumbs", "--out", "x", "--method", "y" * 10**4], "There is no method"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--truncation", "1e308"], "truncation=1e+308 is no number"),
         (["sample", "avatars-stylegan2", "--out", "x.png", "--n", "9" * 25], "too many for one picture"),
@@ -211,3 +220,49 @@ _shtab_fewshotgan; echo "${{COMPREPLY[@]}}" """
             [bash, "-c", asked.format(script=script, words=words)], capture_output=True, text=True, cwd=Path(tmp_path)
         )
         assert expected <= set(done.stdout.split()), (words, done.stdout, done.stderr)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+LONG = {  # what takes over three seconds if there is more of it, and the bar or line that tells
+    "advise": (["advise", "photos"], "advice"),
+    "evaluate": (["evaluate", "tiny.safetensors", "--images", "photos", "--n", "16"], "efficientnet features"),
+    "sample": (["sample", "tiny.safetensors", "--n", "3", "--out", "sheet.png"], "images"),
+    "film": (["sample", "tiny.safetensors", "--frames", "4", "--out", "film.gif"], "frames"),
+    "project": (
+        ["project", "tiny.safetensors", "--image", "photos/00.png", "--iterations", "2", "--out", "me"], "project"
+    ),
+    "export": (["export", "tiny.safetensors", "--to", "torchscript", "--out", "tiny.pt"], "writing torchscript"),
+    "tables": (["tables", "tiny"], "cells"),
+    "claims": (["claims"], "claims"),
+    "check": (["bench", "check"], "sources and targets"),
+    "proximity": (["proximity", "fashion/bag"], "domains"),
+    "record": (["record", "tiny", "--minutes", "0"], "runs ["),
+}  # fmt: skip
+WRITE = {"sample", "film", "project", "export", "record"}  # the others are asked for what they print
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_what_lasts_shows_it_on_a_terminal_unless_it_is_to_be_quiet(name, ground, tmp_path, monkeypatch, capsys):
+    line, told = LONG[name]
+    monkeypatch.chdir(ground)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(tmp_path / "runs.jsonl"))
+    monkeypatch.setitem(TABLES, "tiny", replace(TINY, rows={"as it is": Row("none")}, published=()))
+    monkeypatch.setattr(check, "FITNESS", {})
+    monkeypatch.setattr(papers, "CLAIMS", [])
+    monkeypatch.setattr(advice, "shipped_gans", lambda: (load_gan("tiny.safetensors"),))
+    monkeypatch.setattr(nearness, "SAMPLES", 8)
+    monkeypatch.setattr(proximity, "IMAGES", 8)
+    monkeypatch.setattr(search, "CANDIDATES", 4)
+    monkeypatch.setattr(nearness, "scale_domains", lambda _gan: ["fashion/bag"])
+    monkeypatch.setattr(proximity, "list_domains", lambda: {"fashion/bag": "", "fashion/coat": ""})
+    for quiet in ([], ["--quiet"]):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        assert main([*line, *quiet]) == 0, sys.stderr.getvalue()
+        assert (told in sys.stderr.getvalue()) is not bool(quiet), sys.stderr.getvalue()
+    assert bool(capsys.readouterr().out) is (name not in WRITE)

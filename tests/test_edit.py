@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,20 @@ def test_the_same_latent_through_a_copy_gives_the_same_image(found):
     assert (projection.through(other) - projection.images).abs().max() > 0.05
 
 
+def test_truncation_draws_a_latent_to_the_mean_of_the_gan_it_goes_through(found):
+    gan, projection = found
+    other = shaken(gan.copy(), seed=3)
+    whole, half, none = (projection.through(other, truncation) for truncation in (1.0, 0.5, 0.0))
+    torch.testing.assert_close(whole, projection.through(other))
+    centre, _ = Latents(other, "w").statistics()
+    mean = replace(projection, latent=centre.expand_as(projection.latent)).through(other)
+    torch.testing.assert_close(none, mean, atol=1e-5, rtol=0)
+    assert 0 < (half - mean).square().mean() < (whole - mean).square().mean()
+    for odd in (float("nan"), 1e308, "0.5"):
+        with pytest.raises(UserError, match="is no number from"):
+            projection.through(other, odd)
+
+
 def test_noise_maps_are_found_too_and_stay_noise(found):
     gan, projection = found
     assert projection.noise.keys() == Latents(gan).noise_maps().keys() and projection.noise
@@ -111,7 +126,7 @@ REFUSED = [
     ({"iterations": 0}, tiny_gan(), "iterations=0 must be at least 1"),
     ({"seed": -1}, tiny_gan(), "seed=-1 can't be"),
     ({"backbone": "resnet"}, tiny_gan(), "backbone='resnet' can't be"),
-    ({}, tiny_gan(channels=1), "load it with load_images"),
+    ({}, tiny_gan(channels=1), "use load_images"),
     ({}, "tiny", "project takes a GAN and Images"),
 ]
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledgers import TINY, entry, raise_versions, recorded
+from ledgers import FOREIGN, TINY, entry, raise_versions, recorded
 
 from fewshotgan.bench import ledger
 from fewshotgan.bench.papers import claims, provenance, render_own
@@ -24,18 +24,6 @@ from fewshotgan.bench.tables import TABLES
 from fewshotgan.files import UserError
 
 ROW, COLUMN = TINY.rows["tuned"], TINY.columns[0]
-# what broke `claims`, `tables` and `record` once: valid JSON of another kind, in a file of runs
-FOREIGN = [
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": None, "status": "ok", "seconds": {"all": 1.0}},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": "fd", "status": "ok", "seconds": {"all": 1.0}},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": float("nan")}, "status": "ok"},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": 1.0}, "seconds": {"all": 1.0}},
-    {"spec": None, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": {"all": 1.0}},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {"fd_efficientnet": 1.0}, "status": "ok", "seconds": None},
-    {"spec": {"gan": "avatars-stylegan2"}, "metrics": {}, "status": "ok", "seconds": {"all": "one"}},
-    [],
-    None,
-]
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +56,7 @@ def test_the_key_knows_what_trains_and_nothing_else():
 def test_every_option_has_the_value_that_it_has_for_this_source():
     assert cell_spec(ROW, COLUMN, 0).options == {
         "learning_rate": 0.0005, "loss": "wgan_gp", "r1_gamma": 0.0, "r2_gamma": 0.0, "r1_every": 16,
-        "path_length": 0.0, "path_length_every": 4, "mixing": 0.0,
+        "path_length": 0.0, "path_length_every": 4, "mixing": 0.0, "transfer": "GD",
     }  # fmt: skip
     assert cell_spec(Row("transfergan"), COLUMN, 0) == cell_spec(ROW, COLUMN, 0)  # the default of an unequalised source
     assert cell_spec(Row("freezed"), COLUMN, 0).options["frozen_down_to"] == 32
@@ -166,8 +154,48 @@ def test_a_mistyped_ledger_is_told_before_anything_runs(tmp_path, monkeypatch, n
 
 def test_a_ledger_that_can_not_be_written_is_told_before_anything_runs(own_ledger, monkeypatch):
     own_ledger.with_name("scores.jsonl").mkdir()  # root writes whatever the mode says, but no folder
+    with pytest.raises(UserError, match="is no file"):
+        record("transfergan-table2", work=None)
+
+
+def test_a_place_that_takes_no_lock_is_refused_and_not_waited_for(monkeypatch):
+    monkeypatch.setenv("FEWSHOTGAN_LEDGER", "/proc/self/mem")  # a file, in a folder where nobody can make one
     with pytest.raises(UserError, match="can't be written"):
         record("transfergan-table2", work=None)
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "loop", "scores"])
+def test_what_is_no_file_is_not_taken_for_an_empty_ledger(own_ledger, monkeypatch, name):
+    (own_ledger.parent / "loop").symlink_to(own_ledger.parent / "loop")
+    if name == "scores":
+        recorded(ROW, COLUMN, 0, {})
+        own_ledger.with_name("scores.jsonl").unlink()
+        own_ledger.with_name("scores.jsonl").mkdir()
+    else:
+        monkeypatch.setenv("FEWSHOTGAN_LEDGER", str(own_ledger.parent / name))
+    with pytest.raises(UserError, match="is no file, as a ledger is"):
+        scores(ROW, COLUMN)
+
+
+def test_readers_say_once_that_a_named_ledger_is_not_there_yet(own_ledger):
+    with pytest.warns(UserWarning, match="no ledger .* yet") as told:
+        assert scores(ROW, COLUMN) == {} and runs(ROW, COLUMN) == {}
+    assert len(told) == 1
+
+
+def test_numbers_beyond_all_measure_are_skipped(own_ledger):
+    recorded(ROW, COLUMN, 0, {"fd_efficientnet": 1.0})
+    lines = own_ledger.with_name("scores.jsonl")
+    with lines.open("a") as file:
+        for value in ("1e308", "-1e308", "1e400", "NaN"):  # the mean of two of the first is no float
+            file.write(lines.read_text().splitlines()[0].replace(":1.0", f":{value}") + "\n")
+    run = json.loads(own_ledger.read_text())
+    run["spec"]["options"]["r1_every"] = 10**400  # no float either
+    own_ledger.write_text(own_ledger.read_text() + json.dumps(run) + "\n")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert scores(ROW, COLUMN) == {0: 1.0}
+    assert len(told) == 5
 
 
 def old_run(**fields) -> str:

@@ -20,17 +20,22 @@ from fewshotgan.methods import (
     option,
     options_of,
 )
+from fewshotgan.methods.dip import InstancePrior
 from fewshotgan.methods.freezed import FreezeD
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
 from fewshotgan.train import make_task
 
 QUICK = {"iterations": 10, "batch": 4, "progress": False}
-REBUILT = ("smallhead", "adafm", "acgan", "cbn_transfer")  # whose generators have layers that the source has not
+CONDITIONED = [name for name, method in METHODS.items() if issubclass(method, InstancePrior)]
+# whose networks have layers that the source has not
+REBUILT = ("smallhead", "adafm", "acgan", "cbn_transfer", *CONDITIONED)
 
 
 def fits(method, family):
     """Whether a method has what it works on in a family."""
+    if method in CONDITIONED:
+        return family in ("stylegan2", "sngan", "biggan", "biggan_deep")
     if method == "bsa":
         return family in ("stylegan2", "sngan", "wgan_resnet")
     if METHODS[method].labelled:
@@ -202,7 +207,7 @@ def test_bad_options_are_one_sentence():
 
 
 @dataclass(frozen=True)
-class Mine(FineTuning):
+class Mine(TransferGAN):
     """A method of one's own, that nobody registered."""
 
     flag: bool = option(False, "whether")

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from fewshotgan import evaluate
 from fewshotgan.files import UserError
+from fewshotgan.images import Images
 from fewshotgan.metrics import independent_critic
 from fewshotgan.metrics.critic import gradient_penalty
 
@@ -43,3 +45,12 @@ def test_bad_input_is_one_sentence():
         independent_critic(images(7, 0), images(9, 1))
     with pytest.raises(UserError, match=r"real ones are \(1, 8, 8\), generated \(1, 4, 4\)"):
         independent_critic(images(9, 0), images(9, 1)[..., :4, :4])
+
+
+def test_the_metric_is_the_mean_of_critics_on_images_that_they_have_not_seen():
+    pixels = torch.randint(0, 256, (16, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    real, fake = Images(pixels, "noise"), images(16, 1)
+    found = [independent_critic(real.tensor(), fake, iterations=200, seed=seed).validation for seed in range(3)]
+    assert evaluate(fake, real, metrics=["iw"])["iw"] == pytest.approx(sum(found) / 3)
+    with pytest.raises(UserError, match="at least 8 of each"):
+        evaluate(fake[:7], real, metrics=["iw"])

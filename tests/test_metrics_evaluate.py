@@ -181,7 +181,8 @@ def test_features_are_computed_once_for_all_metrics(monkeypatch):
 
 def test_what_a_metric_needs_is_asked_for_by_name():
     real, mixed = noise_images(8), combine([tiny_gan(), tiny_gan(1)])
-    assert needs_met(tiny_gan(), None, real) == set() and needs_met(mixed, real, real) == {"shots", "mixture"}
+    assert needs_met(tiny_gan(), None, real, None) == set()
+    assert needs_met(mixed, real, real, None) == {"shots", "mixture"}
     assert set(default_metrics(frozenset())) == SHARED and "memorisation" in default_metrics(frozenset({"shots"}))
     with pytest.raises(UserError, match="memorisation needs the images that were trained on"):
         evaluate(real.tensor(), real, metrics=["memorisation"])

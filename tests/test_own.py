@@ -21,6 +21,8 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images
 from fewshotgan.images.labels import with_folders_as_classes
+from fewshotgan.methods import Conditional, TransferGAN
+from fewshotgan.train import Loop, make_task
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,20 @@ def test_every_family_makes_images_of_every_size(family, size):
     gan = GAN.create(recipe.config, recipe.name)
     assert gan.sample(2).shape == (2, 1, size, size) and gan.name == "own-mine"
     assert gan.classes == (3 if family in ONLY_CLASSES else 0)
+
+
+@pytest.mark.parametrize("family", OWN_FAMILIES)
+def test_every_family_trains_by_its_recipe_on_few_images_and_on_many(family, monkeypatch):
+    images = Images(noise_images(12).pixels, "mine", labels=torch.arange(12) % 3)
+    for plenty in (own.PLENTY, 12):
+        monkeypatch.setattr(own, "PLENTY", plenty)
+        recipe = own_recipe(images, family, classes=family in ONLY_CLASSES)
+        assert (recipe.augment is None) is (plenty == 12)
+        gan = GAN.create(recipe.config, recipe.name)
+        task = make_task(gan, images.pixels, 2, 0, recipe.augment, torch.device("cpu"), images.labels)
+        training = (Conditional if gan.classes else TransferGAN)(**recipe.options).build(task)
+        run = Loop(training, {}, 1, 1, None).run(None, None, progress=False)
+        assert run.finished and run.iterations == 1
 
 
 @pytest.mark.parametrize("family", [name for name in OWN_FAMILIES if name not in WITHOUT_CLASSES])

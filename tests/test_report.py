@@ -224,3 +224,26 @@ def test_the_command_writes_one_of_every_run(tmp_path):
     assert "<b>&x: a GAN from 9 images" in text and "advice" in [part["id"] for part in page.named("section")]
     assert json.loads((tmp_path / "o" / "metrics.json").read_text())["fd_efficientnet"] > 0
     assert torch.isfinite(load_gan(next((tmp_path / "o").glob("*.safetensors"))).sample(1)).all()
+
+
+def test_the_page_does_not_say_where_the_folders_lie(tmp_path, monkeypatch, capsys):
+    home = tmp_path / "anna.secret"
+    (home / "photos").mkdir(parents=True)
+    (home / "elsewhere").mkdir()
+    tiny_gan().refresh().save(home / "tiny.safetensors")
+    for i in range(9):
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (20, 20, 3), np.uint8)).save(home / f"photos/{i}.png")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home / "elsewhere")
+    places = {"--gan": "tiny.safetensors", "--images": "photos", "--out": "elsewhere/o"}
+    line = ["adapt", *(word for option, name in places.items() for word in (option, str(home / name)))]
+    assert main([*line, "--iterations", "3", "--batch", "2"]) == 0
+    text = (home / "elsewhere" / "o" / "report.html").read_text(encoding="utf-8")
+    assert "secret" not in text
+    assert "fewshotgan adapt --gan ~/tiny.safetensors --images ~/photos --out o --iterations" in text
+    head = capsys.readouterr().out.split("report.html")[0].rpartition("\n")[0]
+    assert "secret" not in head and "`fewshotgan advise` says more" in head
+    gan, named = load_gan(home / "tiny.safetensors"), Images(noise_images(4).pixels, str(home / "photos"))
+    run = adapt(gan, named, "transfergan", iterations=2, batch=2, progress=False)
+    write_report(run, gan, named, tmp_path / "r.html")
+    assert "secret" not in (tmp_path / "r.html").read_text(encoding="utf-8")

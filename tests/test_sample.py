@@ -187,6 +187,18 @@ def test_the_others_of_a_folder_are_its_reference(photos, capsys):
     assert protocol["n_real"] == 6 and protocol["real"].startswith("the others of ten")
 
 
+def test_folders_are_the_classes_of_a_class_conditional_gan(photos, capsys):
+    for i in range(18):
+        (photos / "kinds" / "abc"[i // 6]).mkdir(parents=True, exist_ok=True)
+        save_picture(to_picture(noise_images(i + 1).pixels[0]), f"kinds/{'abc'[i // 6]}/{i}.png")
+    for shots, real in ((), 18), (("--shots", "2"), 16):
+        line = ["evaluate", "classes.safetensors", "--images", "kinds", *shots, "--n", "24", "--json"]
+        assert main(line) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["protocol"]["n_real"] == real and len(found["protocol"]["fd_classes"]) == 3
+        assert 0 <= found["class_accuracy"] <= 1
+
+
 def test_a_shipped_domain_stands_for_its_held_out_images(photos, capsys):
     line = ["--images", "avatars/adventurer", "--n", "8", "--json", "--metrics", "fd_efficientnet"]
     assert evaluate(*line) == 0

@@ -298,8 +298,38 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_refused(tmp_path):
         with pytest.raises(UserError, match="damaged or not one of ours"):
             adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
     torch.save({key: value for key, value in state.items() if key != "augment"}, file)
-    with pytest.raises(UserError, match="of another version"):
+    with pytest.raises(UserError, match="it lacks augment"):
         adapt(tiny_gan(), noise_images(), "scratch", **QUICK, out=tmp_path)
+
+
+OTHERS = {  # how a checkpoint of another version may differ: entries that are missing, new, or of another kind
+    "none of a stage's end": lambda state: state["stage_ends"].clear(),
+    "none of its length": lambda state: state["stage_lengths"].clear(),
+    "a weight less": lambda state: state["stage_ends"][0].popitem(),
+    "another weight": lambda state: state["modules"].update(other=torch.zeros(3)),
+    "no such stage": lambda state: state.update(stage_index=7, stage_ends=[{}] * 7, stage_lengths=[1] * 7),
+    "an optimiser more": lambda state: state["optimisers"].update(other=state["optimisers"]["generator"]),
+    "an optimiser less": lambda state: state["optimisers"].popitem(),
+    "no p": lambda state: state["augment"].pop("p"),
+    "a new entry": lambda state: state.update(other=1),
+    "an entry less": lambda state: state.pop("iteration"),
+    "a text for a number": lambda state: state.update(stage_index="1"),
+    "no averages": lambda state: state["ema"].clear(),
+}
+
+
+@pytest.mark.parametrize("how", OTHERS)
+def test_a_checkpoint_of_a_later_stage_of_another_version_is_refused(how, tmp_path):
+    asked = {"iterations": 20, "batch": 2, "progress": False, "augment": "ada", "out": tmp_path}
+    adapt(tiny_gan(), noise_images(), "minegan", **asked)
+    file = tmp_path / "checkpoint.pt"
+    state = torch.load(file, weights_only=True)
+    assert state["stage_index"] == 1
+    OTHERS[how](state)
+    torch.save(state, file)
+    with pytest.raises(UserError, match="delete it to start afresh") as refusal:
+        adapt(tiny_gan(), noise_images(), "minegan", **asked | {"iterations": 24})
+    assert len(str(refusal.value)) <= 240
 
 
 def test_other_images_or_another_source_by_the_same_name_are_another_run(tmp_path):

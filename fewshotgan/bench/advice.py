@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from tqdm import tqdm
-
 from fewshotgan.bench.evidence import Evidence, evidence, nearest, ratio
 from fewshotgan.bench.nearness import Nearness, best, rank, shipped_gans
 from fewshotgan.bench.oddities import oddities
@@ -21,7 +19,7 @@ from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, resized
 from fewshotgan.methods import METHODS, create_method
-from fewshotgan.progress import PATIENCE
+from fewshotgan.progress import delayed_bar, silenced
 from fewshotgan.session import ITERATIONS, adapt
 from fewshotgan.train import SNAPSHOT_SAMPLES
 from fewshotgan.wording import counted, printable
@@ -36,9 +34,7 @@ VERDICTS = {
     "off the scale": "{gan} makes nothing like your images: no shipped domain is so far from it. With hundreds of "
     "images, make a source of your own: `fewshotgan pretrain own`.",
 }
-LABELS = (
-    "Their labels are used by the methods acgan and cbn_transfer, and by `fewshotgan pretrain own --classes`, alone."
-)
+LABELS = "Only the methods acgan and cbn_transfer, and `fewshotgan pretrain own --classes`, use their labels."
 STEPS = 6  # that are timed
 
 
@@ -138,7 +134,7 @@ class Advice:
         other = self.chosen
         better = other.gan != gan and (chosen.greys > other.greys or other.distance < chosen.distance)
         hint = [f"Nearer: {other.gan}, {other.distance:.0f} away."] if better else []
-        more = f"`fewshotgan advise {_quoted(self.images)}` says more."
+        more = "`fewshotgan advise` says more of these images."
         return "\n".join([first, *grey, *hint, *self.oddities, more])
 
     def as_dict(self) -> dict[str, object]:
@@ -162,9 +158,7 @@ def advise(images: Images, gans: Sequence[GAN] | None = None, *, timed: bool = T
         raise UserError("advise takes images and GANs; load them first with load_images(folder) and load_gan(file).")
     # one that was handed over takes the place of a shipped one of its name
     sources = list({gan.name: gan for gan in (*shipped_gans(), *(gans or ()))}.values())
-    with tqdm(
-        total=len(sources) + 3, desc="advice", delay=PATIENCE, leave=False, disable=None if progress else True
-    ) as bar:
+    with silenced(not progress), delayed_bar(None, "advice", len(sources) + 3) as bar:
 
         def step(name: str) -> None:
             bar.set_postfix_str(name)

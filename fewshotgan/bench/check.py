@@ -16,6 +16,7 @@ from fewshotgan.bench.tables.fitness import FITNESS, ITERATIONS
 from fewshotgan.gans import load_gan
 from fewshotgan.images import Images
 from fewshotgan.metrics import frechet_distance, real_features
+from fewshotgan.progress import watched
 
 NOT_RUN = "not run"
 
@@ -62,7 +63,8 @@ class Fitness:
 
 def check() -> list[Fitness]:
     """Return what is known of each source and each of its targets."""
-    return [fitness(own, column) for own in FITNESS.values() for column in own.columns]
+    pairs = [(own, column) for own in FITNESS.values() for column in own.columns]
+    return [fitness(own, column) for own, column in watched(pairs, "sources and targets")]
 
 
 def fitness(own: OwnTable, column: Column) -> Fitness:

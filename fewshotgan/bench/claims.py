@@ -13,9 +13,12 @@ from fewshotgan.bench.results import runs, scores
 from fewshotgan.bench.statistics import ENOUGH, LEVEL, MARGIN, Tails, advantage, compare_all, corrected
 from fewshotgan.bench.table import Column, Row
 from fewshotgan.metrics import get_metric
+from fewshotgan.progress import watched
 
 Advantages = Callable[[], list[float]]
 """Reads, when it is asked, how much better one side is than the other, a pair of runs each."""
+Pairs = list[list[float]]
+"""What was read: over each of the others, a pair of runs each."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,15 @@ class Verdict:
 
 def decide(claims: Iterable[Claim]) -> dict[Claim, Verdict]:
     """Return the verdict on each claim, corrected for the number of claims of its paper that have enough pairs."""
-    by_paper: dict[str, list[Claim]] = {}
-    for claim in claims:
-        by_paper.setdefault(claim.paper, []).append(claim)
+    by_paper: dict[str, dict[Claim, Pairs]] = {}
+    for claim in watched(list(claims), "claims"):
+        by_paper.setdefault(claim.paper, {})[claim] = [read() for read in claim.advantages]
     return {claim: verdict for family in by_paper.values() for claim, verdict in _decide(family).items()}
 
 
-def _decide(family: Sequence[Claim]) -> dict[Claim, Verdict]:
-    """Return the verdicts on the claims of one paper."""
-    found = [[read() for read in claim.advantages] for claim in family]
+def _decide(read: dict[Claim, Pairs]) -> dict[Claim, Verdict]:
+    """Return the verdicts on the claims of one paper, by what was read of each."""
+    family, found = list(read), list(read.values())
     pairs = [min(map(len, each)) for each in found]
     tested = [i for i, count in enumerate(pairs) if count >= ENOUGH]
     tails = {i: compare_all(found[i], family[i].margin) for i in tested}

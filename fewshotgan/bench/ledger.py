@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fewshotgan.bench.schema import Entry, Line, OldRun, Score
-from fewshotgan.files import UserError, atomic_write, cache_dir, data_dir
+from fewshotgan.files import UserError, atomic_write, cache_dir, clip, data_dir
 
 Found = TypeVar("Found", bound=Line)
 VARIABLE = "FEWSHOTGAN_LEDGER"
@@ -65,6 +65,16 @@ def _beside(name: str) -> Path:
     return ledger_path().with_name(name)
 
 
+def check_file(path: Path) -> None:
+    """Raise one sentence if something else than a file has this name.
+
+    Raises:
+        UserError: if so.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise UserError(f"{clip(path)} is no file, as a ledger is; name another by {VARIABLE}, or move it away.")
+
+
 def add_run(entry: Entry) -> None:
     """Add a run, on disk when this returns.
 
@@ -85,9 +95,12 @@ def add_scores(scores: Iterable[Score]) -> None:
 
 def _append(path: Path, lines: Iterable[Line]) -> None:
     text = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)
+    check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"), open(path, "ab+") as file:
+        lock = Path(f"{path}.lock")
+        lock.touch()  # where it can't be made, FileLock would wait for it for ever
+        with FileLock(lock), open(path, "ab+") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
             cut = end > 0 and file.read(1) != b"\n"
@@ -118,7 +131,12 @@ def read_old() -> Mapping[str, OldRun]:
 
 
 def _state(path: Path) -> tuple[Path, int, int]:
-    """Return a file with its size and the time of its last change; both 0 if it isn't there."""
+    """Return a file with its size and the time of its last change; both 0 if it isn't there.
+
+    Raises:
+        UserError: if something else has its name.
+    """
+    check_file(path)
     state = path.stat() if path.is_file() else None
     return path, state.st_size if state else 0, state.st_mtime_ns if state else 0
 
@@ -126,6 +144,8 @@ def _state(path: Path) -> tuple[Path, int, int]:
 # a table asks for each of its cells; an append changes the size
 @lru_cache(maxsize=2)
 def _runs(path: Path, _size: int, _changed: int) -> dict[str, Entry]:
+    if not path.is_file():
+        _warn_once(path, "", f"There is no ledger {clip(path)} yet, so no run counts; {VARIABLE} names it.")
     return {entry.key: entry for entry in _parse(path, Entry)}
 
 
@@ -151,10 +171,15 @@ def _parse(path: Path, kind: type[Found]) -> list[Found]:
             if line.strip():
                 found.append(kind.model_validate_json(line))
         except ValidationError as error:
-            if (path, line) not in _warned:
-                _warned.add((path, line))
-                warnings.warn(f"{path}, line {number} is skipped: {_reason(error)}.", stacklevel=4)
+            _warn_once(path, line, f"{path}, line {number} is skipped: {_reason(error)}.")
     return found
+
+
+def _warn_once(path: Path, line: str, text: str) -> None:
+    """Warn of a line, or of the whole file, once in the life of a process."""
+    if (path, line) not in _warned:
+        _warned.add((path, line))
+        warnings.warn(text, stacklevel=5)
 
 
 def _reason(error: ValidationError) -> str:

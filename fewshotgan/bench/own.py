@@ -14,8 +14,9 @@ import torch
 
 from fewshotgan.bench.recipes import Recipe, biggan_networks, gp_networks, networks
 from fewshotgan.files import UserError
-from fewshotgan.gans.gan import GAN
+from fewshotgan.gans.gan import FAMILIES, GAN
 from fewshotgan.images import Images
+from fewshotgan.losses import adversarial
 from fewshotgan.metrics import features, frechet_distance, precision_recall, real_features
 from fewshotgan.metrics.extractors import VERSION
 
@@ -101,8 +102,17 @@ def own_recipe(images: Images, family: str = "stylegan2", *, classes: bool = Fal
             f"{family} is class-conditional; add --classes, or take stylegan2, progan, wgan_resnet or sngan."
         )
     recipe = OWN_FAMILIES[family](images.resolution, images.channels, images.classes if classes else None)
-    augment = "ada" if len(images) < PLENTY else None
+    augment = None if len(images) >= PLENTY else augmentation(recipe)
     return replace(recipe, name=name or f"own-{images.name}", images=images.name, augment=augment)
+
+
+def augmentation(recipe: Recipe) -> str:
+    """Return what keeps D from learning few images by heart: ADA, or DiffAugment for a loss that leaves open the sign
+    of D's logits, by which ADA goes.
+    """
+    own = FAMILIES[recipe.config["family"]][1].paper_loss
+    loss = adversarial(recipe.options.get("loss", own.name), own)
+    return "diffaugment" if loss.paired or loss.gradient_penalty else "ada"
 
 
 def named(images: Images, given: str) -> Images:

@@ -17,6 +17,7 @@ from fewshotgan.bench.table import BUDGET, CONTROLS, SEEDS, Column, OwnTable, Ro
 from fewshotgan.bench.tables import CLAIMS, TABLES
 from fewshotgan.files import UserError, data_dir
 from fewshotgan.metrics import get_metric
+from fewshotgan.progress import watched
 
 Paper = dict[str, Any]
 NOT_RUN = "not run"
@@ -98,7 +99,7 @@ def _blocks(own: OwnTable, metric: str) -> list[str]:
         chosen = [column for column in own.columns if column.gan == gan]
         rows = [
             [_head(label, row), *(cell_text(row, column, metric) + marks(row, column, metric) for column in chosen)]
-            for label, row in own.rows.items()
+            for label, row in watched(own.rows.items(), "cells")
         ]
         blocks.append(render([gan, *(column.label for column in chosen)], rows))
     return blocks

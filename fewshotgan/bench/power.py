@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from fewshotgan.bench.statistics import LEVEL, MARGIN
+from fewshotgan.progress import watched
 
 PAIRS = (10, 15, 20, 40)
 TRIALS = 10_000
@@ -61,7 +62,7 @@ def power_table(pairs: Sequence[int] = PAIRS, trials: int = TRIALS, seed: int = 
         "best or tied: worse by twice the margin": (-2 * MARGIN / SPREAD, 1.0, MARGIN),
     }
     lines = [f"{'holds / does not hold, of pairs':<40}" + "".join(f"{count:>14}" for count in pairs)]
-    for name, (gap, ratio, margin) in cases.items():
+    for name, (gap, ratio, margin) in watched(cases.items(), "cases"):
         found = [rates(draw(count, gap, ratio, trials, rng), margin) for count in pairs]
         lines.append(f"{name:<40}" + "".join(f"{f'{one.holds:.1%} / {one.fails:.1%}':>14}" for one in found))
     note = (

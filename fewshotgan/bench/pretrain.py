@@ -6,6 +6,7 @@ done. `--start GAN` begins with the weights of a published GAN, whose images the
 
 import time
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from fewshotgan.bench.publication import card
 from fewshotgan.bench.recipes import RECIPES, Phase, Recipe
 from fewshotgan.checkpoint import digest
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder
+from fewshotgan.files import UserError, check_folder, shown
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.growing import grow
 from fewshotgan.images import Images, load_images
@@ -212,7 +213,10 @@ def find_recipe(name: str) -> Recipe:
         UserError: if there is no such recipe.
     """
     if name not in RECIPES:
-        raise UserError(f"There is no recipe {name!r}; there are own, {', '.join(RECIPES)}."[:240])
+        close = get_close_matches(str(name)[:60], RECIPES, n=1) or list(RECIPES)[:1]
+        raise UserError(
+            f"There is no recipe {shown(name)}; did you mean {close[0]}, or own? `fewshotgan pretrain --help` has all."
+        )
     return RECIPES[name]
 
 

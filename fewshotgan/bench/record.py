@@ -20,6 +20,7 @@ from fewshotgan.bench.schema import Entry
 from fewshotgan.bench.table import CONTROLS, SEEDS, cell_metrics, cell_spec
 from fewshotgan.bench.tables import get_table
 from fewshotgan.files import UserError, atomic_write, cache_dir, check_folder
+from fewshotgan.progress import hidden
 
 TRIES = 3  # of a job whose worker dies
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
@@ -81,7 +82,7 @@ def record(
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     with (
         open_engine(engine, workers) as opened,
-        tqdm(total=len(todo), bar_format=BAR, dynamic_ncols=True, disable=None) as bar,  # None: in a terminal alone
+        tqdm(total=len(todo), bar_format=BAR, dynamic_ncols=True, disable=hidden()) as bar,
     ):
         return Recorder(opened, workers, missing, rescore, deadline, work, say, bar).record(todo)
 

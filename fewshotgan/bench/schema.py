@@ -11,8 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-Option = bool | int | FiniteFloat | str | None
-Count = Annotated[int, Field(ge=0)]
+MOST = 2**64 - 1
+LARGE = 1e15  # no number that is measured is so large; means and spreads of such numbers stay finite
+Option = bool | Annotated[int, Field(ge=-MOST, le=MOST)] | FiniteFloat | str | None
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Measured = Annotated[FiniteFloat, Field(ge=-LARGE, le=LARGE)]
 LABELS = {
     "gan",
     "images",
@@ -75,8 +78,8 @@ class Spec(Line):
 class Seconds(Line):
     """What a run cost: its training, and with it its evaluation."""
 
-    training: FiniteFloat
-    all: FiniteFloat
+    training: Measured
+    all: Measured
 
 
 class Entry(Line):
@@ -127,7 +130,7 @@ class Score(Line):
     n_generated: Count
     n_real: Count
     sample_seed: Count
-    value: FiniteFloat
+    value: Measured
 
 
 class OldRun(Line):
@@ -152,7 +155,7 @@ class OldRun(Line):
     seed: Count
     status: Literal["ok", "failed"] = "ok"
     date: str
-    metrics: dict[str, FiniteFloat]
+    metrics: dict[str, Measured]
     samples: str | None = None
 
     @cached_property

@@ -9,7 +9,8 @@ from typing import Any
 
 from fewshotgan.cli.advise import head
 from fewshotgan.cli.arguments import EXIT_STOPPED, Commands, add_device, add_quiet, minutes, name, note, number, place
-from fewshotgan.files import UserError, atomic_write, clip
+from fewshotgan.device import choose_device
+from fewshotgan.files import UserError, atomic_write, check_apart, clip
 from fewshotgan.films import save_film
 from fewshotgan.gans import GAN, combine, load_gan
 from fewshotgan.images import Images, is_shipped, list_domains, load_images
@@ -80,6 +81,8 @@ def run(options: argparse.Namespace) -> int | None:
             "choose another folder."
         )
     method = create_method(options.method, **named)
+    check_apart(options.out / _saved(options), *options.gan or ())
+    choose_device(options.device)  # refused before the images are read and compared
     loaded = [load_gan(one) for one in options.gan or ["avatars-stylegan2"]]
     gan = combine(loaded)
     # sampled for the pictures, without labels
@@ -123,16 +126,20 @@ def _options(pairs: list[str]) -> dict[str, object]:
     return parsed
 
 
+def _saved(options: argparse.Namespace) -> str:
+    """Return the name of the adapted GAN's file."""
+    return f"{_stem(options.images)}-{options.method}.safetensors"
+
+
 def _write(
     run: Run, source: GAN, images: Images, options: argparse.Namespace, advice: str, collapse: str | None = None
 ) -> None:
     """Write what a run leaves, the GAN first; a run that a signal stopped is not measured."""
-    out, stem = options.out, _stem(options.images)
-    saved = f"{stem}-{options.method}.safetensors"
+    out, saved = options.out, _saved(options)
     if run.chosen != run.iterations:
         _say(options, f"kept iteration {run.chosen} of {run.iterations}: {run.choice['why']}")
     _say(options, f"saving {saved} and its pictures in {clip(out)} ...")
-    run.gan.name = f"{stem}-{options.method}"
+    run.gan.name = saved.removesuffix(".safetensors")
     run.gan.save(out / saved)
     latent = run.spec["seed"] ^ 1  # differs from the run's seed, and is as valid
     save_picture(result_figure(source.sample(10, latent), images, run.gan.sample(10, latent)), out / "result.png")
@@ -148,7 +155,7 @@ def _write(
         _write_metrics(out, {**facts, **scores})
     write_report(run, source, images, out / "report.html", scores=scores, advice=advice, command=options.typed)
     if not options.quiet:
-        print(f"{out}: report.html, {saved}, result.png, samples.png, interpolation.gif, metrics.json")
+        print(f"{clip(out)}: report.html, {saved}, result.png, samples.png, interpolation.gif, metrics.json")
 
 
 def _stem(given: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 import json
 
 from fewshotgan.bench.advice import advise
-from fewshotgan.cli.arguments import Commands, name, number
+from fewshotgan.cli.arguments import RESULT, Commands, add_quiet, name, number
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, load_images
 from fewshotgan.images.squares import FITS
@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--n", type=number, help="use only N images")
     new.add_argument("--fit", choices=FITS, default="crop", help="of images that are not square (default: %(default)s)")
     new.add_argument("--json", action="store_true", help="print everything as JSON, each file that was left out named")
+    add_quiet(new, RESULT)
     new.set_defaults(run=run)
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 import math
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn, TypeAlias
@@ -82,6 +84,17 @@ def name(text: str) -> str:
     return text
 
 
+def portable(word: str) -> str:
+    """Return a word of a command as a shell takes it; a path below the working or the home folder says no more of this
+    machine than it must.
+    """
+    path = Path(word)
+    for base, sign in ((Path.cwd(), ""), (Path(os.path.expanduser("~")), "~/")):
+        if path.is_absolute() and path.is_relative_to(base):
+            return sign + shlex.quote(path.relative_to(base).as_posix())
+    return shlex.quote(word)
+
+
 def add_gan(parser: argparse.ArgumentParser) -> None:
     """Add the GAN that a verb is about."""
     parser.add_argument("gan", type=name, help="a shipped GAN or a file")
@@ -92,9 +105,12 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
 
 
-def add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Add the option that leaves errors alone on the terminal."""
-    parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but errors and warnings")
+def add_quiet(parser: argparse.ArgumentParser, but: str = "errors and warnings") -> None:
+    """Add the option that leaves nothing on the terminal but what it names."""
+    parser.add_argument("--quiet", "-q", action="store_true", help=f"print nothing but {but}")
+
+
+RESULT = "the result, errors and warnings"  # what a verb prints quietly that is asked for something to read
 
 
 def print_lines(lines: dict[str, str]) -> None:

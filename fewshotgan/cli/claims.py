@@ -4,7 +4,7 @@ import argparse
 
 from fewshotgan.bench import papers
 from fewshotgan.bench.power import power_table
-from fewshotgan.cli.arguments import Commands
+from fewshotgan.cli.arguments import RESULT, Commands, add_quiet
 
 
 def add(commands: Commands) -> None:
@@ -13,6 +13,7 @@ def add(commands: Commands) -> None:
     how = new.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="as JSON: a list of {paper, claim, table, verdict, pairs, p}")
     how.add_argument("--power", action="store_true", help="instead, how often the tests decide, simulated")
+    add_quiet(new, RESULT)
     new.set_defaults(run=run)
 
 

@@ -3,15 +3,18 @@
 import argparse
 import json
 import textwrap
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from fewshotgan.cli.arguments import Commands, add_device, add_gan, name, number
+from fewshotgan.cli.arguments import RESULT, Commands, add_device, add_gan, add_quiet, name, number
 from fewshotgan.device import choose_device
+from fewshotgan.files import UserError
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.images import Images, is_shipped, load_images
+from fewshotgan.images.labels import with_folders_as_classes
 from fewshotgan.metrics import METRICS, evaluate
-from fewshotgan.metrics.evaluation import default_metrics, needs_met
+from fewshotgan.metrics.evaluation import default_metrics, labels_made, needs_met
 
 SAMPLES = 1000
 SAID = ("real", "n_real", "train", "n_generated", "sample_seed", "weights", "truncation", "flips", "resize", "noise",
@@ -42,6 +45,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--metrics", help=f"comma-separated, out of: {', '.join(METRICS)}")
     new.add_argument("--json", action="store_true", help="print values and protocol as JSON")
     add_device(new)
+    add_quiet(new, RESULT)
     new.set_defaults(run=run)
 
 
@@ -49,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure a GAN: its distance to real images, precision, recall, memorisation and diversity."""
     gan = load_gan(options.gan).to(choose_device(options.device))
     reference, shots = compared(options, gan)
-    names = options.metrics.split(",") if options.metrics else usual(gan, shots, reference)
+    names = options.metrics.split(",") if options.metrics else usual(gan, shots, reference, options)
     found = evaluate(gan, reference, metrics=names, n=options.n, seed=options.seed, train=shots)
     found |= {"note": note} if (note := caution(reference, shots)) else {}
     print(json.dumps(found, indent=2) if options.json else described(found))
@@ -59,7 +63,10 @@ def compared(options: argparse.Namespace, gan: GAN) -> tuple[str | Images, Image
     """Return the real images, or the shipped domain that they are held out of, and those trained on, where known."""
 
     def load(source: str, n: int | None = None) -> Images:
-        return load_images(source, n=n, resolution=gan.resolution, channels=gan.channels)
+        images = load_images(source, n=n, resolution=gan.resolution, channels=gan.channels)
+        with suppress(UserError):  # images without folders for classes are measured without classes
+            images = with_folders_as_classes(images) if gan.classes else images
+        return images
 
     own = not is_shipped(options.images)
     shots = load(options.images, options.shots) if own or options.shots is not None else None
@@ -68,14 +75,15 @@ def compared(options: argparse.Namespace, gan: GAN) -> tuple[str | Images, Image
     if shots is None or not own:
         return options.images, shots
     everything = load(options.images)
-    others = replace(everything, pixels=everything.pixels[len(shots) :], name=f"the others of {shots.name}")
+    others = replace(everything.part(len(shots), len(everything)), name=f"the others of {shots.name}")
     return (others if len(others) else shots), shots
 
 
-def usual(gan: GAN, shots: Images | None, reference: str | Images) -> list[str]:
+def usual(gan: GAN, shots: Images | None, reference: str | Images, options: argparse.Namespace) -> list[str]:
     """Return the metrics that are measured unless others are asked for."""
     real = reference if isinstance(reference, Images) else load_images(reference, split="held_out")
-    names = default_metrics(needs_met(gan, shots, real))
+    labels = labels_made(gan, options.n, options.seed)
+    names = default_metrics(needs_met(gan, shots, real, labels))
     if shots is None:
         return names
     return [key for key in names if key != "memorisation" or shots is not reference] + ["intra_lpips_efficientnet"]

@@ -2,9 +2,12 @@
 
 import argparse
 
-from fewshotgan.cli.arguments import Commands, add_gan, place
+from fewshotgan.cli.arguments import Commands, add_gan, add_quiet, place
 from fewshotgan.export import FILES
+from fewshotgan.files import check_apart
 from fewshotgan.gans import load_gan
+from fewshotgan.progress import announced
+from fewshotgan.wording import printable
 
 
 def add(commands: Commands) -> None:
@@ -13,6 +16,7 @@ def add(commands: Commands) -> None:
     add_gan(new)
     new.add_argument("--to", choices=FILES, required=True, help="the form")
     new.add_argument("--out", type=place, required=True, help="the file to write")
+    add_quiet(new)
     new.set_defaults(run=run)
 
 
@@ -22,5 +26,9 @@ def run(options: argparse.Namespace) -> None:
     onnx and torchscript hold its generator, rosinality a StyleGAN2 as that code keeps it; `fewshotgan sample` writes
     its images.
     """
-    FILES[options.to](load_gan(options.gan), options.out)
-    print(options.out)
+    check_apart(options.out, options.gan)
+    gan = load_gan(options.gan)
+    with announced(f"writing {options.to}, half a minute or so"):
+        FILES[options.to](gan, options.out)
+    if not options.quiet:
+        print(printable(str(options.out)))

@@ -73,16 +73,15 @@ def run(options: argparse.Namespace) -> int | None:
         progress=not options.quiet,
     )
     curve, seen = run.gan.card["curve"], run.gan.card["images_seen"]
-    print(f"{seen:,} images seen, fd_efficientnet {curve[-1]['fd_efficientnet']} to training images.")
+    said = [f"{seen:,} images seen, fd_efficientnet {curve[-1]['fd_efficientnet']} to training images."]
     path, folder = out / f"{recipe.name}.safetensors", options.publish or out / "published"
     if path.is_file() and newer(path, folder / path.name):
         gan = load_gan(path)
         publish(gan, measure, folder)
-        print(f"published: {folder / path.name}, {gan.card['quality']}")
-    if run.finished:
-        return None
-    print("The same command goes on.")
-    return EXIT_STOPPED
+        said.append(f"published: {folder / path.name}, {gan.card['quality']}")
+    if not options.quiet:
+        print("\n".join(said if run.finished else [*said, "The same command goes on."]))
+    return None if run.finished else EXIT_STOPPED
 
 
 def chosen(options: argparse.Namespace) -> tuple[Recipe, Images | None, Measure]:
@@ -111,7 +110,7 @@ def chosen(options: argparse.Namespace) -> tuple[Recipe, Images | None, Measure]
 def _own(options: argparse.Namespace, size: int, channels: int) -> Images:
     """Return the images of the user's own, named after their folder."""
     images = load_images(options.images, resolution=size, channels=channels, fit=options.fit)
-    if images.note:
+    if images.note and not options.quiet:
         print(images.note)
     return named(images, options.images)
 

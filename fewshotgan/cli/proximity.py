@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fewshotgan.bench.pictures import domains_picture
 from fewshotgan.bench.proximity import proximity_table
-from fewshotgan.cli.arguments import Commands
+from fewshotgan.cli.arguments import RESULT, Commands, add_quiet
 from fewshotgan.files import check_folder
 from fewshotgan.pictures import picture_format, save_picture
 
@@ -17,6 +17,7 @@ def add(commands: Commands) -> None:
     new.add_argument(
         "--picture", type=Path, metavar="FILE", help="also draw each domain, nearest first: .png, .jpg or .webp"
     )
+    add_quiet(new, RESULT)
     new.set_defaults(run=run)
 
 

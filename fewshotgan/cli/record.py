@@ -2,11 +2,13 @@
 
 import argparse
 
+from tqdm import tqdm
+
 from fewshotgan.bench.engines import ENGINES
 from fewshotgan.bench.record import record
 from fewshotgan.bench.table import SEEDS
 from fewshotgan.bench.tables import TABLES
-from fewshotgan.cli.arguments import Commands, minutes, number
+from fewshotgan.cli.arguments import Commands, add_quiet, minutes, number
 
 
 def add(commands: Commands) -> None:
@@ -23,6 +25,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--minutes", type=minutes, help="begin nothing that would not end by then")
     new.add_argument("--engine", choices=ENGINES, default="local", help="what computes (default: %(default)s)")
     new.add_argument("--workers", type=number, default=1, help="runs at a time, a thread each (default: %(default)s)")
+    add_quiet(new)
     new.set_defaults(run=run)
 
 
@@ -39,5 +42,7 @@ def run(options: argparse.Namespace) -> None:
         minutes=options.minutes,
         engine=options.engine,
         workers=options.workers,
+        say=(lambda _text: None) if options.quiet else tqdm.write,
     )
-    print(f"{done} runs recorded")
+    if not options.quiet:
+        print(f"{done} runs recorded")

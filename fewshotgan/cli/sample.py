@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewshotgan.cli.arguments import Commands, add_device, add_gan, name, number
+from fewshotgan.cli.arguments import Commands, add_device, add_gan, add_quiet, name, number
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, check_folder
+from fewshotgan.files import UserError, check_folder, clip
 from fewshotgan.films import FILMS, FPS, check_film, save_film
 from fewshotgan.gans import GAN, load_gan
 from fewshotgan.pictures import FORMATS, check_sheet, grid, save_picture
 from fewshotgan.pixels import RESAMPLING, enlargement, resized, to_picture
 from fewshotgan.progress import watched
+from fewshotgan.wording import printable
 
 MOST_SEEDS = 1_000_000
 MOST_FRAMES = 10_000
@@ -45,6 +46,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--frames", type=number, default=48, help="of a film, in fours (default: %(default)s)")
     new.add_argument("--fps", type=float, default=FPS, help="frames per second (default: %(default)s)")
     add_device(new)
+    add_quiet(new)
     new.set_defaults(run=run)
 
 
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     folder = options.out.endswith(("/", "\\")) or out.is_dir()
     if not folder and suffix not in (*FORMATS, *FILMS):
         known = ", ".join((*FORMATS, *FILMS))
-        raise UserError(f"--out {out} must end in / (a folder of PNG files) or in one of {known}.")
+        raise UserError(f"--out {clip(out)} must end in / (a folder of PNG files) or in one of {known}.")
     if suffix in FILMS and not folder:
         check_film(out)
     gan = load_gan(options.gan).to(choose_device(options.device))
@@ -64,7 +66,8 @@ def run(options: argparse.Namespace) -> None:
         write_film(gan, out, options)
     else:
         write_sheet(gan, out, options)
-    print(options.out)
+    if not options.quiet:
+        print(printable(options.out))
 
 
 def seeds(text: str) -> list[int]:
@@ -105,7 +108,10 @@ def write_sheet(gan: GAN, path: Path, options: argparse.Namespace) -> None:
     else:
         images = gan.sample(count, options.seed, truncation=options.truncation, labels=options.label)
     if options.size is not None:
-        pictures = [resized(to_picture(image), options.size, options.resample).convert("RGB") for image in images]
+        pictures = [
+            resized(to_picture(image), options.size, options.resample).convert("RGB")
+            for image in watched(images, "enlarging")
+        ]
         images = torch.stack([torch.from_numpy(np.array(picture)).permute(2, 0, 1) for picture in pictures])
     save_picture(grid(images, zoom=None if options.size is None else 1), path)
 

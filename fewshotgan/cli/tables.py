@@ -3,13 +3,14 @@
 import argparse
 
 from fewshotgan.bench import papers
-from fewshotgan.cli.arguments import Commands
+from fewshotgan.cli.arguments import RESULT, Commands, add_quiet
 
 
 def add(commands: Commands) -> None:
     """Add the verb to the command."""
     new = commands.add_parser("tables", help="print tables: published, ours, verdicts")
     new.add_argument("name", nargs="?", help="a table; without one, the list")
+    add_quiet(new, RESULT)
     new.set_defaults(run=run)
 
 

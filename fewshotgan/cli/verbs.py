@@ -1,7 +1,6 @@
 """The verbs of the command, and what becomes of an error in one."""
 
 import io
-import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -36,11 +35,13 @@ from fewshotgan.cli.arguments import (
     STATUSES,
     Parser,
     note,
+    portable,
     refusal,
 )
 from fewshotgan.cli.examples import EXAMPLES
 from fewshotgan.files import MACHINE, MachineError, UserError, clip
 from fewshotgan.interrupt import stops_interrupt
+from fewshotgan.progress import silenced
 from fewshotgan.run import CollapseError
 
 VERBS = (
@@ -74,8 +75,9 @@ def perform(arguments: list[str]) -> int:
         with stops_interrupt(), warnings.catch_warnings():
             warnings.showwarning = _warn
             options = parser().parse_args(arguments)
-            options.typed = shlex.join(["fewshotgan", *arguments])
-            return options.run(options) or 0
+            options.typed = " ".join(map(portable, ["fewshotgan", *arguments]))
+            with silenced(getattr(options, "quiet", False)):
+                return options.run(options) or 0
     except KeyboardInterrupt:
         print("fewshotgan: stopped.", file=sys.stderr)
         return EXIT_STOPPED

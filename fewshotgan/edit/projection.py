@@ -7,15 +7,15 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from fewshotgan.device import choose_device
 from fewshotgan.edit.latents import Latents, Noise
 from fewshotgan.edit.search import Search
-from fewshotgan.files import UserError, atomic_write, check_seed
+from fewshotgan.files import UserError, atomic_write, check_seed, check_truncation
 from fewshotgan.gans.gan import GAN
 from fewshotgan.images import Images
 from fewshotgan.interrupt import deferred_interrupt
+from fewshotgan.logs import progress_bar
 from fewshotgan.metrics.perceptual import BACKBONES
 
 ITERATIONS = 300
@@ -49,19 +49,28 @@ class Projection:
     finished: bool = True
 
     @torch.no_grad()
-    def through(self, gan: GAN) -> Tensor:
+    def through(self, gan: GAN, truncation: float = 1.0) -> Tensor:
         """Return what another GAN makes of the same latents, (N, C, H, W), -1..1: an adapted one shows the given images
         in its style.
 
+        Args:
+            gan: the other one.
+            truncation: 1 for the latents as they are; towards 0 nearer to the mean of the other GAN's latents, and so
+                more in its style and less like the images. A latent that was searched, above all in w+, lies beside
+                those that few-shot adaptation has trained; what is drawn of it is pale and keeps the source's colours.
+
         Raises:
-            UserError: if its latents are of another kind.
+            UserError: if its latents are of another kind, or for a truncation that can't be.
         """
+        check_truncation(truncation)
         latents = Latents(gan, self.space)
         latents.check(tuple(self.latent.shape[1:]), self.labels is not None, self.gan)
         stored = latents.noise_maps()
         noise = {name: value.to(gan.device) for name, value in self.noise.items() if name in stored}
         labels = None if self.labels is None else self.labels.to(gan.device)
-        return latents.images(self.latent.to(gan.device), noise, labels).clamp(-1, 1).float().cpu()
+        centre, _ = latents.statistics()
+        latent = centre + truncation * (self.latent.to(gan.device) - centre)
+        return latents.images(latent, noise, labels).clamp(-1, 1).float().cpu()
 
     def save(self, path: str | Path) -> None:
         """Write latents, noise maps and labels as a safetensors file: "latent", "noise.<buffer>", "labels".
@@ -108,7 +117,7 @@ def project(
     gan.generator.requires_grad_(False)
     search = Search(Latents(gan, space), images.tensor().to(gan.device), backbone, seed, iterations)
     finished = True
-    bar = tqdm(total=iterations, desc="project", disable=not progress, unit="it", dynamic_ncols=True)
+    bar = progress_bar(total=iterations, desc="project", disable=not progress, unit="it")
     with deferred_interrupt() as interrupted, bar:
         for row in search.steps():
             bar.update()
@@ -133,11 +142,7 @@ def _check(gan: GAN, images: Images, iterations: int, seed: int, backbone: str) 
     """Raise one sentence for what can't be projected."""
     if not isinstance(gan, GAN) or not isinstance(images, Images):
         raise UserError("project takes a GAN and Images; load them first with load_gan and load_images.")
-    if (images.resolution, images.channels) != (gan.resolution, gan.channels):
-        raise UserError(
-            f"{images.name} has {images.resolution} pixels and {images.channels} channels; load it with "
-            f"load_images(..., resolution={gan.resolution}, channels={gan.channels}), as {gan.name} makes them."
-        )
+    images.check_fits(gan.name, gan.resolution, gan.channels)
     if iterations < 1:
         raise UserError(f"iterations={iterations} must be at least 1.")
     if backbone not in BACKBONES:

@@ -160,6 +160,7 @@ class Discriminator(biggan_networks.Discriminator):
         classes: int = 0,
         attention: Sequence[int] = (),
         halvings: int | None = None,
+        feature_dim: int = 0,
     ) -> None:
         width = widths(resolution, channel_base, channel_max, level_channels)
         halvings = len(width) - 1 if halvings is None else halvings
@@ -171,4 +172,4 @@ class Discriminator(biggan_networks.Discriminator):
             if resolution >> min(i + 1, halvings) in attention:
                 blocks[str(side)].append(Attention(after))
             before = after
-        super().__init__(resolution, channels, classes, before, blocks)
+        super().__init__(resolution, channels, classes, before, blocks, feature_dim)

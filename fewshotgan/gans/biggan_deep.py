@@ -215,6 +215,7 @@ class Discriminator(biggan_networks.Discriminator):
         attention: Sequence[int] = (),
         depth: int = 2,
         halvings: int | None = None,
+        feature_dim: int = 0,
     ) -> None:
         width = widths(resolution, channel_base, channel_max, level_channels)
         halvings = len(width) - 1 if halvings is None else halvings
@@ -228,4 +229,4 @@ class Discriminator(biggan_networks.Discriminator):
             if resolution >> min(i + 1, halvings) in attention:
                 blocks[str(side)].append(Attention(after))
         blocks[str(resolution)].insert(0, conv(channels, width[resolution], 3))
-        super().__init__(resolution, channels, classes, width[4], blocks)
+        super().__init__(resolution, channels, classes, width[4], blocks, feature_dim)

@@ -32,6 +32,20 @@ class ClassVectors(Layer):
         return self.table[labels]
 
 
+class FeatureVectors(Layer):
+    """What features of images add to the class's vector, linear in them (Data Instance Prior, arXiv 2012.04256): (N,
+    feature_dim) -> (N, size); zero at the start.
+    """
+
+    def __init__(self, feature_dim: int, size: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(feature_dim, size))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the vectors (N, size) of features (N, feature_dim)."""
+        return features @ self.table
+
+
 class StandingNorm(nn.BatchNorm2d):
     """Batch norm whose running statistics may depend on the truncation of the latents.
 

@@ -13,7 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fewshotgan.gans import network
-from fewshotgan.gans.biggan_layers import Attention, Blocks, ChannelAffine, ClassVectors, Maker, StandingNorm
+from fewshotgan.gans.biggan_layers import (
+    Attention,
+    Blocks,
+    ChannelAffine,
+    ClassVectors,
+    FeatureVectors,
+    Maker,
+    StandingNorm,
+)
 from fewshotgan.gans.prior import PriorConfig
 from fewshotgan.gans.projection import ProjectionDiscriminator
 from fewshotgan.gans.spectral import SpectralEmbedding, SpectralLinear
@@ -54,7 +62,10 @@ class Generator(network.LatentGenerator):
         planes: int | None = None,
     ) -> None:
         super().__init__(resolution, channels, z_dim, classes, prior, embed)
+        if self.feature_dim and not embed:
+            raise ValueError("features of images need a shared embedding, in whose place they stand")
         self.shared = ClassVectors(classes, embed) if embed else None
+        self.instance = FeatureVectors(self.feature_dim, embed) if self.feature_dim else None
         self.dense = SpectralLinear(inputs, ends[0] * 16, make.fresh, orthogonal=True)
         self.affine = ChannelAffine(ends[0]) if affine else None
         self.blocks = blocks
@@ -65,7 +76,8 @@ class Generator(network.LatentGenerator):
         """Return the modules by name, from the latents to the image: "4" (with the shared embedding and the first
         layer), "8", ...
         """
-        groups: network.Groups = {"4": [m for m in (self.shared, self.dense, self.affine) if m is not None]}
+        first = (self.shared, self.instance, self.dense, self.affine)
+        groups: network.Groups = {"4": [module for module in first if module is not None]}
         for side, row in self.blocks.items():
             groups.setdefault(side, []).append(row)
         groups[str(self.resolution)] += [self.norm, self.to_image]
@@ -81,7 +93,7 @@ class Generator(network.LatentGenerator):
         """Generate images, -1..1; `features` collects the 4-pixel map and the output of each side's blocks.
 
         Labels are classes (N,), or vectors in the place of theirs (N, embed), a miner's if the prior is one; without a
-        shared embedding weights of the classes (N, classes).
+        shared embedding weights of the classes (N, classes); or features of images (N, feature_dim).
         """
         first, conditions = self.conditions(z, self.class_vectors(z, labels))
         x: Tensor = self.dense(first).view(z.shape[0], -1, 4, 4)
@@ -95,9 +107,14 @@ class Generator(network.LatentGenerator):
         return torch.tanh(x[:, : self.channels])
 
     def class_vectors(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Return the vectors (N, size) of labels as `decode` takes them; the only one there is without classes."""
+        """Return the vectors (N, size) of labels as `decode` takes them; without classes the only one there is, to
+        which features of images add.
+        """
+        features, labels = (labels, None) if self.instance is not None else (None, labels)
         if labels is None:
             labels = torch.zeros(z.shape[0], dtype=torch.long, device=z.device)
+        if self.instance is not None and self.shared is not None and features is not None:
+            return self.shared(labels) + self.instance(features)
         if labels.is_floating_point():
             return labels
         return F.one_hot(labels, max(self.classes, 1)).to(z) if self.shared is None else self.shared(labels)
@@ -120,15 +137,21 @@ class Discriminator(ProjectionDiscriminator):
         classes: number of classes, 0 for none.
         width: of the last features.
         blocks: the layers of each side.
+        feature_dim: size of the features of an image that are projected in the place of a class, 0 for none.
     """
 
     paper_loss = network.PaperLoss("hinge", moves=2, betas=(0.0, 0.999))
 
-    def __init__(self, resolution: int, channels: int, classes: int, width: int, blocks: Blocks) -> None:
-        super().__init__(resolution, channels, classes)
+    def __init__(
+        self, resolution: int, channels: int, classes: int, width: int, blocks: Blocks, feature_dim: int
+    ) -> None:
+        super().__init__(resolution, channels, classes, feature_dim)
         self.blocks: Blocks = blocks
         self.out = SpectralLinear(width, 1, fresh=True, orthogonal=True)
-        self.embedding = SpectralEmbedding((classes, width), fresh=True, orthogonal=True) if classes else None
+        self.embedding, self.instance = (
+            SpectralEmbedding((size, width), fresh=True, orthogonal=True) if size else None
+            for size in (classes, feature_dim)
+        )
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:
         """Return what the blocks above `side` pixels make of images, (N, C, side, side) if every block halves."""

@@ -51,8 +51,31 @@ class ConditionalNorm(Layer):
         return images_as_channels.view(n, channels, height, width)
 
 
-def make_norm(channels: int, classes: int) -> ConditionalNorm | nn.BatchNorm2d:
-    """Return batch norm, with a scale and a shift for each class where there are classes."""
+class FeatureNorm(nn.BatchNorm2d):
+    """Batch norm with a scale and a shift that are linear in features of an image, on top of its own (Data Instance
+    Prior, arXiv 2012.04256): an embedding of the features takes the place of the class's. Zero at the start.
+    """
+
+    def __init__(self, channels: int, feature_dim: int) -> None:
+        super().__init__(channels)
+        self.scale, self.shift = (nn.Linear(feature_dim, channels, bias=False) for _ in range(2))
+        for linear in (self.scale, self.shift):
+            nn.init.zeros_(linear.weight)
+
+    def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Normalise (N, C, H, W), then scale and shift by the features (N, feature_dim); without, as a batch norm."""
+        normed = super().forward(x)
+        if features is None:
+            return normed
+        scale, shift = 1 + self.scale(features), self.shift(features)
+        driven: Tensor = normed * scale[:, :, None, None] + shift[:, :, None, None]
+        return driven
+
+
+def make_norm(channels: int, classes: int, feature_dim: int = 0) -> ConditionalNorm | nn.BatchNorm2d:
+    """Return batch norm, with a scale and a shift for each class, or by features, where there are some."""
+    if feature_dim:
+        return FeatureNorm(channels, feature_dim)
     return ConditionalNorm(channels, classes) if classes else nn.BatchNorm2d(channels)
 
 

@@ -11,13 +11,13 @@ import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fewshotgan.files import UserError, atomic_write, check_seed, clip, first_line, shown, whole
+from fewshotgan.files import UserError, atomic_write, check_seed, check_truncation, clip, first_line, shown, whole
 from fewshotgan.gans import (
     biggan,
     biggan_deep,
@@ -50,7 +50,6 @@ FAMILIES: dict[str, tuple[type[Generator], type[Discriminator]]] = {
 UNBUILT = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
 SEVERAL = " & "  # between the names of GANs that are adapted together
 OWN = {"architecture", "mapping_layers"}  # options that a discriminator does not share with its generator
-FAR = 10  # beyond this truncation no generator draws anything
 MOST = 10**7  # latents at a time
 STORED = {  # safetensors' names
     "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64,
@@ -156,7 +155,8 @@ class GAN:
         return next(self.generator.parameters()).device
 
     def latents(self, n: int, seed: int = 0) -> Tensor:
-        """Return the n latents (n, z_dim) of a seed, the same on every device.
+        """Return the n latents (n, z_dim) of a seed, the same on every device. What a prior takes beside z comes after
+        all of z, so that a GAN adapted with one gets the latents of its source.
 
         Raises:
             UserError: if n is below 1 or above 10 million, or PyTorch cannot take the seed.
@@ -164,7 +164,8 @@ class GAN:
         n, seed = whole("n", n), check_seed(seed)
         if not 1 <= n <= MOST:
             raise UserError(f"n={shown(n)} latents can't be drawn; give 1 to {MOST:,}.")
-        return torch.randn(n, self.z_dim, generator=torch.Generator().manual_seed(seed))
+        rng, extra = torch.Generator().manual_seed(seed), self.generator.prior.extra
+        return torch.cat([torch.randn(n, size, generator=rng) for size in (self.z_dim - extra, extra)], dim=1)
 
     def labels(self, n: int, seed: int = 0) -> Tensor:
         """Return the n labels (n,) of a seed, drawn from its stream of random numbers after the latents."""
@@ -197,11 +198,7 @@ class GAN:
         Raises:
             UserError: if the truncation is no number from -10 to 10, or the GAN has no such labels.
         """
-        if isinstance(truncation, bool) or not isinstance(truncation, SupportsFloat) or not abs(truncation) <= FAR:
-            raise UserError(
-                f"truncation={shown(truncation)} is no number from -{FAR} to {FAR}; give 1 for none, towards 0 for "
-                "less diverse images."
-            )
+        check_truncation(truncation)
         y, images = self.given(labels, len(z)), []
         for i in watched(range(0, len(z), batch), "images"):
             labels = None if y is None else y[i : i + batch].to(self.device)

@@ -26,23 +26,37 @@ class MappingNetwork(Layer):
     """Map latents z (N, z_dim), and with classes their labels, to w (N, w_dim).
 
     Without `normalise`, the length of z counts, and not only its direction: zero is then the middle of the latents.
+
+    Features of an image (N, feature_dim), if they condition it, are embedded, normalised and joined to z by a sum, as
+    if the first layer read both by the same weights: a source's w keeps its distribution, whatever the embedding (Data
+    Instance Prior, arXiv 2012.04256; the sum is our reading).
     """
 
     def __init__(
-        self, z_dim: int, w_dim: int, layers: int, normalise: bool = True, classes: int = 0, lr_mul: float = 0.01
+        self,
+        z_dim: int,
+        w_dim: int,
+        layers: int,
+        normalise: bool = True,
+        classes: int = 0,
+        lr_mul: float = 0.01,
+        feature_dim: int = 0,
     ) -> None:
         super().__init__()
         self.normalise, self.z_dim, self.classes = normalise, z_dim, classes
         sizes = [z_dim + (w_dim if classes else 0)] + [w_dim] * layers
         self.layers = nn.Sequential(*(EqualLinear(a, b, lr_mul=lr_mul, activate=True) for a, b in pairwise(sizes)))
         self.embedding = EqualLinear(classes, w_dim) if classes else None
+        self.instance = EqualLinear(feature_dim, z_dim) if feature_dim else None
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Normalise z to unit mean square, unless switched off, join the class's embedding, apply the layers; labels
-        are classes (N,) or weights of the classes (N, classes).
+        are classes (N,), weights of the classes (N, classes) or features of images (N, feature_dim).
         """
         z = normalised(z) if self.normalise else z
-        if labels is not None:
+        if labels is not None and self.instance is not None:
+            z = (z + normalised(self.instance(labels))) * math.sqrt(0.5)
+        elif labels is not None:
             z = torch.cat([z, self.embedded(labels)], dim=1)
         w: Tensor = self.layers(z)
         return w
@@ -90,6 +104,21 @@ class ClassProjection(Layer):
         weight = next(self.mapping.parameters())
         mapped = self.mapping(weight.new_empty(self.classes, 0), torch.arange(self.classes, device=weight.device))
         return mapped.mean(dim=0) * self.scale
+
+
+class FeatureProjection(Layer):
+    """What features of images add to the logits: E(c) . h, of a discriminator's features h (N, width) and c (N,
+    feature_dim) -> (N, 1); as large as the logit of the image at the start, for c of unit length.
+    """
+
+    def __init__(self, feature_dim: int, width: int) -> None:
+        super().__init__()
+        self.embedding = EqualLinear(feature_dim, width)
+        self.scale = math.sqrt(feature_dim / width)
+
+    def forward(self, h: Tensor, features: Tensor) -> Tensor:
+        """Return the product of h with the embedded features."""
+        return (h * self.embedding(features)).sum(dim=1, keepdim=True) * self.scale
 
 
 def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:

@@ -31,13 +31,14 @@ class Network(nn.Module, ABC):
         resolution: side of the images in pixels, a power of two of at least 8.
         channels: 1 (grey) or 3 (colour).
         classes: number of classes of a class-conditional network, else 0.
+        feature_dim: size of the features of an image that take the place of a class, else 0.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, resolution: int, channels: int, classes: int = 0) -> None:
+    def __init__(self, resolution: int, channels: int, classes: int = 0, feature_dim: int = 0) -> None:
         super().__init__()
-        self.resolution, self.channels, self.classes = resolution, channels, classes
+        self.resolution, self.channels, self.classes, self.feature_dim = resolution, channels, classes, feature_dim
 
     @abstractmethod
     def groups(self) -> Groups:
@@ -74,17 +75,28 @@ class Network(nn.Module, ABC):
         return torch.stack([(p - p.diag().diag()).square().sum() for p in products]).sum() / 2
 
     def check_labels(self, labels: Tensor | None) -> None:
-        """Raise one sentence for labels where there are no classes.
+        """Raise one sentence for labels where there are no classes, or for features of another size.
 
         Raises:
-            UserError: if the network is not class-conditional and gets labels.
+            UserError: if the network is conditioned on neither classes nor features and gets labels, or features do
+                not fit.
         """
-        if labels is not None and not self.classes:
+        if labels is None:
+            return
+        if self.feature_dim and labels.shape[1:] != (self.feature_dim,):
+            raise UserError(
+                f"This {self.kind} is conditioned on features of {self.feature_dim} numbers for each image, not on "
+                f"{tuple(labels.shape)}; make them by its prior's condense()."
+            )
+        if not (self.classes or self.feature_dim):
             raise UserError(f"This {self.kind} has no classes: leave out the labels.")
 
 
 class Generator(Network):
     """Latents z to images.
+
+    Attributes:
+        z_dim: size of the normal numbers that it is given: those of the latents, and what a prior takes more.
 
     Args:
         resolution: side of the images in pixels, a power of two of at least 8.
@@ -107,8 +119,8 @@ class Generator(Network):
         embed: int = 0,
     ) -> None:
         super().__init__(resolution, channels, classes)
-        self.z_dim = z_dim
         self.prior = make_prior(prior, z_dim, classes, embed)
+        self.z_dim, self.feature_dim = z_dim + self.prior.extra, self.prior.feature_dim
 
     @property
     def num_ws(self) -> int:
@@ -144,7 +156,8 @@ class Generator(Network):
         Args:
             z: latents (N, z_dim), standard normal; the prior comes first.
             labels: of a class-conditional generator: classes, int64 (N,), or a mixture of classes for each image, of
-                floating point, as the family takes it. By default the prior's, if it finds the classes itself.
+                floating point, as the family takes it; or features of images (N, feature_dim) where these condition
+                it. By default the prior's, if it finds them itself.
             mix: second latents (N, z_dim) for style mixing; they drive the layers from index `mix_from` on.
             mix_from: 0..num_ws.
             truncation: 1 for none; towards 0 for more typical and less diverse images. A tensor of one number, which
@@ -285,7 +298,8 @@ class Discriminator(Network):
             x: images (N, channels, resolution, resolution), -1..1.
             features: a list to which activations (N, C, H, W) are appended, from the image to 4 pixels or less; the
                 same number of them at each call.
-            labels: classes, int64 (N,), of a class-conditional discriminator; without them it judges the image alone.
+            labels: classes, int64 (N,), of a class-conditional discriminator, or features of images (N, feature_dim)
+                where these condition it; without them it judges the image alone.
 
         Returns:
             Logits (N, 1), higher for real.

@@ -37,9 +37,9 @@ class GeneratorBlock(Layer):
 
     nearest = False
 
-    def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, classes: int, feature_dim: int = 0) -> None:
         super().__init__()
-        self.norm0, self.norm1 = make_norm(in_channels, classes), make_norm(out_channels, classes)
+        self.norm0, self.norm1 = (make_norm(size, classes, feature_dim) for size in (in_channels, out_channels))
         self.conv0 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.conv1 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1)
@@ -95,7 +95,11 @@ class Generator(network.LatentGenerator):
         self.joined = make_join(classes, conditioning, width[4] * 16)
         normed = 0 if self.joined else classes
         self.blocks: Stack[GeneratorBlock] = Stack(
-            {str(side): self.block(width[side // 2], width[side], normed) for side in width if side > 4}
+            {
+                str(side): self.block(width[side // 2], width[side], normed, self.feature_dim)
+                for side in width
+                if side > 4
+            }
         )
         for block in self.blocks.values():
             block.nearest = nearest
@@ -116,7 +120,7 @@ class Generator(network.LatentGenerator):
     def decode(self, z: Tensor, labels: Tensor | None, truncation: float | Tensor, features: list[Tensor]) -> Tensor:
         """Generate images, -1..1; `features` collects the 4-pixel map and the output of each block.
 
-        Labels are classes (N,), or weights of the classes (N, classes), a miner's if the prior is one.
+        Labels are classes (N,), weights of the classes (N, classes), a miner's if the prior is one, or features.
         """
         x = join(self.dense(z), self.joined, labels).view(z.shape[0], -1, 4, 4)
         features.append(x)
@@ -165,7 +169,8 @@ class Discriminator(ProjectionDiscriminator):
 
     Args: as `Generator`; `halvings` is the number of blocks, from the image on, that halve the size (all by default, to
         2 pixels), `rectified` whether a shortcut reads the rectified input, `iterates` whether the spectral norm makes
-        an iteration in evaluation too.
+        an iteration in evaluation too, `feature_dim` the size of the features of an image that are projected in the
+        place of a class.
     """
 
     paper_loss = network.PaperLoss("hinge", moves=5, betas=(0.0, 0.9))
@@ -180,8 +185,9 @@ class Discriminator(ProjectionDiscriminator):
         halvings: int | None = None,
         rectified: bool = True,
         iterates: bool = False,
+        feature_dim: int = 0,
     ) -> None:
-        super().__init__(resolution, channels, classes)
+        super().__init__(resolution, channels, classes, feature_dim)
         width = widths(resolution, channel_base, channel_max)
         sides = sorted(width, reverse=True)
         halvings = len(sides) if halvings is None else halvings
@@ -192,6 +198,7 @@ class Discriminator(ProjectionDiscriminator):
             before = width[side]
         self.out = SpectralLinear(before, 1, fresh=bool(classes) or iterates)
         self.embedding = SpectralEmbedding((classes, before), fresh=True) if classes else None
+        self.instance = SpectralEmbedding((feature_dim, before), fresh=True) if feature_dim else None
         self.iterates = iterates
 
     def mean_class(self) -> network.StateDict:

@@ -25,7 +25,7 @@ from fewshotgan.gans.layers import (
     minibatch_std,
     widths,
 )
-from fewshotgan.gans.mapping import ClassProjection, MappingNetwork
+from fewshotgan.gans.mapping import ClassProjection, FeatureProjection, MappingNetwork
 from fewshotgan.gans.prior import PriorConfig
 from fewshotgan.gans.semantic import ConstantMiner, NoiseMiner, Semantic, make_semantic
 from fewshotgan.gans.stylegan2_layers import ResidualBlock, SynthesisBlock
@@ -71,7 +71,7 @@ class Generator(network.StyleGenerator):
         super().__init__(resolution, channels, z_dim, classes, prior)
         self.w_dim = w_dim
         width, residual = widths(resolution, channel_base, channel_max), RESIDUAL[architecture]
-        self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers, normalise, classes)
+        self.mapping = MappingNetwork(z_dim, w_dim, mapping_layers, normalise, classes, feature_dim=self.feature_dim)
         self.const = nn.Parameter(torch.randn(width[4], 4, 4))
         self.blocks: Stack[SynthesisBlock] = Stack()
         before = 0
@@ -119,7 +119,8 @@ class Generator(network.StyleGenerator):
         Args:
             z: latents (N, z_dim), standard normal.
             w: intermediate latents instead of z: (N, w_dim), or one for each layer (N, num_ws, w_dim).
-            labels: classes (N,), or weights of the classes (N, classes); a miner's by default, if the prior is one.
+            labels: classes (N,), weights of the classes (N, classes), or features of images (N, feature_dim); the
+                prior's by default, if it finds them.
             mix: second latents (N, z_dim) for style mixing.
             mix_from: first layer that `mix` drives.
             truncation: w moves to `w_mean + truncation * (w - w_mean)`.
@@ -198,7 +199,8 @@ class Discriminator(network.Discriminator):
     """StyleGAN2's residual discriminator (section 4.1).
 
     Args: as `Generator`; `group` is the group size of the minibatch standard deviation, `mapping_layers` and `map_dim`
-        are those of the classes' mapping (as wide as the features at 4 pixels by default).
+        are those of the classes' mapping (as wide as the features at 4 pixels by default), `feature_dim` is the size of
+        the features of an image that are projected in the place of a class.
     """
 
     def __init__(
@@ -212,8 +214,9 @@ class Discriminator(network.Discriminator):
         architecture: str = "resnet",
         mapping_layers: int = 8,
         map_dim: int | None = None,
+        feature_dim: int = 0,
     ) -> None:
-        super().__init__(resolution, channels, classes)
+        super().__init__(resolution, channels, classes, feature_dim)
         self.group = group
         width, residual = widths(resolution, channel_base, channel_max), RESIDUAL[architecture]
         self.from_image = EqualConv2d(channels, width[resolution], 1)
@@ -232,6 +235,7 @@ class Discriminator(network.Discriminator):
             {str(side): EqualConv2d(channels, width[side], 1) for side in halved}
         )
         self.projection = ClassProjection(classes, map_dim or width[4], mapping_layers) if classes else None
+        self.instance = FeatureProjection(feature_dim, width[4]) if feature_dim else None
 
     def groups(self) -> network.Groups:
         """Return the modules by name, from the image to the logit: "64" (with the image's 1x1), "32", ..., "8", "4"."""
@@ -240,18 +244,22 @@ class Discriminator(network.Discriminator):
         groups["4"] = [self.conv, self.hidden, self.out]
         for side, layer in self.from_images.items():
             groups[side].insert(0, layer)
-        return groups if self.projection is None else {**groups, "4": [*groups["4"], self.projection]}
+        groups["4"] += [layer for layer in (self.projection, self.instance) if layer is not None]
+        return groups
 
     def forward(self, x: Tensor, features: list[Tensor] | None = None, *, labels: Tensor | None = None) -> Tensor:
         """Return logits (N, 1) of images (N, channels, H, W), with classes those of the labels (N,), without labels
-        their mean.
+        their mean; features (N, feature_dim) add their projection.
 
         `features` collects the output of each block's convolutions.
         """
         self.check_labels(labels)
         x = self.trunk(x, 4, features)
         x = self.conv(minibatch_std(x, self.group))
-        x = self.out(self.hidden(x.flatten(1)))
+        h = self.hidden(x.flatten(1))
+        x = self.out(h)
+        if self.instance is not None and labels is not None:
+            return x + self.instance(h, labels)
         return x if self.projection is None else self.projection(x, labels)
 
     def trunk(self, x: Tensor, side: int, features: list[Tensor] | None = None) -> Tensor:

@@ -29,8 +29,8 @@ class GeneratorBlock(sngan.GeneratorBlock):
     2W).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, classes: int) -> None:
-        super().__init__(in_channels, out_channels, classes)
+    def __init__(self, in_channels: int, out_channels: int, classes: int, feature_dim: int = 0) -> None:
+        super().__init__(in_channels, out_channels, classes, feature_dim)
         self.conv0.register_parameter("bias", None)
 
     def upsample(self, x: Tensor) -> Tensor:

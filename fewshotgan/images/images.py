@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fewshotgan.files import UserError
+from fewshotgan.files import UserError, clip
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,19 @@ class Images:
             )
         seen = 0 if self.labels is None or not len(self.labels) else int(self.labels.max()) + 1
         object.__setattr__(self, "classes", 0 if self.labels is None else max(self.classes, seen))
+
+    def check_fits(self, name: str, resolution: int, channels: int) -> None:
+        """Check that the images are of the side in pixels and the channels that a GAN of that name makes.
+
+        Raises:
+            UserError: if they aren't.
+        """
+        if (self.resolution, self.channels) != (resolution, channels):
+            raise UserError(
+                f"{clip(self.name, 40)} has {self.resolution} pixels and {self.channels} channels, "
+                f"{clip(name, 40)} {resolution} and {channels}; use load_images(..., resolution={resolution}, "
+                f"channels={channels})."
+            )
 
     def __len__(self) -> int:
         """Return N."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fewshotgan.files import UserError
 from fewshotgan.images.images import Images
@@ -56,6 +57,26 @@ def with_folders_as_classes(images: Images) -> Images:
     if len(folders) < 2 or any(len(part) < 2 for part in parts):
         raise UserError(f"{images.name} has no labels; give it a dataset.json, or a folder for each class.")
     return replace(images, labels=torch.tensor([folders.index(part[0]) for part in parts]), classes=len(folders))
+
+
+def labels_to_learn(images: Images, method: str) -> Tensor:
+    """Return the labels (N,) of images for a method that learns their classes; folders count as classes.
+
+    Raises:
+        UserError: if there are none, fewer than two classes, or a class of fewer than two images.
+    """
+    labelled = with_folders_as_classes(images)
+    assert labelled.labels is not None
+    if labelled.classes < 2:
+        raise UserError(f"{method} learns several classes, and all these images are of one; use transfergan for them.")
+    for number, count in enumerate(torch.bincount(labelled.labels, minlength=labelled.classes).tolist()):
+        if count < 2:
+            found = "no images" if count == 0 else "1 image"
+            raise UserError(
+                f"Class {number} of {labelled.classes} has {found}; {method} needs at least 2 of each: add some, or "
+                "leave the class out and number the others from 0."
+            )
+    return labelled.labels
 
 
 def _pairs(content: bytes) -> list[tuple[str, object]] | None:

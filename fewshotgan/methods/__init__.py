@@ -11,6 +11,7 @@ from fewshotgan.methods.cbn_transfer import CBNTransfer
 from fewshotgan.methods.cdc import CDC
 from fewshotgan.methods.conditional import Conditional
 from fewshotgan.methods.dcl import DCL
+from fewshotgan.methods.dip import DIP, DIPBSA, DIPFreezeD, DIPScratch
 from fewshotgan.methods.ewc import EWC
 from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
 from fewshotgan.methods.freezed import FreezeD
@@ -27,7 +28,7 @@ METHODS: dict[str, type[Method]] = {
     method.name: method
     for method in (
         *(Scratch, TransferGAN, FreezeD, EWC, CDC, DCL, AdAM, RICK, FSGAN, LayerTransfer, GPHead, SmallHead, AdaFM),
-        *(BSA, Mining, MineGAN, ACGAN, CBNTransfer),
+        *(BSA, Mining, MineGAN, ACGAN, CBNTransfer, DIP, DIPFreezeD, DIPScratch, DIPBSA),
     )
 }
 

@@ -14,7 +14,7 @@ Differs: generated images are made for the classes of the real ones of the same 
 import copy
 import inspect
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,18 +23,19 @@ from torch import Tensor, nn
 from fewshotgan.files import UserError
 from fewshotgan.gans.class_norm import Conditioning, spread
 from fewshotgan.gans.gan import FAMILIES, GAN
-from fewshotgan.methods.conditional import LabelledTraining
-from fewshotgan.methods.finetuning import FineTuning
+from fewshotgan.methods.conditional import ConditionedTraining
 from fewshotgan.methods.method import Batch, Task, Terms
 from fewshotgan.methods.options import option
-from fewshotgan.methods.transfergan import start
+from fewshotgan.methods.transfergan import TransferGAN, start
 
 PARTS = {"noise": "a first layer that a class can join", "norm": "batch norm"}
 
 
 @dataclass(frozen=True)
-class ACGAN(FineTuning):
-    """Make an unconditional source class-conditional by the generator's first layer."""
+class ACGAN(TransferGAN):
+    """Make an unconditional source class-conditional by the generator's first layer; options as `TransferGAN`, and
+    those of the classes.
+    """
 
     name = "acgan"
     paper = "Odena et al., ICML 2017, arXiv 1610.09585; Wang et al., ECCV 2018, arXiv 1805.01677"
@@ -42,9 +43,6 @@ class ACGAN(FineTuning):
     labelled = True
     conditioning: ClassVar[Conditioning] = "noise"
 
-    transfer: Literal["GD", "G", "D", "none"] = option(
-        "GD", "which networks start from the source; the others start from random weights"
-    )
     shuffled: bool = option(False, "whether the labels are dealt out at random: a control, which must lose")
     classification: float = option(1.0, "weight of the classifier's cross-entropy, in both networks' losses", low=0)
 
@@ -52,38 +50,14 @@ class ACGAN(FineTuning):
         """Train from the source, made class-conditional.
 
         Raises:
-            UserError: for images without labels, a class of fewer than two of them, or a source whose generator has
-                no place for classes.
+            UserError: for a source whose generator has no place for classes.
         """
-        labels = classes_of(task, self.name)
+        labels = task.labels
+        assert labels is not None, "a task of a method that learns labels has some"
         if self.shuffled:
             labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(task.seed))]
         gan = start(conditioned(task.source, int(labels.max()) + 1, self, task.seed), self.transfer, task.seed)
         return ACGANTraining(self.settle(task.source), task, gan, labels)
-
-
-def classes_of(task: Task, method: str) -> Tensor:
-    """Return the labels (N,) of the images, checked.
-
-    Raises:
-        UserError: if there are none, fewer than two classes, or a class of fewer than two images.
-    """
-    if task.labels is None:
-        raise UserError(
-            f"{method} learns the images' classes, and these images have no labels; give them a dataset.json, or a "
-            "folder for each class."
-        )
-    counts = torch.bincount(task.labels).tolist()
-    if len(counts) < 2:
-        raise UserError(f"{method} learns several classes, and all these images are of one; use transfergan for them.")
-    for number, count in enumerate(counts):
-        if count < 2:
-            found = "no images" if count == 0 else "1 image"
-            raise UserError(
-                f"Class {number} of {len(counts)} has {found}; {method} needs at least 2 of each: add some, or leave "
-                "the class out and number the others from 0."
-            )
-    return task.labels
 
 
 def conditioned(source: GAN, classes: int, method: ACGAN, seed: int) -> GAN:
@@ -107,54 +81,48 @@ def conditioned(source: GAN, classes: int, method: ACGAN, seed: int) -> GAN:
     return gan
 
 
-class ACGANTraining(LabelledTraining):
+class ACGANTraining(ConditionedTraining):
     """AC-GAN at work."""
 
     method: ACGAN
 
     def __init__(self, method: ACGAN, task: Task, gan: GAN, labels: Tensor) -> None:
         super().__init__(method, task, gan, labels)
-        features = self.last_features(task.pick(torch.zeros(1, dtype=torch.int64, device=gan.device)))
+        with torch.no_grad():
+            _, features = self.examined(task.pick(torch.zeros(1, dtype=torch.int64, device=gan.device)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
             self.modules["classifier"] = nn.Linear(features.shape[1], gan.classes).to(gan.device)
 
-    @property
-    def classifier(self) -> nn.Linear:
-        """The critic's last features (N, d) to the logits (N, classes)."""
-        return cast(nn.Linear, self.modules["classifier"])
-
-    @torch.no_grad()
-    def last_features(self, x: Tensor) -> Tensor:
-        """Return the critic's last features (N, d) of images (N, C, H, W)."""
-        found: list[Tensor] = []
-        self.discriminator(x, found)
-        return found[-1].flatten(1)
-
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What trains of D: everything, and the classifier."""
-        return [*self.discriminator.parameters(), *self.classifier.parameters()]
+        return [*super().discriminator_parameters(), *self.modules["classifier"].parameters()]
 
-    def classified(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (N, 1) of images (N, C, H, W), and the classifier's (N, classes)."""
+    def examined(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the critic's logits (N, 1) of images (N, C, H, W), and its last features (N, d)."""
         found: list[Tensor] = []
         logits = self.discriminator(x, found)
-        return logits, self.classifier(found[-1].flatten(1))
+        return logits, found[-1].flatten(1)
 
-    def error(self, logits: Tensor, batch: Batch) -> Terms:
-        """Return the weighted cross-entropy of the classifier's logits (N, classes) of images of the batch's labels."""
-        return {"classification": F.cross_entropy(logits, batch["labels"]) * self.method.classification}
+    def judge(self, x: Tensor, batch: Batch) -> Tensor:
+        """Return logits (N, 1) of images (N, C, H, W); the critic is told no class."""
+        return self.discriminator(x)
 
     def judge_real(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return logits (N, 1) of real images (N, C, H, W), and leave the classifier's in the batch."""
-        logits, batch["classes"] = self.classified(x)
+        """Return logits (N, 1) of real images (N, C, H, W), and leave the classifier's features in the batch."""
+        logits, batch["features"] = self.examined(x)
         return logits
+
+    def error(self, features: Tensor, batch: Batch) -> Terms:
+        """Return the classifier's weighted cross-entropy on features (N, d) of images of the batch's classes."""
+        logits = self.modules["classifier"](features)
+        return {"classification": F.cross_entropy(logits, self.condition(batch)) * self.method.classification}
 
     def discriminator_terms(self, batch: Batch) -> Terms:
         """D's adversarial loss, and the classifier's on real images."""
-        return super().discriminator_terms(batch) | self.error(batch["classes"], batch)
+        return super().discriminator_terms(batch) | self.error(batch["features"], batch)
 
     def generator_terms(self, batch: Batch) -> Terms:
         """G's adversarial loss, and the classifier's on generated images."""
-        logits, classes = self.classified(self.task.augmented(self.generate(batch)))
-        return self.generator_loss(logits, batch) | self.error(classes, batch)
+        logits, features = self.examined(self.task.augmented(self.generate(batch)))
+        return self.generator_loss(logits, batch) | self.error(features, batch)

@@ -38,12 +38,12 @@ import torch
 from torch import Tensor, nn
 
 from fewshotgan.adapters import ChannelScale, ChannelShift, Shift, adapters, attach, merged
-from fewshotgan.files import UserError
+from fewshotgan.files import UserError, clip
 from fewshotgan.gans import biggan_layers, biggan_networks, dcgan, sngan, stylegan2
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.layers import hold_statistics
 from fewshotgan.gans.network import Generator
-from fewshotgan.gans.prior import Miner
+from fewshotgan.gans.prior import Instances, Miner, PriorConfig
 from fewshotgan.gans.stylegan2_layers import ModulatedConv2d, StyledConv
 from fewshotgan.methods.method import Batch, Method, Player, Stage, Task, Terms, Training, settled
 from fewshotgan.methods.options import option
@@ -119,6 +119,16 @@ def adapt_statistics(generator: nn.Module) -> None:
             attach(module, "bias", Shift(module.bias))
 
 
+def bendable(source: GAN, seed: int = 0, prior: PriorConfig | None = None) -> GAN:
+    """Return a copy of a GAN whose generator has what BSA trains; `seed` is that of weights that the prior brings."""
+    if class_vector(source.generator) is not None:
+        return source.changed(seed, prior=prior, affine=True)
+    styled = isinstance(source.generator, stylegan2.Generator)
+    gan = source.changed(seed, prior=prior, **({"normalise": False} if styled else {}))
+    adapt_statistics(gan.generator)
+    return gan
+
+
 class Latents(nn.Module):
     """A latent for each training image, zero at the start: (n, z_dim)."""
 
@@ -166,10 +176,10 @@ class BSA(Method):
                 "bsa bends the batch norms of SNGAN, DCGAN or a BigGAN with a shared embedding, or StyleGAN2's styles; "
                 "this generator has none of them."
             )
-        if isinstance(source.generator.prior, Miner):
+        if isinstance(source.generator.prior, Miner | Instances):
             raise UserError(
-                f"bsa looks for latents itself, and {source.name} has a miner before them; "
-                "hand over the GAN that was mined."
+                f"{self.name} looks for latents itself, and {clip(source.name, 60)} has a prior before them; "
+                "hand over the GAN that was mined or adapted."
             )
         weight = PERCEPTUAL_WEIGHTS[self.perceptual] if self.perceptual_weight is None else self.perceptual_weight
         rate = (0.0005 if driven else 0.03) if self.learning_rate is None else self.learning_rate
@@ -177,14 +187,7 @@ class BSA(Method):
 
     def build(self, task: Task) -> "BSATraining":
         """Adapt a copy of the generator; latents are zero."""
-        method, source = self.settle(task.source), task.source
-        if class_vector(source.generator) is not None:
-            return BSATraining(method, task, source.changed(prior=None, affine=True))
-        gan = source.changed(
-            prior=None, **({"normalise": False} if isinstance(source.generator, stylegan2.Generator) else {})
-        )
-        adapt_statistics(gan.generator)
-        return BSATraining(method, task, gan)
+        return BSATraining(self.settle(task.source), task, bendable(task.source))
 
 
 class BSATraining(Training):
@@ -199,9 +202,9 @@ class BSATraining(Training):
     method: BSA
 
     def __init__(self, method: BSA, task: Task, gan: GAN) -> None:
-        latents = Latents(len(task.images), gan.z_dim).to(gan.device)
+        latents = Latents(len(task.images), task.source.z_dim).to(gan.device)
         super().__init__(method, task, nn.ModuleDict({"generator": gan.generator, "latents": latents}))
-        prior = {"kind": "truncated", "limit": method.limit}
+        prior = {"kind": "truncated"} | (gan.config["generator"]["prior"] or {}) | {"limit": method.limit}
         self.config: dict[str, Any] = {**gan.config, "generator": {**gan.config["generator"], "prior": prior}}
         self.perceptual_weight, self.learning_rate = settled(method.perceptual_weight), settled(method.learning_rate)
 
@@ -217,15 +220,19 @@ class BSATraining(Training):
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """Spans of falling rate; running statistics stay."""
-        parameters, rates = [*adapters(self.generator), self.latents], []
+        parameters, rates = [*self.bent(), self.latents], []
         if (vector := class_vector(self.generator)) is not None:
-            parameters += driving_parameters(self.generator)
             rates = [(vector, VECTOR_RATE), (self.latents, LATENT_RATE)]
         for k, (first, last) in enumerate(pairwise(round(iterations * share) for share in SPANS)):
             if last > first:
                 rate = self.learning_rate * DECAY**k
                 player = Player("statistics", parameters, self.terms, rate, betas=(0.9, 0.999), rates=rates)
                 yield Stage("reconstruction", last - first, [player], before=self.begin)
+
+    def bent(self) -> list[nn.Parameter]:
+        """What trains of the generator: its statistics."""
+        driven = class_vector(self.generator) is not None
+        return driving_parameters(self.generator) if driven else adapters(self.generator)
 
     def begin(self, _batch: Batch) -> None:
         """Keep the running statistics."""
@@ -236,7 +243,7 @@ class BSATraining(Training):
         which = self.task.draw()
         real, z = self.task.pick(which), self.latents[which]
         noise, normal = self.task.latents(len(z)), self.task.latents(NORMALS * len(z))
-        images = self.generator(z + self.method.noise * noise, noise="const")
+        images = self.generator(z + self.method.noise * noise, labels=self.condition(which), noise="const")
         terms = {
             "l1": (images - real).abs().mean(),
             "latent": self.method.latent_weight * latent_distance(z, normal),
@@ -245,6 +252,10 @@ class BSATraining(Training):
         if self.perceptual_weight:
             terms["perceptual"] = self.perceptual_weight * self.distance(images, real)
         return terms
+
+    def condition(self, which: Tensor) -> Tensor | None:
+        """Return what the generator is told of the training images of these numbers (N,); nothing."""
+        return None
 
     def distance(self, images: Tensor, real: Tensor) -> Tensor:
         """Return the sum over feature maps of the mean absolute difference, a scalar."""
@@ -260,7 +271,10 @@ class BSATraining(Training):
         """
         hold_statistics(self.generator)
         latents = self.latents if latents is None else latents
-        return torch.cat([self.generator(z, noise="const") for z in torch.split(latents, 32)]).clamp(-1, 1).cpu()
+        made = []
+        for which in torch.arange(len(latents), device=latents.device).split(32):
+            made.append(self.generator(latents[which], labels=self.condition(which), noise="const"))
+        return torch.cat(made).clamp(-1, 1).cpu()
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return the plain generator, statistics merged, with its prior, beside the source's discriminator."""

@@ -10,7 +10,6 @@ Differs: generated images are made for the classes of the real ones of the same 
 frequencies.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,13 +18,13 @@ from torch import Tensor
 from fewshotgan.files import UserError
 from fewshotgan.gans.gan import GAN
 from fewshotgan.methods.finetuning import FineTuning, FineTuningTraining
-from fewshotgan.methods.method import Batch, Stage, Task, Terms
+from fewshotgan.methods.method import Batch, Task, Terms
 from fewshotgan.methods.options import option
 
 
 @dataclass(frozen=True)
 class Conditional(FineTuning):
-    """TransferGAN's losses of images with labels; options as there, and one of BigGAN's."""
+    """The losses of `FineTuning` on images with labels; options as there, and one of BigGAN's."""
 
     name = "conditional"
     paper = "Mescheder et al., ICML 2018, arXiv 1801.04406"
@@ -51,36 +50,33 @@ class Conditional(FineTuning):
         return ConditionalTraining(self.settle(source), task, source.copy(), labels)
 
 
-class LabelledTraining(FineTuningTraining):
-    """Training on images with labels, for which G makes images too; arguments as of `FineTuningTraining`, and
+class ConditionedTraining(FineTuningTraining):
+    """Training on images of each of which something is known that conditions both networks: its class, or its features.
+    Generated images are made under what is known of the real ones of the same batch. Arguments as of
+    `FineTuningTraining`, and
 
     Args:
-        labels: of the images, (N,).
+        known: of each image: labels (N,), or features (N, d).
     """
 
-    def __init__(self, method: FineTuning, task: Task, gan: GAN, labels: Tensor) -> None:
+    def __init__(self, method: FineTuning, task: Task, gan: GAN, known: Tensor) -> None:
         super().__init__(method, task, gan)
-        self.labels = labels
-
-    def stages(self, iterations: int) -> Iterator[Stage]:
-        """One stage; each move of D has images and labels of its own, and G goes on with the last labels."""
-        yield Stage("training", iterations, [self.discriminator_player(), self.generator_player()], before=self.begin)
+        self.known = known.to(task.images.device)
 
     def begin(self, batch: Batch) -> None:
-        """Draw images and labels."""
+        """Draw real images; each move of D has its own, and G goes on with the last."""
         batch["numbers"] = self.task.draw()
-        batch["labels"] = self.labels[batch["numbers"]]
 
     def real(self, batch: Batch) -> Tensor:
         """Return the batch's real images (batch, C, H, W)."""
         return self.task.pick(batch["numbers"])
 
-    def generate(self, batch: Batch) -> Tensor:
-        """Return images (batch, C, H, W) of the batch's labels."""
-        return self.generator(self.latents(batch), labels=batch["labels"], rng=self.task.rng)
+    def condition(self, batch: Batch) -> Tensor:
+        """Return what is known of the batch's real images, (batch, ...)."""
+        return self.known[batch["numbers"]]
 
 
-class ConditionalTraining(LabelledTraining):
+class ConditionalTraining(ConditionedTraining):
     """Conditional at work."""
 
     method: Conditional
@@ -92,7 +88,3 @@ class ConditionalTraining(LabelledTraining):
             with torch.autocast(self.task.source.device.type, enabled=False):  # as penalties
                 terms["orthogonal"] = self.generator.orthogonality() * self.method.orthogonal
         return terms
-
-    def judge(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return logits (N, 1) of images as of the batch's labels."""
-        return self.discriminator(x, labels=batch["labels"])

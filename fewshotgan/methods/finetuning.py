@@ -35,6 +35,7 @@ from fewshotgan.methods.options import option
 class FineTuning(Method):
     """Base of the methods that train G and D against each other; each says where from, and which parts."""
 
+    name = "fine-tuning"
     usual_r1: ClassVar[tuple[float, int]] = 10, 256  # weight by default, at images of so many pixels
 
     learning_rate: float | None = option(
@@ -123,7 +124,11 @@ class FineTuningTraining(Training):
 
     def stages(self, iterations: int) -> Iterator[Stage]:
         """One stage, discriminator first."""
-        yield Stage("adaptation", iterations, [self.discriminator_player(), self.generator_player()])
+        players = [self.discriminator_player(), self.generator_player()]
+        yield Stage("adaptation", iterations, players, before=self.begin)
+
+    def begin(self, batch: Batch) -> None:
+        """Put into a batch what its players share; nothing."""
 
     def discriminator_player(self) -> Player:
         """D minimises the adversarial loss, in as many moves as the loss has, and R1 every `r1_every` iterations."""
@@ -210,12 +215,18 @@ class FineTuningTraining(Training):
         return self.task.real()
 
     def latents(self, batch: Batch) -> Tensor:
-        """Return latents z (batch, z_dim) for the adversarial terms."""
-        return self.task.latents()
+        """Return latents z (batch, z_dim) for the adversarial terms; a source's prior may take more numbers than the
+        generator in training.
+        """
+        return self.task.latents()[:, : self.generator.z_dim]
+
+    def condition(self, batch: Batch) -> Tensor | None:
+        """Return what both networks are told of each image of the batch, (batch, ...); nothing."""
+        return None
 
     def judge(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return logits (N, 1) of images (N, C, H, W) as they are."""
-        return self.discriminator(x)
+        """Return logits (N, 1) of images (N, C, H, W) as they are, under the batch's condition."""
+        return self.discriminator(x, labels=self.condition(batch))
 
     def judge_real(self, x: Tensor, batch: Batch) -> Tensor:
         """Return logits (N, 1) of real images (N, C, H, W), augmented, at D's move."""
@@ -236,7 +247,9 @@ class FineTuningTraining(Training):
     def path(self, batch: Batch) -> Terms:
         """Path-length penalty on half a batch; its running average moves by 1 % each time."""
         generator = cast(StyleGenerator, self.generator)  # the constructor made sure
-        w = generator.map_to_w(self.task.latents(max(1, self.task.batch // 2)))
+        half, condition = max(1, self.task.batch // 2), self.condition(batch)
+        z = self.task.latents(half)[:, : generator.z_dim]
+        w = generator.map_to_w(z, labels=None if condition is None else condition[:half])
         w = w if w.requires_grad else w.detach().requires_grad_()  # where nothing before w trains
         images = generator.synthesise(w, rng=self.task.rng)
         noise = torch.randn(images.shape, generator=self.task.rng, device=images.device)
@@ -247,11 +260,11 @@ class FineTuningTraining(Training):
 
     def generate(self, batch: Batch) -> Tensor:
         """Return images (batch, C, H, W) of the generator in training, with style mixing at its probability."""
-        z, rng, mixing = self.latents(batch), self.task.rng, self.method.mixing
+        z, rng, mixing, labels = self.latents(batch), self.task.rng, self.method.mixing, self.condition(batch)
         if mixing and torch.rand((), generator=rng, device=z.device) < mixing:
             cut = int(torch.randint(1, self.generator.num_ws, (), generator=rng, device=z.device))
-            return self.generator(z, mix=self.latents(batch), mix_from=cut, rng=rng)
-        return self.generator(z, rng=rng)
+            return self.generator(z, labels=labels, mix=self.latents(batch), mix_from=cut, rng=rng)
+        return self.generator(z, labels=labels, rng=rng)
 
     def result(self, modules: nn.ModuleDict) -> GAN:
         """Return generator and discriminator as they are: nothing was added to them."""

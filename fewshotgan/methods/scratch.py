@@ -9,7 +9,7 @@ from fewshotgan.methods.transfergan import start
 
 @dataclass(frozen=True)
 class Scratch(FineTuning):
-    """Train the source's architecture from random weights; options as `TransferGAN`."""
+    """Train the source's architecture from random weights; options as `FineTuning`."""
 
     name = "scratch"
     paper = "baseline: StyleGAN2, Karras et al., CVPR 2020, arXiv 1912.04958"

@@ -9,12 +9,11 @@ paper's is not described. The protocol gives its accuracy on real images that it
 import numpy as np
 import torch
 
-from fewshotgan.files import UserError
 from fewshotgan.metrics.frechet import frechet_distance
 from fewshotgan.metrics.metric import Comparison, Metric
 
 EXTRACTOR = "efficientnet"
-RIDGE = 0.01  # of the features' mean squared length
+RIDGE = 0.01  # of the mean over the features of their sum of squares
 
 
 def class_distances(images: Comparison) -> list[float]:
@@ -23,20 +22,12 @@ def class_distances(images: Comparison) -> list[float]:
     Raises:
         UserError: if a class has fewer than two images of a kind.
     """
-    (real, fake), (known, meant) = images.features(EXTRACTOR), images.given_labels()
-    found = []
-    for number in range(images.real.classes):
-        a, b = real[known == number], fake[meant == number]
-        if min(len(a), len(b)) < 2:
-            raise UserError(
-                f"Class {number} has {len(a)} real and {len(b)} generated images; fd_classes needs at least 2 of each."
-            )
-        found.append(frechet_distance(a, b))
-    return found
+    (known, meant), (real, fake) = images.given_labels(), images.features(EXTRACTOR)
+    return [frechet_distance(real[known == k], fake[meant == k]) for k in range(images.real.classes)]
 
 
 class Classifier:
-    """A linear classifier of features, fitted by ridge regression to one number for each class.
+    """A linear classifier of features: ridge regression onto one number for each class, the largest of which decides.
 
     Args:
         features: (N, d) of real images.
@@ -59,13 +50,13 @@ class Classifier:
 
 def class_accuracy(images: Comparison) -> float:
     """Return the share of generated images that a classifier of real ones takes for the class they were made for."""
-    (real, fake), (known, meant) = images.features(EXTRACTOR), images.given_labels()
+    (known, meant), (real, fake) = images.given_labels(), images.features(EXTRACTOR)
     return Classifier(real, known).accuracy(fake, meant)
 
 
 def _of_real(images: Comparison) -> dict[str, float]:
     """Return the accuracy on half of the real images, of a classifier fitted to the other half."""
-    (real, _), (known, _) = images.features(EXTRACTOR), images.given_labels()
+    (known, _), (real, _) = images.given_labels(), images.features(EXTRACTOR)
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0)).numpy()
     fitted, asked = np.array_split(order, 2)
     return {

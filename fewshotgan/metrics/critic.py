@@ -23,7 +23,7 @@ from fewshotgan.metrics.metric import Comparison, Metric
 
 LEAST = 8  # images of a kind: half of them train
 PENALTY = 10.0
-ITERATIONS = 200  # of `iw`: two sets of real coats then differ by 0 +- 1, a GAN's samples and real ones by 16 to 22
+ITERATIONS = 200  # of `iw`: two sets of real coats then differ by 0 +- 1, a GAN's samples and real ones by 17 to 22
 SEEDS = (0, 1, 2)
 
 
@@ -124,7 +124,7 @@ METRICS = (
         digits=2,
         version=1,
         units="difference of a critic's means, mean over three critics",
-        range="about 0 (it cannot tell them apart) to the distance of the images' vectors",
+        range="about 0, where the critic can't tell them apart, to the distance between images as vectors",
         source="Danihelka et al. 2017, arXiv 1705.05263, as TransferGAN uses it (arXiv 1805.01677, section 4)",
         is_distance=True,
         is_ratio=False,

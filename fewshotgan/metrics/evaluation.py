@@ -12,7 +12,7 @@ from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.mixture import Generator as Mixture
 from fewshotgan.images import Images, load_images
 from fewshotgan.metrics.extractors import NOISE, SIDES, VERSION
-from fewshotgan.metrics.metric import SAID, Comparison, Metric, Need
+from fewshotgan.metrics.metric import SAID, Comparison, Metric, Need, have_classes
 from fewshotgan.metrics.neighbours import NEIGHBOURS
 from fewshotgan.metrics.registry import METRICS, get_metric
 
@@ -57,19 +57,21 @@ def evaluate(
             other real images than those trained on.
     """
     images, held_out = _compared(gan, domain, n, seed, train)
-    chosen = _chosen(metrics, needs_met(gan, train, images.real))
+    chosen = _chosen(metrics, needs_met(gan, train, images.real, images.labels))
     values = {metric.name: metric.measure(images) for metric in chosen}
     details = {metric.name: metric.detail(images) for metric in chosen if metric.detail}
     made = None if isinstance(gan, Tensor) else seed
     return {**values, "protocol": {**_protocol(images, held_out, made, chosen), **details}}
 
 
-def needs_met(gan: object, train: Images | None, real: Images) -> frozenset[Need]:
-    """Return what of the metrics' needs a GAN, the images that it was trained on, if known, and the real ones meet."""
+def needs_met(gan: object, train: Images | None, real: Images, labels: Tensor | None) -> frozenset[Need]:
+    """Return which of the metrics' needs a GAN, the images that it was trained on, if known, the real ones and the
+    classes (N,) of the generated ones meet.
+    """
     met: dict[Need, bool] = {
         "mixture": isinstance(getattr(gan, "generator", None), Mixture),
         "shots": train is not None,
-        "classes": 0 < getattr(gan, "classes", 0) == real.classes,
+        "classes": have_classes(real, labels),
     }
     return frozenset(need for need, is_met in met.items() if is_met)
 
@@ -134,8 +136,12 @@ def _compared(
             f"{real.name}: {len(real)} real and {len(fake)} generated images are too few; give at least 4 of each."
         )
     made = None if isinstance(gan, Tensor) else gan
-    labels = made.labels(n, seed) if isinstance(made, GAN) and made.classes else None
-    return Comparison(fake, real, train, made, labels), isinstance(domain, str)
+    return Comparison(fake, real, train, made, labels_made(gan, n, seed)), isinstance(domain, str)
+
+
+def labels_made(gan: object, n: int, seed: int) -> Tensor | None:
+    """Return the classes (n,) for which a class-conditional GAN makes images by default; None for any other."""
+    return gan.labels(n, seed) if isinstance(gan, GAN) and gan.classes else None
 
 
 def _origin(images: Images, held_out: bool) -> str:

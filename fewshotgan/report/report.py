@@ -1,6 +1,7 @@
 """Put the report of a run together."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -8,11 +9,12 @@ from typing import Any
 
 from fewshotgan.files import UserError, atomic_write
 from fewshotgan.gans.gan import GAN
-from fewshotgan.images import Images
+from fewshotgan.images import Images, is_shipped
 from fewshotgan.report import numbers, pictures
 from fewshotgan.report.html import Html, join, tag
 from fewshotgan.report.scale import find_scale, measured
 from fewshotgan.run import Run
+from fewshotgan.wording import counted
 
 PARTS = {
     "after": "Before and after", "images": "The images", "advice": "Advice", "samples": "Samples", "time": "Over time",
@@ -48,9 +50,9 @@ def write_report(
     """
     if not isinstance(run, Run) or not isinstance(source, GAN) or not isinstance(images, Images):
         raise UserError("write_report takes a Run, the GAN that it started from, and the Images adapted to.")
-    found = measured(run, images) if scores is None else scores
-    name = Path(images.name).name or images.name
-    title = f"{name}: a GAN from {len(images)} image{'s' * (len(images) > 1)}"
+    images, found = without_path(images, measured(run, images) if scores is None else scores)
+    command = command or numbers.python(run, images.name)
+    title = f"{images.name}: a GAN from {counted(len(images), 'image')}"
     sections = list(_sections(run, source, images, found, advice, command))
     head = tag("header", tag("h1", title), tag("p", lead(run), class_="lead"), _links(bool(advice)))
     foot = tag("footer", tag("p", "Made by fewshotgan; this page needs no network."))
@@ -58,6 +60,18 @@ def write_report(
     page = template.substitute(title=join([title]), body=head + tag("main", sections) + foot)
     with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def without_path(images: Images, scores: Mapping[str, Any]) -> tuple[Images, Mapping[str, Any]]:
+    """Return images and scores that bear the name of the folder alone: the page is for others to read, and must not
+    tell where the folder lies.
+    """
+    if is_shipped(images.name):
+        return images, scores
+    name, protocol = Path(images.name).resolve().name or images.name, dict(scores.get("protocol", {}))
+    if "real" in protocol:
+        protocol["real"] = protocol["real"].replace(images.name, name)
+    return replace(images, name=name), {**scores, "protocol": protocol} if protocol else scores
 
 
 def lead(run: Run) -> str:
@@ -90,6 +104,6 @@ def _sections(
         pictures.walk(run.gan, seed),
         numbers.metrics(scores, find_scale(scores, source, images)),
         numbers.curves(run),
-        numbers.settings(run, command),
+        numbers.settings(run, images.name, command),
         numbers.origins(source, images),
     ]

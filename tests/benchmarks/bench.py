@@ -28,7 +28,7 @@ from fewshotgan.methods import METHODS, Stage
 from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.train import Loop, make_task
 
-LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2, "minegan-noft": 0.7}  # relative to a step of transfergan
+LIMITS = {"cdc": 2.0, "dcl": 2.2, "adam": 1.2, "minegan-noft": 0.7, "dip": 1.15}  # relative to a step of transfergan
 MOVE_LIMIT = 0.7  # of the miner's move, relative to the generator's
 ITERATIONS = 200
 MODULATION_LIMIT = 1.10  # relative to the same step without AdaFM's modulations

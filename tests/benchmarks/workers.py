@@ -2,7 +2,7 @@
 
     python tests/benchmarks/workers.py [local|dask|ray]
 
-Four runs of a hundred iterations and their evaluation, into a ledger of their own; the workers' start counts.
+Eight runs of a hundred iterations and their evaluation, into a ledger of their own; the workers' start counts.
 """
 
 import os
@@ -16,12 +16,12 @@ from fewshotgan.bench.table import Column, OwnTable, Row
 from fewshotgan.bench.tables import TABLES
 
 TABLES["workers"] = OwnTable(
-    "workers", "Four runs", "transfergan", (), {"TransferGAN": Row("transfergan"), "FreezeD": Row("freezed")},
+    "workers", "Eight runs", "transfergan", (), {"TransferGAN": Row("transfergan"), "FreezeD": Row("freezed")},
     (Column("sandals", "fashion-stylegan2", "fashion/sandal", 10, 100, 200),),
 )  # fmt: skip
 
 
-def seconds(engine: str, workers: int, seeds: tuple[int, ...] = (0, 1)) -> float:
+def seconds(engine: str, workers: int, seeds: tuple[int, ...] = (0, 1, 2, 3)) -> float:
     """Return the time that recording takes."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FEWSHOTGAN_LEDGER"] = str(Path(folder) / "runs.jsonl")
