@@ -5,20 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import tiny_wgan_resnet
 from ledgers import recorded
 
+from fewshotgan.bench import proximity
 from fewshotgan.bench.claims import Claims, decide
-from fewshotgan.bench.papers import NOT_RUN, claims, render_own
-from fewshotgan.bench.pretrain import share_of
-from fewshotgan.bench.proximity import quality
-from fewshotgan.bench.recipes import RECIPES
+from fewshotgan.bench.papers import NOT_RUN, render_own
+from fewshotgan.bench.pretrain import pretrain, share_of
+from fewshotgan.bench.recipes import RECIPES, Recipe
 from fewshotgan.bench.record import table_jobs
 from fewshotgan.bench.results import runs, samples, scores
 from fewshotgan.bench.table import SEEDS, Row, cell_metrics, is_here
-from fewshotgan.bench.tables import TABLES, transfer_classes, transfer_sources
+from fewshotgan.bench.tables import CLAIMS, TABLES, transfer_classes, transfer_sources
 from fewshotgan.bench.tables.transfer_sources import DENSE, SOURCES, WIDE, denser
 from fewshotgan.bench.tables.transfergan import GRID, ITERATIONS, ROWS, SIZES, TUNING, by_target, chosen
-from fewshotgan.gans import GAN
 from fewshotgan.images import MIXTURES, list_domains, load_images
 
 ABSENT = Row("transfergan", gan="nothing-wgan")
@@ -62,9 +62,17 @@ def test_a_diverse_source_sees_as_many_images_as_a_dense_one_of_all_classes():
     assert share_of(every, 1.0) is every
 
 
-def test_the_source_of_another_domain_is_measured_in_its_own_size_and_grey():
-    recipe = RECIPES["avatars-wgan"]
-    measured = quality(GAN.create(recipe.config, recipe.name), recipe.images)
+def test_a_source_of_another_domain_is_trained_and_measured_in_its_own_size_and_grey(monkeypatch, tmp_path):
+    images, small = RECIPES["avatars-wgan"].images, tiny_wgan_resnet(channels=1)
+    assert load_images(images, 1).channels == 3 and RECIPES["avatars-wgan"].config["generator"]["channels"] == 1
+    recipe = Recipe("tiny", "avatars/lorelei", small.config, thousands=1, batch=100, share=0.5)
+    run = pretrain(recipe, tmp_path, measured=8, progress=False)
+    assert run.gan.sample(1).shape == (1, 1, 16, 16)
+    assert run.gan.card["data"] == {"domain": "avatars/lorelei", "training_images": 75}
+    nearest = (proximity.Proximity("avatars/adventurer", 1.0, "close"),)
+    monkeypatch.setattr(proximity, "proximity", lambda _source: nearest)
+    monkeypatch.setattr(proximity, "GENERATED", 20)
+    measured = proximity.quality(run.gan, "avatars/lorelei")
     assert measured["fd_efficientnet"] > measured["closest_distance"] > 0 and not measured["meets_bar"]
 
 
@@ -73,13 +81,9 @@ def test_density_is_the_mean_of_all_dense_sources(empty):
     for label in (*DENSE, WIDE):
         for column in columns:
             for seed in SEEDS:
-                value = (100 if label == "trousers" else 200) * np.exp(0.01 * rng.normal())
-                recorded(
-                    transfer_sources.TABLE.rows[label],
-                    column,
-                    seed,
-                    {"fd_efficientnet": 250.0 if label == WIDE else value},
-                )
+                middle = {"trousers": 100, WIDE: 250}.get(label, 200)
+                value = {"fd_efficientnet": middle * np.exp(0.01 * rng.normal())}
+                recorded(transfer_sources.TABLE.rows[label], column, seed, value)
     found = denser(WIDE, columns)()
     assert len(found) == 20
     assert found == pytest.approx([np.log(250) - (3 * np.log(200) + np.log(100)) / 4] * 20, abs=0.03)
@@ -89,9 +93,11 @@ def test_the_gain_shrinks_is_one_test_over_targets_and_seeds(empty):
     statement = "the gain from pretraining shrinks as the data grows, WGAN-GP"
     rng = np.random.default_rng(0)
 
+    (claim,) = (claim for claim in CLAIMS if claim.statement == statement)
+
     def verdict():
-        (found,) = (claim for claim in claims() if claim["claim"] == statement)
-        return found["verdict"], found["pairs"]
+        (found,) = decide([claim]).values()
+        return found.word, found.pairs
 
     assert verdict() == ("undecided", 0)
     for targets in by_target(SIZES):

@@ -15,6 +15,7 @@ from fewshotgan.metrics.extractors import VERSION
 from fewshotgan.progress import watched
 
 BAR = 0.25
+GENERATED = 1000  # samples of a source that are measured
 IMAGES = 150  # training images per domain: the distance depends on the number, and the smallest has this many
 
 
@@ -95,7 +96,7 @@ def quality(gan: GAN, source: str) -> dict[str, Any]:
     closest, distance = min(
         ((name, frechet_distance(real, rows)) for name, rows in others.items()), key=lambda pair: pair[1]
     )
-    made = features(gan.sample(1000), "efficientnet")
+    made = features(gan.sample(GENERATED), "efficientnet")
     own, (precision, recall) = frechet_distance(real, made), precision_recall(real, made)
     return {
         "fd_efficientnet": round(own, 1), "precision": round(precision, 3), "recall": round(recall, 3),
