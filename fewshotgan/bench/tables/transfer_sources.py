@@ -27,7 +27,7 @@ SOURCES = DENSE | {
     WIDE: "fashion-wgan",
 }
 TARGETS = ("fashion/sandal", "fashion/bag", "avatars/miniavs", "avatars/pixel-art")
-N = 1000
+N, ITERATIONS = 1000, 300
 SCRATCH = "scratch"
 TABLE = OwnTable(
     "transfergan-sources",
@@ -40,7 +40,7 @@ TABLE = OwnTable(
             **{label: Row("transfergan", gan=gan) for label, gan in SOURCES.items()},
         }
     ),
-    tuple(Column(target, SOURCES[WIDE], target, N) for target in TARGETS),
+    tuple(Column(target, SOURCES[WIDE], target, N, ITERATIONS) for target in TARGETS),
     METRICS,
 )
 
