@@ -107,3 +107,4 @@ FILES: dict[str, Callable[[GAN, Path], None]] = {
     "torchscript": to_torchscript,
     "rosinality": to_rosinality,
 }
+ENDINGS = {"onnx": (".onnx",), "torchscript": (".pt", ".pth", ".ts"), "rosinality": (".pt", ".pth")}

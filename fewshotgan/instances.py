@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 import torch.nn.functional as F
-from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from fewshotgan.files import UserError, clip
@@ -188,7 +188,9 @@ def clustered(each: Tensor, clusters: int, seed: int) -> tuple[Tensor, Tensor, T
     """Return of rows (n, d) each one's centroid by k-means (n, d), the centroids (k, d), their shares of the rows (k,),
     and the rows' standard deviations about them (d,).
     """
-    found, numbers = kmeans2(each.double().numpy(), clusters, minit="++", iter=STEPS, rng=np.random.default_rng(seed))
+    found, numbers = scipy.cluster.vq.kmeans2(
+        each.double().numpy(), clusters, minit="++", iter=STEPS, rng=np.random.default_rng(seed)
+    )
     counts = np.bincount(numbers, minlength=clusters)
     bank = torch.from_numpy(found).float()
     own = bank[torch.from_numpy(numbers).long()]

@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 from helpers import adapt_photographs as arguments
-from helpers import photographs, tiny_gan, tiny_sngan
+from helpers import heeding, photographs, tiny_gan, tiny_sngan
 from PIL import Image
 
 from fewshotgan import load_gan
@@ -72,7 +72,7 @@ def test_a_name_that_is_written_does_not_command_the_terminal(ground, capsys, mo
     monkeypatch.chdir(ground)
     tiny_gan().refresh().save(ground / "gan.safetensors")
     for line in (
-        ["export", "gan.safetensors", "--to", "torchscript", "--out", "\x1b[2J"],
+        ["export", "gan.safetensors", "--to", "torchscript", "--out", "\x1b[2J.pt"],
         ["sample", "gan.safetensors", "--n", "2", "--out", "\x1b[2J.png"],
     ):
         assert main(line) == 0
@@ -241,7 +241,7 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(ground):
     termios, pty = pytest.importorskip("termios"), pytest.importorskip("pty")
     terminal, end = pty.openpty()  # where the bar is drawn anew every few iterations
     termios.tcsetwinsize(end, (24, 80))
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=end, text=True, env=environment)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=end, text=True, env=environment, preexec_fn=heeding)
     os.close(end)
     read = b""
     while not re.search(rb" [1-9]\d*/100000", read) and process.poll() is None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_a_signal_saves_says_so_and_the_same_command_goes_on(ground, stop):
     running = process(ground, "--iterations", "100000")
     checkpoint = ground / "out" / "iterations" / "000000.safetensors"
     while not checkpoint.is_file() and running.poll() is None:
-        pass
+        time.sleep(0.05)
     running.send_signal(stop)
     out, err = (text.decode() for text in running.communicate(timeout=WAIT))
     assert running.returncode == 130, err

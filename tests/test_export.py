@@ -79,6 +79,16 @@ def test_the_command_writes_what_is_asked_for(tmp_path, capsys):
     assert torch.jit.load(out)(z=gan.latents(1), truncation=torch.tensor(1.0)).shape == (1, 3, 16, 16)
 
 
+def test_a_file_of_another_kind_is_not_written_over(tmp_path, capsys):
+    for name in ("tiny", "other"):
+        tiny("stylegan2").save(tmp_path / f"{name}.safetensors")
+    source, other = tmp_path / "tiny.safetensors", tmp_path / "other.safetensors"
+    before = other.read_bytes()
+    assert main(["export", str(source), "--to", "torchscript", "--out", str(other)]) == 2
+    assert "must end in .pt or .pth or .ts for torchscript" in capsys.readouterr().err
+    assert other.read_bytes() == before
+
+
 def test_a_mixture_is_refused(tmp_path):
     with pytest.raises(UserError, match="export them one by one"):
         to_torchscript(combine([tiny("stylegan2"), tiny("stylegan2", seed=1)]), tmp_path / "gan.pt")

@@ -114,6 +114,20 @@ def ground() -> Path:
     return folder
 
 
+@cache
+def kept() -> dict[Path, bytes]:
+    """The files of the ground, as they were made."""
+    return {path: path.read_bytes() for path in ground().rglob("*") if path.is_file()}
+
+
+def restore() -> list[Path]:
+    """Make the files of the ground what they were; return those that were not."""
+    changed = [path for path, content in kept().items() if not path.is_file() or path.read_bytes() != content]
+    for path in changed:
+        path.write_bytes(kept()[path])
+    return changed
+
+
 @contextmanager
 def limited(seconds):
     """End what takes longer on the processor, or waits for ever."""
@@ -146,12 +160,15 @@ def check(line: list[str]) -> int:
             status = leave.code or 0
         finally:
             os.chdir(where)
-    said = err.getvalue()
+    said, changed = err.getvalue(), restore()
     assert status in STATUSES and "Traceback" not in said, (line, status, said[-2000:])
     if status in (1, 2, 3):
         last = said.rstrip("\n").splitlines()[-1]
         assert last.startswith("fewshotgan: ") and len(last) <= 240, (line, last)
         assert last.rstrip()[-1] in ".?", (line, last)
+        assert not changed, (line, last, changed)
+    if changed:  # by what was told to write there, and nothing but that
+        assert [str(path) for path in changed] == [line[line.index("--out") + 1]], (line, changed)
     assert "\x1b[2J" not in said + out.getvalue(), line
     return status
 

@@ -26,7 +26,7 @@ from fewshotgan.methods.layer_transfer import LayerTransfer
 from fewshotgan.session import adapt
 from fewshotgan.train import make_task
 
-QUICK = {"iterations": 10, "batch": 4, "progress": False}
+QUICK = {"iterations": 4, "batch": 4, "progress": False}
 CONDITIONED = [name for name, method in METHODS.items() if issubclass(method, InstancePrior)]
 # whose networks have layers that the source has not
 REBUILT = ("smallhead", "adafm", "acgan", "cbn_transfer", *CONDITIONED)
@@ -60,7 +60,7 @@ def test_every_method_runs_learns_and_leaves_the_source_alone(method, family, tm
     run = adapt(gan, images, method, **QUICK)
     assert all(torch.equal(before[key], value) for key, value in gan.generator.state_dict().items())
     assert not torch.equal(run.gan.sample(2), gan.sample(2))
-    assert run.finished and run.history[-1]["iteration"] == 10
+    assert run.finished and run.history[-1]["iteration"] == 4
     assert run.spec["method"] == method and run.snapshots[0][0] == 0
     assert torch.equal(run.gan.sample(3), adapt(gan, images, method, **QUICK).gan.sample(3))
     assert method in list_methods()

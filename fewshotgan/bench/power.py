@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import wilcoxon
+import scipy
 
 from fewshotgan.bench.statistics import LEVEL, MARGIN, slopes
 from fewshotgan.progress import watched
@@ -59,7 +59,9 @@ def draw_slopes(count: int, fall: float, spreads: Sequence[float], trials: int, 
 def rates(advantages: np.ndarray, margin: float = 0.0) -> Rates:
     """Return how often a single claim is decided at 5 %, of advantages (trials, pairs)."""
     shifted = advantages + margin
-    better, worse = (wilcoxon(shifted, axis=1, alternative=side, method="exact").pvalue for side in ("greater", "less"))
+    better, worse = (
+        scipy.stats.wilcoxon(shifted, axis=1, alternative=side, method="exact").pvalue for side in ("greater", "less")
+    )
     decided = 2 * np.minimum(better, worse) <= LEVEL
     return Rates(float((decided & (better < worse)).mean()), float((decided & (worse < better)).mean()))
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from math import isinf, log
 
 import numpy as np
-from scipy.stats import false_discovery_control, permutation_test, rankdata, wilcoxon
+import scipy
 
 LEVEL = 0.05  # share of verdicts that may be false, over the claims of a paper
 ENOUGH = 10  # pairs
@@ -81,9 +81,9 @@ def _signed_rank(d: np.ndarray, side: str) -> float:
     It is exact, up to 13 pairs where some are tied, as those of collapsed runs are; of more, signs are drawn.
     """
     if len(np.unique(np.abs(d))) == len(d):
-        return float(wilcoxon(d, alternative=side, method="exact").pvalue)
-    ranks, rng = rankdata(np.abs(d)) * np.sign(d), np.random.default_rng(0)
-    drawn = permutation_test(
+        return float(scipy.stats.wilcoxon(d, alternative=side, method="exact").pvalue)
+    ranks, rng = scipy.stats.rankdata(np.abs(d)) * np.sign(d), np.random.default_rng(0)
+    drawn = scipy.stats.permutation_test(
         (ranks,), np.sum, permutation_type="samples", vectorized=True, alternative=side, n_resamples=SIGNS, rng=rng
     )
     return float(drawn.pvalue)
@@ -103,4 +103,4 @@ def corrected(tails: Sequence[Tails]) -> list[float]:
 
     Of those below 5 %, at most 5 % are expected to be false.
     """
-    return [float(p) for p in false_discovery_control([tail.both for tail in tails])] if tails else []
+    return [float(p) for p in scipy.stats.false_discovery_control([tail.both for tail in tails])] if tails else []

@@ -3,8 +3,8 @@
 import argparse
 
 from fewshotgan.cli.arguments import Commands, add_gan, add_quiet, place
-from fewshotgan.export import FILES
-from fewshotgan.files import check_apart
+from fewshotgan.export import ENDINGS, FILES
+from fewshotgan.files import UserError, check_apart, clip
 from fewshotgan.gans import load_gan
 from fewshotgan.progress import announced
 from fewshotgan.wording import printable
@@ -27,6 +27,8 @@ def run(options: argparse.Namespace) -> None:
     its images.
     """
     check_apart(options.out, options.gan)
+    if options.out.suffix.lower() not in ENDINGS[options.to]:
+        raise UserError(f"--out {clip(options.out)} must end in {' or '.join(ENDINGS[options.to])} for {options.to}.")
     gan = load_gan(options.gan)
     with announced(f"writing {options.to}, half a minute or so"):
         FILES[options.to](gan, options.out)

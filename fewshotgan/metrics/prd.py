@@ -9,7 +9,7 @@ curve is the mean over ten of these, as in the released code.
 """
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
+import scipy
 
 from fewshotgan.metrics.metric import Comparison, Metric
 
@@ -40,7 +40,9 @@ def prd(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> Curve:
     clusters = min(CLUSTERS, len(rows) // 2)
     curves = []
     for run in range(RUNS):
-        _, found = kmeans2(rows, clusters, minit="++", iter=STEPS, rng=np.random.default_rng(seed + run))
+        _, found = scipy.cluster.vq.kmeans2(
+            rows, clusters, minit="++", iter=STEPS, rng=np.random.default_rng(seed + run)
+        )
         generated, others = (np.bincount(part, minlength=clusters) / len(part) for part in (found[:n], found[n:]))
         curves.append(prd_curve(generated, others))
     return np.mean([p for p, _ in curves], axis=0), np.mean([r for _, r in curves], axis=0)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from matplotlib.ticker import MaxNLocator
-
 from fewshotgan.report.html import Html, tag
 
 WIDTH, HEIGHT = 320, 150  # of a line chart, in its own units
@@ -64,6 +62,8 @@ def _label(text: str, x: float, y: float, anchor: str) -> Html:
 
 def round_numbers(low: float, high: float) -> list[float]:
     """Return a few round numbers, evenly spaced, that enclose a range."""
+    from matplotlib.ticker import MaxNLocator  # slow to import, and most commands draw no chart
+
     room = (high - low or abs(high) or 1.0) / 20  # so that a flat curve has a scale too
     ticks = MaxNLocator(TICKS, steps=[1, 2, 5, 10]).tick_values(low - room, high + room)
     return [float(f"{tick:.10g}") for tick in ticks]
