@@ -79,9 +79,10 @@ def fill(own, label, value, columns=None):
 
 
 def verdict(statement):
-    """Return the verdict on the one claim that begins so."""
-    (found,) = (claim["verdict"] for claim in claims() if claim["claim"].startswith(statement))
-    return found
+    """Return the verdict on the one claim that says so, or begins so."""
+    found = {claim["claim"]: claim["verdict"] for claim in claims() if claim["claim"].startswith(statement)}
+    (word,) = [found[statement]] if statement in found else found.values()
+    return word
 
 
 def test_every_published_table_has_its_form():
@@ -112,10 +113,10 @@ def test_verdicts_follow_the_ledger(empty):
     fill(own, "From scratch", lambda column, seed: 100 + seed)
     gained = {10: 20, 25: 90, 100: 99, 1000: 120}
     fill(own, "Pre-trained", lambda column, seed: gained[column.n] + seed**2 / 10)
-    beats, networks = "pretraining beats training from scratch, ", "images, StyleGAN2"
-    assert verdict(f"{beats}10 {networks}") == "holds" and verdict(f"{beats}1,000 {networks}") == "does not hold"
-    assert verdict("the gain from pretraining shrinks as the data grows, StyleGAN2") == "holds"
-    control = f"control: the source as it is and the shots repeated lose to pretraining, 10 to 100 {networks}"
+    beats = "pretraining beats training from scratch, "
+    assert verdict(f"{beats}10 images") == "holds" and verdict(f"{beats}1,000 images") == "does not hold"
+    assert verdict("the gain from pretraining shrinks as the data grows") == "holds"
+    control = "control: the source as it is and the shots repeated lose to pretraining, 10 to 100 images"
     fill(own, "source as it is", lambda column, seed: 300 + seed)
     assert verdict(control) == "undecided"
     fill(own, "shots repeated", lambda column, seed: 200 + seed)

@@ -99,14 +99,14 @@ def _of_size(own: OwnTable, *sizes: int) -> list[Column]:
 def _claims() -> list[Claim]:
     """Return what the paper claims of sizes, controls among it."""
     found = []
-    for own, networks in ((TABLE2, "StyleGAN2"), (SIZES, "WGAN-GP")):
+    for own, networks in ((TABLE2, ""), (SIZES, ", WGAN-GP's networks")):
         write = Claims("transfergan", own.name, own.rows)
         sizes = sorted({column.n for column in own.columns if column.n <= 1000})
         few = _of_size(own, *sizes[:-1])
         found += [
             *(
                 write.beats(
-                    f"pretraining beats training from scratch, {n:,} images, {networks}",
+                    f"pretraining beats training from scratch, {n:,} images{networks}",
                     TRANSFERRED,
                     SCRATCH,
                     _of_size(own, n),
@@ -114,9 +114,9 @@ def _claims() -> list[Claim]:
                 for n in sizes
             ),
             write.shrinks(
-                f"the gain from pretraining shrinks as the data grows, {networks}", TRANSFERRED, SCRATCH, by_target(own)
+                f"the gain from pretraining shrinks as the data grows{networks}", TRANSFERRED, SCRATCH, by_target(own)
             ),
-            controls_lose(write, TRANSFERRED, "pretraining", f"{sizes[0]} to {sizes[-2]} images, {networks}", few),
+            controls_lose(write, TRANSFERRED, "pretraining", f"{sizes[0]} to {sizes[-2]} images{networks}", few),
         ]
     return [*found, *_configuration()]
 
