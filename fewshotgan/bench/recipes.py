@@ -182,14 +182,14 @@ RECIPES: dict[str, Recipe] = {
             )
             for name, images, channel_max, thousands, share in (
                 ("fashion-wgan", "fashion/source", 48, 48, 1),
-                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 48, 1),
-                ("fashion-wgan-dress", "fashion/dress", 24, 48, 1),
-                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 48, 1),
-                ("fashion-wgan-trouser", "fashion/trouser", 24, 48, 1),
+                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 32, 1),
+                ("fashion-wgan-dress", "fashion/dress", 24, 32, 1),
+                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 32, 1),
+                ("fashion-wgan-trouser", "fashion/trouser", 24, 32, 1),
                 # as many images of eight classes as those above have of one, and eight times as many
-                ("fashion-wgan-diverse", "fashion/source", 24, 48, 1 / 8),
-                ("fashion-wgan-diverse-8x", "fashion/source", 24, 48, 1),
-                ("avatars-wgan", "avatars/personas", 24, 48, 1),  # in grey: another domain
+                ("fashion-wgan-diverse", "fashion/source", 24, 32, 1 / 8),
+                ("fashion-wgan-diverse-8x", "fashion/source", 24, 32, 1),
+                ("avatars-wgan", "avatars/personas", 24, 32, 1),  # in grey: another domain
             )
         ),
     )
