@@ -33,10 +33,10 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr(nearness, "SAMPLES", 8)
     monkeypatch.setattr(nearness, "MOST", 6)
     monkeypatch.setattr(choice, "shipped_gans", lambda: tuple(map(load_gan, ("fashion-wgan-sneaker", "fashion-wgan"))))
-    for cached in (outlook.samples_features, nearness.source_features):
+    for cached in (outlook.samples_features, nearness.source_features, foresight._measured):
         cached.cache_clear()
     yield
-    for cached in (outlook.samples_features, nearness.source_features):
+    for cached in (outlook.samples_features, nearness.source_features, foresight._measured):
         cached.cache_clear()
 
 
@@ -74,7 +74,7 @@ def test_a_measure_that_tells_beats_chance_and_one_by_lot_does_not():
 
 def test_the_ledgers_pairs_choose_the_measure(small, tmp_path, capsys):
     empty = foresight_picture(foresight.foresight())
-    measured = foresight._measured(HERE)["critic"]
+    measured = foresight._measured(tuple(HERE))["critic"]
 
     def ends(sources, targets):
         for i in sources:

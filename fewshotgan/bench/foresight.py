@@ -6,8 +6,9 @@ sources counts for nothing. A source has one fate with all targets, so intervals
 interval takes them again and again with replacement, chance deals each source another's measures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean
 
 import numpy as np
@@ -62,7 +63,7 @@ def foresight() -> list[Foresight]:
     ends = np.array([[_end(TABLE.rows[label], column) for column in TABLE.columns] for label in labels])
     if not len(labels) or (~np.isnan(ends)).sum(axis=0).min() < ENOUGH:
         return []
-    return judge(_measured(labels), ends)
+    return judge(_measured(tuple(labels)), ends)
 
 
 def _end(row: Row, column: Column) -> float:
@@ -71,7 +72,8 @@ def _end(row: Row, column: Column) -> float:
     return fmean(found.values()) if found else float("nan")
 
 
-def _measured(labels: Sequence[str]) -> dict[str, np.ndarray]:
+@cache
+def _measured(labels: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return {measure: (sources, targets)}, on the images that are trained on; small values promise more."""
     found = {measure: np.zeros((len(labels), len(TABLE.columns))) for measure in MEASURES}
     targets = [load_images(column.images, column.n) for column in TABLE.columns]

@@ -12,9 +12,10 @@ distances weigh alike). Pairs of all seeds and targets of a kind go into one Wil
 Ten pairs are the least: five never reach p < .05 on both sides.
 
 A trend (does a gain shrink as images grow in number?) is one test as well: the runs of one target and one seed make one
-slope, and the slopes go into the signed-rank test as pairs do. Where there is no trend a slope is as likely up as down,
-however much the spreads differ along the way. Page's test, which ranks within a target and seed, loses its level there:
-if runs at both ends spread ten times as wide as those between, it decides 8 % of the cases without a trend.
+slope, and the slopes go into the signed-rank test as pairs do. Where there is no trend, and gains scatter alike to
+both sides, a slope is as likely up as down, however much the spreads differ along the way. Page's test, which ranks
+within a target and seed, loses its level there: if runs at both ends spread ten times as wide as those between, it
+decides 8 % of the cases without a trend.
 """
 
 from collections.abc import Sequence
