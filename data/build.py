@@ -3,7 +3,7 @@
     python data/build.py avatars [STYLE ...]   # needs Node; `npm ci` in data/render first
     python data/build.py fashion DIR           # DIR: the unpacked Debian package dataset-fashion-mnist
     python data/build.py pool avatars personas build/pools        # 50,000 drawings, to pretrain a source on
-    python data/build.py pool fashion DIR build/pools             # all training images of the source's classes
+    python data/build.py pool fashion DIR build/pools             # the training images of each class and mixture
     python data/build.py encoder build/pools   # train the encoder of clothes on its pool, without labels
     python data/build.py manifest              # after any change under data/: splits, sizes and checksums anew
 
@@ -146,7 +146,7 @@ def pool_of_avatars(style: str, folder: Path) -> None:
 
 
 def pool_of_fashion(package: Path, folder: Path) -> None:
-    """Write the pretraining pool of each mixture of classes, with its labels."""
+    """Write the pretraining pool of each class, and of each mixture of classes with its labels."""
     source = next(package.rglob("train-images-idx3-ubyte.gz")).parent
     images = np.pad(read_idx(source / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2)))
     labels = read_idx(source / "train-labels-idx1-ubyte.gz", 8)
@@ -156,6 +156,8 @@ def pool_of_fashion(package: Path, folder: Path) -> None:
             chosen = np.isin(labels, kept)
             path = folder / f"{name.replace('/', '-')}.npy.xz"
             save_pool(images[chosen], path, np.searchsorted(kept, labels[chosen]))
+    for index, name in enumerate(CLASSES):
+        save_pool(images[labels == index], folder / f"fashion-{name}.npy.xz")
 
 
 def describe(path: str) -> dict[str, str]:
