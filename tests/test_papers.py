@@ -129,7 +129,7 @@ def test_every_claim_is_one_sentence_with_ten_pairs_or_more(empty):
     for claim in CLAIMS:
         assert claim.table in TABLES and claim.statement[-1] not in ".,"
     statements = [claim.statement for claim in CLAIMS]
-    assert len(set(statements)) == len(statements) and len(statements) < 145
+    assert len(set(statements)) == len(statements) and len(statements) < 160
     for own in (TABLES[name] for name in {claim.table for claim in CLAIMS}):
         cells = [(row, column) for row in own.rows.values() for column in own.columns if is_here(row, column)]
         values = {seed: dict.fromkeys(own.metrics, 0.1 + seed / 100) for seed in SEEDS}
