@@ -3,7 +3,8 @@
     python data/build.py avatars [STYLE ...]   # needs Node; `npm ci` in data/render first
     python data/build.py fashion DIR           # DIR: the unpacked Debian package dataset-fashion-mnist
     python data/build.py pool avatars personas build/pools        # 50,000 drawings, to pretrain a source on
-    python data/build.py pool fashion DIR build/pools             # all training images of the source's classes
+    python data/build.py pool fashion DIR build/pools             # the training images of each class and mixture
+    python data/build.py encoder build/pools   # train the encoder of clothes on its pool, without labels
     python data/build.py manifest              # after any change under data/: splits, sizes and checksums anew
 
 The zips are the field's own form: images and a `dataset.json`, as StyleGAN's tools and clean-fid read them. Images are
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fewshotgan.bench.encoders import make_encoder
 from fewshotgan.bench.pools import save_pool
 from fewshotgan.images import MIXTURES
 
@@ -144,7 +146,7 @@ def pool_of_avatars(style: str, folder: Path) -> None:
 
 
 def pool_of_fashion(package: Path, folder: Path) -> None:
-    """Write the pretraining pool of each mixture of classes, with its labels."""
+    """Write the pretraining pool of each class, and of each mixture of classes with its labels."""
     source = next(package.rglob("train-images-idx3-ubyte.gz")).parent
     images = np.pad(read_idx(source / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2)))
     labels = read_idx(source / "train-labels-idx1-ubyte.gz", 8)
@@ -154,6 +156,8 @@ def pool_of_fashion(package: Path, folder: Path) -> None:
             chosen = np.isin(labels, kept)
             path = folder / f"{name.replace('/', '-')}.npy.xz"
             save_pool(images[chosen], path, np.searchsorted(kept, labels[chosen]))
+    for index, name in enumerate(CLASSES):
+        save_pool(images[labels == index], folder / f"fashion-{name}.npy.xz")
 
 
 def describe(path: str) -> dict[str, str]:
@@ -176,7 +180,7 @@ def write_manifest() -> None:
     """
     blocks = ["# Every shipped file of images and weights; written by `python data/build.py manifest`."]
     for path in sorted(
-        p for folder in ("avatars", "fashion", "gans") for p in (DATA / folder).glob("*") if p.is_file()
+        p for folder in ("avatars", "encoders", "fashion", "gans") for p in (DATA / folder).glob("*") if p.is_file()
     ):
         entry = {"path": path.relative_to(DATA).as_posix(), "bytes": path.stat().st_size}
         entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -195,6 +199,8 @@ if __name__ == "__main__":
             pool_of_avatars(style, Path(folder))
         case ["pool", "fashion", package, folder]:
             pool_of_fashion(Path(package), Path(folder))
+        case ["encoder", pools]:
+            make_encoder(Path(pools), DATA / "encoders")
         case ["manifest"]:
             pass
         case _:

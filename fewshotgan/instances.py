@@ -5,7 +5,9 @@ networks C:
 
 - "efficientnet": EfficientNet-Lite0, supervised, always there; what the metrics compare images by as well.
 - "vgg": VGG16, supervised, fetched once; the mean over pixels of its last activations.
-- a file: an encoder that `fewshotgan.simclr` trained without labels.
+- "dinov2": DINOv2's smallest network, which learned from photographs without labels, fetched once (`dinov2.py`).
+- "simclr": a small encoder of grey clothes and shoes, trained here without labels, always there (`simclr.py`).
+- a file: another encoder that `fewshotgan.simclr` trained.
 - "random": EfficientNet-Lite0 without its training, a control.
 - "onehot": the number of the image, which says nothing of what is in it, a control.
 
@@ -26,17 +28,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fewshotgan.dinov2 import describe_by_dinov2
 from fewshotgan.files import UserError, clip
 from fewshotgan.gans.prior import Instances, PriorConfig, Sampling
 from fewshotgan.images import Images
 from fewshotgan.metrics import real_features
 from fewshotgan.metrics.diversity import lpips_network
 from fewshotgan.metrics.extractors import BATCH, SIDES, prepare, untrained_network
-from fewshotgan.simclr import digest, load_encoder
+from fewshotgan.simclr import Encoder, digest, load_encoder, shipped_encoder
 
-NETWORKS = ("efficientnet", "vgg", "random", "onehot")
+NETWORKS = ("efficientnet", "vgg", "dinov2", "simclr", "random", "onehot")
 VGG_SIDE = 224  # on which it was trained
 STEPS = 50  # of k-means
+ALIKE = 1e-4  # of features of unit length: no difference
 
 
 def check_network(network: str) -> None:
@@ -45,7 +49,7 @@ def check_network(network: str) -> None:
     Raises:
         UserError: if so.
     """
-    if network in NETWORKS:
+    if is_named(network):
         return
     if not Path(network).is_file():
         raise UserError(
@@ -55,9 +59,21 @@ def check_network(network: str) -> None:
     load_encoder(network)
 
 
+def is_named(network: str) -> bool:
+    """Return whether this names a network, and no file: one of `NETWORKS`, or the shipped encoder with its digits."""
+    return network in NETWORKS or network == network_name("simclr")
+
+
 def network_name(network: str) -> str:
-    """Return what a GAN calls a network: its name, or the digits of an encoder's weights."""
-    return network if network in NETWORKS else f"simclr {digest(load_encoder(network))}"
+    """Return what a GAN calls a network: its name, that of an encoder with digits that stand for its weights."""
+    if network == "simclr":
+        return f"simclr {digest(shipped_encoder())}"
+    return network if is_named(network) else f"simclr {digest(load_encoder(network))}"
+
+
+def _encoder(network: str) -> Encoder:
+    """Return the encoder of a file, or the shipped one by its name."""
+    return shipped_encoder() if is_named(network) else load_encoder(network)
 
 
 def describe(images: Images, network: str) -> Tensor:
@@ -98,9 +114,10 @@ def _untrained() -> Any:
 
 def _seeing(network: str, images: Images) -> Callable[[Tensor], Tensor]:
     """Return what maps images (N, C, H, W), -1..1, to rows (N, size)."""
-    if network in ("vgg", "random"):
-        return _vgg if network == "vgg" else _random
-    encoder = load_encoder(network)
+    known = {"vgg": _vgg, "dinov2": describe_by_dinov2, "random": _random}
+    if network in known:
+        return known[network]
+    encoder = _encoder(network)
     if encoder.channels != images.channels:
         raise UserError(
             f"{clip(network, 60)} describes images of {encoder.channels} channels, and {clip(images.name, 40)} has "
@@ -142,7 +159,7 @@ def remember(
         seed: of k-means.
 
     Raises:
-        UserError: for more clusters than images, or as `describe`.
+        UserError: for more clusters than images, images that are all alike, or as `describe`.
     """
     if clusters > len(images):
         raise UserError(
@@ -154,6 +171,11 @@ def remember(
         each = projection
     else:
         described = describe(images, network)
+        if (described - described[0]).abs().max() < ALIKE:
+            raise UserError(
+                f"{clip(network, 60)} says the same of all images of {clip(images.name, 40)}: give images that differ, "
+                "or another network."
+            )
         centre, projection = principal(described, components)
         each = (described - centre) @ projection
     bank, shares, spread = each, torch.full((len(each),), 1 / len(each)), nearest_spread(each)

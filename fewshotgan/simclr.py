@@ -10,6 +10,7 @@ and LARS; no blur, which images of 32 to 64 pixels do not bear.
 
 import hashlib
 import json
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from fewshotgan.augment import brightness, contrast, saturation
 from fewshotgan.device import choose_device
-from fewshotgan.files import UserError, atomic_write, check_seed, clip, first_line, whole
+from fewshotgan.files import UserError, atomic_write, check_seed, clip, data_dir, first_line, whole
 from fewshotgan.images import Images
 from fewshotgan.progress import watched
 
@@ -124,14 +125,20 @@ def train_encoder(
     return encoder.cpu().eval().requires_grad_(False)
 
 
-def save_encoder(encoder: Encoder, path: str | Path) -> None:
+def save_encoder(encoder: Encoder, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
     """Write an encoder as a safetensors file.
+
+    Args:
+        encoder: to be written.
+        path: of the file.
+        dtype: of its weights there; float16 halves the file.
 
     Raises:
         UserError: if the file can't be written.
     """
     about = {"fewshotgan": json.dumps({"encoder": {"channels": encoder.channels, "width": encoder.width}})}
-    content = safetensors.torch.save({key: value.contiguous() for key, value in encoder.state_dict().items()}, about)
+    weights = {key: value.to(dtype).contiguous() for key, value in encoder.state_dict().items()}
+    content = safetensors.torch.save(weights, about)
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
@@ -163,6 +170,14 @@ def load_encoder(path: str | Path) -> Encoder:
             "fewshotgan.simclr.save_encoder wrote."
         ) from error
     return encoder.eval().requires_grad_(False)
+
+
+@cache
+def shipped_encoder() -> Encoder:
+    """Return the encoder that ships: trained without labels on the six classes of fashion/base, so that it has seen no
+    sandal, coat, bag or dress (`data/encoders/fashion-simclr.md`).
+    """
+    return load_encoder(data_dir() / "encoders" / "fashion-simclr.safetensors")
 
 
 def digest(encoder: Encoder) -> str:

@@ -17,7 +17,7 @@ MANIFEST = {entry["path"]: entry for entry in tomllib.loads((data_dir() / "manif
 def test_every_file_is_listed_and_meets_its_checksum():
     present = {
         p.relative_to(data_dir()).as_posix()
-        for f in ("avatars", "fashion", "gans")
+        for f in ("avatars", "encoders", "fashion", "gans")
         for p in (data_dir() / f).glob("*")
         if p.is_file()
     }

@@ -13,15 +13,19 @@ from helpers import noise_images, small_disk, tiny
 
 import fewshotgan as fsg
 from fewshotgan import load_gan
+from fewshotgan.bench import encoders
+from fewshotgan.bench.encoders import probe, untrained
+from fewshotgan.bench.pools import save_pool
 from fewshotgan.export import to_onnx, to_torchscript
 from fewshotgan.files import UserError
 from fewshotgan.images import Images
-from fewshotgan.instances import describe, remember
+from fewshotgan.instances import describe, network_name, remember
+from fewshotgan.lessons.panels import InstancePanel
 from fewshotgan.lessons.ring import modes_kept, ring_figure, ring_points, train_gan, train_imle
 from fewshotgan.methods import create_method
 from fewshotgan.methods.dip import conditioned
 from fewshotgan.session import adapt
-from fewshotgan.simclr import contrastive_loss, load_encoder, save_encoder, train_encoder, views
+from fewshotgan.simclr import contrastive_loss, load_encoder, save_encoder, shipped_encoder, train_encoder, views
 from fewshotgan.train import make_task
 
 QUICK = {"iterations": 3, "batch": 4, "progress": False}
@@ -236,6 +240,35 @@ def test_simclr_learns_to_find_twins_and_its_weights_condition_a_gan(encoder):
     assert torch.allclose(found.features, memory.each, atol=1e-4)
 
 
+def test_the_shipped_encoder_is_used_by_its_name_and_knows_more_than_the_same_network_untrained(tmp_path):
+    encoder = shipped_encoder()
+    images = fsg.load_images("fashion/bag", n=4)
+    assert torch.allclose(describe(images, "simclr"), torch.nn.functional.normalize(encoder(images.tensor()), dim=1))
+    gan = fsg.load_gan("fashion-sngan")
+    run = fsg.adapt(gan, images, "dip", features="simclr", **QUICK)
+    network = run.gan.generator.prior.network
+    assert network == network_name("simclr") == run.training.method.features != "simclr"
+    assert fsg.edit.translate(run.gan, images).images.isfinite().all()
+    save_encoder(encoder, tmp_path / "same.safetensors", torch.float16)
+    assert network_name(str(tmp_path / "same.safetensors")) == network
+    assert (tmp_path / "same.safetensors").stat().st_size <= 250_000
+    trained, fresh = (probe(each)[1] for each in (encoder, untrained(encoder)))
+    assert trained > fresh + 0.02
+    refused("names no network", adapt, gan, images, "dip", **QUICK, features="simclr 000000000000")
+
+
+def test_the_encoder_and_its_card_are_made_by_one_call(tmp_path, monkeypatch):
+    for name, small in {"ITERATIONS": 1, "BATCH": 4, "SHOWN": 4, "TESTED": 4}.items():
+        monkeypatch.setattr(encoders, name, small)
+    images = fsg.load_images("fashion/base", n=8)
+    save_pool(images.pixels[:, 0].numpy(), tmp_path / "fashion-base.npy.xz")
+    encoders.make_encoder(tmp_path, tmp_path / "made")
+    assert load_encoder(tmp_path / "made" / "fashion-simclr.safetensors").width == encoders.WIDTH
+    card = (tmp_path / "made" / "fashion-simclr.md").read_text()
+    assert "8 images of fashion/base" in card and card.count("%") == 6
+    refused("is no pool of images", encoders.make_encoder, tmp_path / "none", tmp_path)
+
+
 def test_the_loss_of_twins_is_what_a_loop_finds():
     a, b = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
     rows = torch.nn.functional.normalize(torch.cat([a, b]), dim=1)
@@ -262,6 +295,8 @@ def test_bad_input_is_one_sentence(adapted, encoder, tmp_path):
     refused("names no network: give efficientnet", adapt, plain, images, "dip", **QUICK, features="resnet")
     refused("dip conditions SNGAN, StyleGAN2 or", adapt, tiny("progan"), images, "dip", **dip)
     refused("needs at least 2 images", adapt, plain, noise_images(1), "dip", **dip)
+    same = Images(images.pixels[:1].expand(4, -1, -1, -1), "same")
+    refused("random says the same of all images of the shots", adapt, plain, same, "dip", **QUICK, features="random")
     refused("has a prior before them", adapt, adapted, images, "dip-bsa", **dip)
     mined = adapt(plain, images, "minegan-noft", **QUICK).gan
     refused("has a miner before them", adapt, mined, images, "dip", **dip)
@@ -285,6 +320,29 @@ def test_features_of_another_size_are_refused(adapted):
     refused("have 7 numbers, and this GAN was trained on 1280 by random", prior.condense, torch.zeros(2, 7))
     for network, given in ((adapted.generator, adapted.latents(2)), (adapted.discriminator, adapted.sample(2))):
         refused("features of 9 numbers for each image, not on", network, given, labels=torch.zeros(2, 7))
+
+
+def test_features_are_drawn_in_another_way_afterwards(adapted):
+    images = noise_images()
+    bank = fsg.edit.resampled(adapted, "bank")
+    known = remember(images, "random", components=64).each
+    drawn = bank.generator.prior.labels(bank.latents(20))
+    assert torch.cdist(drawn, known).min(dim=1).values.max() < 1e-3
+    assert torch.equal(fsg.edit.resampled(bank, "neighbours").sample(4), adapted.sample(4))
+    assert fsg.edit.resampled(adapted, "gaussian").sample(3).isfinite().all()
+    assert adapted.generator.prior.sampling == "neighbours"
+    refused("has no data instance prior", fsg.edit.resampled, tiny("sngan"), "bank")
+    refused("is no way to draw features; give bank, neighbours, gaussian", fsg.edit.resampled, adapted, "mean")
+
+
+def test_the_panel_blends_two_images_and_draws_by_the_menu(adapted):
+    few = noise_images()
+    panel = InstancePanel(adapted, few)
+    before = panel.picture.value
+    panel.blend.value = 1.0
+    blended = panel.picture.value
+    panel.sampling.value = "gaussian"
+    assert len({before, blended, panel.picture.value}) == 3
 
 
 def test_edits_that_cannot_be_are_refused(adapted, encoder):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fewshotgan.bench.power import draw, power_table, rates
-from fewshotgan.bench.statistics import ENOUGH, LEVEL, MARGIN, advantage, compare, compare_all, corrected
+from fewshotgan.bench.statistics import ENOUGH, LEVEL, MARGIN, advantage, compare, compare_all, corrected, slopes
 
 SIZES = np.arange(1, ENOUGH + 1) / 100
 
@@ -77,3 +77,30 @@ def test_the_correction_is_that_of_benjamini_and_hochberg():
     assert ahead.both <= LEVEL / 20 < luck.both
     assert corrected([ahead] * 3) == pytest.approx([ahead.both] * 3)
     assert corrected([ahead, luck])[0] == pytest.approx(2 * ahead.both)
+
+
+@pytest.mark.parametrize("spreads", [(1, 1, 1, 1), (8, 4, 2, 1), (1, 10, 10, 1), (10, 1, 1, 10)])
+def test_without_a_trend_at_most_5_percent_are_decided_however_spreads_differ(spreads):
+    rng, trials = np.random.default_rng(3), 8000
+    noise = 3 * (LEVEL * (1 - LEVEL) / trials) ** 0.5
+    gains = rng.normal(size=(trials, 10, 4)) * spreads + rng.normal(size=(trials, 10, 1))
+    assert rates(slopes((1, 2, 3, 4), gains)).decided <= LEVEL + noise
+
+
+def test_the_power_for_a_trend():
+    rng = np.random.default_rng(4)
+    falling = (3 - np.arange(4)) / 2  # by one and a half standard deviations of a gain in all
+    found = rates(-slopes((1, 2, 3, 4), rng.normal(size=(4000, 10, 4)) + falling))
+    assert found.holds > 0.8 and found.fails < 0.001
+
+
+def test_a_slope_is_that_of_the_line_and_takes_collapsed_runs():
+    x = (1.0, 2.0, 3.0, 3.6)
+    gains = np.array([np.polyval([-0.5, 2], x), [0.3, 0.1, 0.5, 0.2]])
+    assert slopes(x, gains) == pytest.approx([-0.5, np.polyfit(x, gains[1], 1)[0]])
+    assert slopes((1, 2, 3), np.array([[inf, 0, 0], [0, inf, 0], [0, 0, inf], [inf, 0, inf]])).tolist() == [
+        -inf,
+        0,
+        inf,
+        0,
+    ]

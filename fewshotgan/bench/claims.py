@@ -6,11 +6,13 @@ of claims of its paper; see `fewshotgan.bench.statistics`.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, log10
 from typing import Literal
 
+import numpy as np
+
 from fewshotgan.bench.results import runs, scores
-from fewshotgan.bench.statistics import ENOUGH, LEVEL, MARGIN, Tails, advantage, compare_all, corrected
+from fewshotgan.bench.statistics import ENOUGH, LEVEL, MARGIN, Tails, advantage, compare_all, corrected, slopes
 from fewshotgan.bench.table import Column, Row
 from fewshotgan.metrics import get_metric
 from fewshotgan.progress import watched
@@ -46,7 +48,7 @@ class Verdict:
 
     Attributes:
         word: "holds", "does not hold", or "undecided".
-        pairs: of runs that both sides have.
+        pairs: of runs that both sides have; of a trend, its slopes, one for each target and seed.
         p: two-sided chance of such pairs without a difference, corrected for the claims of the paper.
     """
 
@@ -106,6 +108,30 @@ def better(first: Row, second: Row, columns: Sequence[Column], metric: str = "fd
     return read
 
 
+def shrinking(
+    first: Row, second: Row, sizes: Sequence[Sequence[Column]], metric: str = "fd_efficientnet"
+) -> Advantages:
+    """Return what reads by how much the advantage of the first row over the second shrinks each time that the images
+    grow tenfold in number, a slope for each target and each seed that has runs of both rows at every size.
+
+    Args:
+        first, second: the rows.
+        sizes: columns of each target, by the number of images.
+        metric: of the advantages.
+    """
+
+    def read() -> list[float]:
+        found: list[float] = []
+        for columns in sizes:
+            sides = [(losses(first, column, metric), losses(second, column, metric)) for column in columns]
+            seeds = sorted(set.intersection(*(one.keys() & other.keys() for one, other in sides)))
+            gains = [[advantage(one[seed], other[seed]) for one, other in sides] for seed in seeds]
+            found += (-slopes([log10(column.n) for column in columns], np.array(gains))).tolist() if gains else []
+        return found
+
+    return read
+
+
 def smaller(first: Row, second: Row, columns: Sequence[Column], metric: str) -> Advantages:
     """Return what reads by how much the first row's values are smaller, be that better or worse; collapsed runs have
     none.
@@ -145,6 +171,21 @@ class Claims:
         others = [seconds] if isinstance(seconds, str) else seconds
         pairs = tuple(better(self.rows[first], self.rows[other], columns, metric) for other in others)
         return Claim(self.paper, statement, self.table, pairs, margin)
+
+    def shrinks(
+        self,
+        statement: str,
+        first: str,
+        second: str,
+        sizes: Sequence[Sequence[Column]],
+        metric: str = "fd_efficientnet",
+    ) -> Claim:
+        """Return the claim of a trend: the advantage of the first row over the second shrinks as images grow in number;
+        `sizes` has the columns of each target.
+        """
+        return Claim(
+            self.paper, statement, self.table, (shrinking(self.rows[first], self.rows[second], sizes, metric),)
+        )
 
     def ties(
         self,

@@ -13,7 +13,7 @@ from typing import Any
 from fewshotgan.bench.claims import Claim, Verdict, decide
 from fewshotgan.bench.controls import LEGEND, marks
 from fewshotgan.bench.results import OLD, is_old, scores, shown_runs
-from fewshotgan.bench.table import BUDGET, CONTROLS, SEEDS, Column, OwnTable, Row, shots_text
+from fewshotgan.bench.table import BUDGET, CONTROLS, SEEDS, Column, OwnTable, Row, is_here, shots_text
 from fewshotgan.bench.tables import CLAIMS, TABLES
 from fewshotgan.files import UserError, data_dir
 from fewshotgan.metrics import get_metric
@@ -112,13 +112,16 @@ def _foot(own: OwnTable) -> str:
     usual = all(row.augment == BUDGET["augment"] for row in trained)
     where = "where D judges" if usual else "where a row names no other"
     generated = "/".join(f"{each:,}" for each in sorted({column.generated for column in own.columns}))
-    old = any(is_old(row, column) for row in own.rows.values() for column in own.columns)
+    cells = [(row, column) for row in own.rows.values() for column in own.columns]
+    old = any(is_old(*cell) for cell in cells)
+    absent = dict.fromkeys(row.gan or column.gan for row, column in cells if not is_here(row, column))
     lines = [
         LEGEND,
         f"{'/'.join(map(str, iterations))} iterations, {BUDGET['batch']} batch, {BUDGET['augment']} {where}; "
         f"{generated} generated against held-out real images",
         f"mean ± standard deviation over {len(SEEDS)} seeds; ± covers the choice of shots: {shots_text(own)}",
         *([f"{OLD_CELL.strip()}: {OLD}"] if old else []),
+        *([f"sources that are yet to be trained, whose cells can't be run: {', '.join(absent)}"] if absent else []),
     ]
     return "\n".join(lines)
 

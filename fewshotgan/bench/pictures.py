@@ -2,12 +2,19 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from fewshotgan.bench.foresight import Foresight
+from fewshotgan.bench.outlook import MEASURES
 from fewshotgan.bench.proximity import proximity
 from fewshotgan.images import load_images
 from fewshotgan.pictures import columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def domains_picture(source: str = "avatars/personas", each: int = 8) -> Image.Image:
@@ -43,7 +50,40 @@ def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], 
         axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(alpha=0.25, which="both")
         axes.legend(frameon=False)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=96)
-        pyplot.close(figure)
+        return _drawn(figure)
+
+
+def foresight_picture(found: Sequence[Foresight]) -> Image.Image:
+    """Return, as a picture, how well each measure told beforehand which source ends nearest: its rank correlation with
+    an interval, beside what is reached by lot; "not run" where there is nothing.
+    """
+    from matplotlib import pyplot
+
+    with pyplot.rc_context({"font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False}):
+        figure, axes = pyplot.subplots(figsize=(8.2, 3.4), layout="constrained")
+        rows = list(MEASURES) if not found else [one.measure for one in found]
+        axes.set_yticks(range(len(rows)), [fill(MEASURES[row], 36) for row in rows])
+        axes.set(xlim=(-1.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
+        axes.set_xlabel("rank correlation with the final distance, within a target")
+        axes.axvline(0, color="grey", linewidth=1)
+        for row, one in enumerate(found):
+            label = "by lot, middle 95 %" if row == 0 else None
+            axes.fill_betweenx([row - 0.35, row + 0.35], *one.chance, color="0.85", linewidth=0, label=label)
+            axes.plot([one.low, one.high], [row, row], color="C0", linewidth=2)
+            axes.plot(one.correlation, row, "o", color="C0", label="measured, 95 % interval" if row == 0 else None)
+        if found:
+            axes.set_title(f"{found[0].pairs} pairs of source and target", fontsize=10)
+            figure.legend(frameon=False, loc="outside lower center", ncols=2)
+        else:
+            axes.text(0, len(rows) / 2 - 0.5, "not run", ha="center", va="center", fontsize=16, backgroundcolor="white")
+        return _drawn(figure)
+
+
+def _drawn(figure: "Figure") -> Image.Image:
+    """Return a figure as a picture, and close it."""
+    from matplotlib import pyplot
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=96)
+    pyplot.close(figure)
     return Image.open(buffer)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fewshotgan.files import UserError, atomic_write
+from fewshotgan.files import UserError, atomic_write, clip, first_line
 from fewshotgan.images import Images
 
 SUFFIX = ".npy.xz"
@@ -43,7 +43,10 @@ def load_pool(path: str | Path, name: str) -> Images:
         if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
             raise ValueError(f"{pixels.dtype} {pixels.shape}")
     except (OSError, lzma.LZMAError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is no pool of images ({error}); write it with `python data/build.py pool`.") from error
+        reason = clip(getattr(error, "strerror", None) or first_line(error), 60)
+        raise UserError(
+            f"{clip(path, 90)} is no pool of images ({reason}); write it with `python data/build.py pool`."
+        ) from error
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
     numbers = torch.from_numpy(labels.astype(np.int64)) if len(labels) else None
     return Images(torch.from_numpy(np.ascontiguousarray(pixels)), name, labels=numbers)

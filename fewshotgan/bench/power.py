@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from fewshotgan.bench.statistics import LEVEL, MARGIN
+from fewshotgan.bench.statistics import LEVEL, MARGIN, slopes
 from fewshotgan.progress import watched
 
 PAIRS = (10, 15, 20, 40)
@@ -41,6 +41,21 @@ def draw(pairs: int, gap: float, ratio: float, trials: int, rng: np.random.Gener
     return other + gap * SPREAD - own
 
 
+def draw_slopes(count: int, fall: float, spreads: Sequence[float], trials: int, rng: np.random.Generator) -> np.ndarray:
+    """Return how much gains shrink from size to size, slopes (trials, count), a target and seed each.
+
+    Args:
+        count: of slopes.
+        fall: of the mean gain from the first size to the last, in standard deviations of a gain.
+        spreads: standard deviations of the gain at each size, even steps apart, of which the mean counts as one.
+        trials: how many claims.
+        rng: source of the draws.
+    """
+    sizes = np.arange(len(spreads))
+    noise = rng.normal(size=(trials, count, len(spreads))) * spreads / np.mean(spreads)
+    return -slopes(sizes.tolist(), noise - fall * sizes / sizes[-1])
+
+
 def rates(advantages: np.ndarray, margin: float = 0.0) -> Rates:
     """Return how often a single claim is decided at 5 %, of advantages (trials, pairs)."""
     shifted = advantages + margin
@@ -66,6 +81,13 @@ def power_table(pairs: Sequence[int] = PAIRS, trials: int = TRIALS, seed: int = 
     lines = [f"{'holds / does not hold, of pairs':<40}" + "".join(f"{count:>14}" for count in pairs)]
     for name, (gap, ratio, margin) in watched(cases.items(), "cases"):
         found = [rates(draw(count, gap, ratio, trials, rng), margin) for count in pairs]
+        lines.append(f"{name:<40}" + "".join(f"{f'{one.holds:.1%} / {one.fails:.1%}':>14}" for one in found))
+    for name, (fall, spreads) in {
+        "a trend: none": (0.0, (1, 1, 1)),
+        "a trend: none, spreads 10, 1 and 10": (0.0, (10, 1, 10)),
+        "a trend: by two standard deviations": (2.0, (1, 1, 1)),
+    }.items():
+        found = [rates(draw_slopes(count, fall, spreads, trials, rng)) for count in pairs]
         lines.append(f"{name:<40}" + "".join(f"{f'{one.holds:.1%} / {one.fails:.1%}':>14}" for one in found))
     note = (
         f"{trials:,} simulated claims each, one at a time; a run's standard deviation is {SPREAD:.0%} of its distance"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +22,7 @@ from fewshotgan.device import choose_device
 from fewshotgan.files import UserError, check_folder, shown
 from fewshotgan.gans.gan import GAN
 from fewshotgan.gans.growing import grow
-from fewshotgan.images import Images, load_images
+from fewshotgan.images import Images, load_images, resized
 from fewshotgan.methods import Conditional, TransferGAN
 from fewshotgan.run import Run, Viewer
 from fewshotgan.train import Loop, make_task
@@ -78,7 +79,9 @@ def pretrain(
             class-conditional source needs.
     """
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    images = images or load_images(recipe.images)
+    sizes = recipe.config["generator"]
+    images = resized(images or load_images(recipe.images), sizes["resolution"], sizes["channels"])
+    images = share_of(images, recipe.share)
     check_classes(recipe, images, start)
     recipe = replace(
         recipe, batch=batch or recipe.batch, thousands=recipe.thousands if thousands is None else thousands
@@ -204,6 +207,15 @@ class Pretraining:
     def checkpoint(self, phase: Phase) -> Path:
         """Where a phase is kept."""
         return self.out / f"checkpoint-{phase.resolution}.pt"
+
+
+def share_of(images: Images, share: float) -> Images:
+    """Return a random part of images, always the same one; all of them, as they are, for a share of 1."""
+    if share == 1:
+        return images
+    chosen = torch.from_numpy(np.random.default_rng(0).permutation(len(images))[: round(share * len(images))])
+    labels = None if images.labels is None else images.labels[chosen]
+    return replace(images, pixels=images.pixels[chosen], labels=labels, names=())
 
 
 def find_recipe(name: str) -> Recipe:

@@ -15,6 +15,7 @@ from fewshotgan.metrics.extractors import VERSION
 from fewshotgan.progress import watched
 
 BAR = 0.25
+GENERATED = 1000  # samples of a source that are measured
 IMAGES = 150  # training images per domain: the distance depends on the number, and the smallest has this many
 
 
@@ -82,15 +83,20 @@ def quality(gan: GAN, source: str) -> dict[str, Any]:
         "bar": 0.25, "meets_bar", "protocol": version of the features}. A good source is four times nearer to its domain
         than the closest other.
     """
-    real = real_features(load_images(source, split="held_out"), "efficientnet")
+
+    def held_out(name: str) -> np.ndarray:
+        images = load_images(name, split="held_out", resolution=gan.resolution, channels=gan.channels)
+        return real_features(images, "efficientnet")
+
+    real = held_out(source)
     left_out = MIXTURES.get(source)
     collection = source.split("/")[0]
     names = [f"{collection}/{name}" for name in left_out] if left_out else [row.domain for row in proximity(source)]
-    others = {name: real_features(load_images(name, split="held_out"), "efficientnet") for name in names}
+    others = {name: held_out(name) for name in names}
     closest, distance = min(
         ((name, frechet_distance(real, rows)) for name, rows in others.items()), key=lambda pair: pair[1]
     )
-    made = features(gan.sample(1000), "efficientnet")
+    made = features(gan.sample(GENERATED), "efficientnet")
     own, (precision, recall) = frechet_distance(real, made), precision_recall(real, made)
     return {
         "fd_efficientnet": round(own, 1), "precision": round(precision, 3), "recall": round(recall, 3),

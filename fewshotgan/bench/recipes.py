@@ -32,6 +32,7 @@ class Recipe:
         growing: phases before the last, each as (resolution, thousands of images seen by its end); only a StyleGAN2
             grows.
         options: of the training, as in `TransferGAN`, or `Conditional` where the networks have classes.
+        share: of the images that is trained on, a random part of them, 0..1.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Recipe:
     growing: tuple[tuple[int, int], ...] = ()
     augment: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    share: float = 1.0
 
     @property
     def resolution(self) -> int:
@@ -176,13 +178,18 @@ RECIPES: dict[str, Recipe] = {
                 thousands=thousands,
                 batch=16,
                 options={"learning_rate": 0.001},
+                share=share,
             )
-            for name, images, channel_max, thousands in (
-                ("fashion-wgan", "fashion/source", 48, 48),
-                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 48),
-                ("fashion-wgan-dress", "fashion/dress", 24, 48),
-                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 48),
-                ("fashion-wgan-trouser", "fashion/trouser", 24, 48),
+            for name, images, channel_max, thousands, share in (
+                ("fashion-wgan", "fashion/source", 48, 48, 1),
+                ("fashion-wgan-sneaker", "fashion/sneaker", 24, 32, 1),
+                ("fashion-wgan-dress", "fashion/dress", 24, 32, 1),
+                ("fashion-wgan-ankle-boot", "fashion/ankle-boot", 24, 32, 1),
+                ("fashion-wgan-trouser", "fashion/trouser", 24, 32, 1),
+                # as many images of eight classes as those above have of one, and eight times as many
+                ("fashion-wgan-diverse", "fashion/source", 24, 32, 1 / 8),
+                ("fashion-wgan-diverse-8x", "fashion/source", 24, 32, 1),
+                ("avatars-wgan", "avatars/personas", 24, 32, 1),  # in grey: another domain
             )
         ),
     )

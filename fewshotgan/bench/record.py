@@ -17,7 +17,7 @@ from fewshotgan.bench.engines import Engine, open_engine
 from fewshotgan.bench.results import score
 from fewshotgan.bench.runner import Job, Result, Work, execute, file_digest
 from fewshotgan.bench.schema import Entry
-from fewshotgan.bench.table import CONTROLS, SEEDS, cell_metrics, cell_spec
+from fewshotgan.bench.table import CONTROLS, SEEDS, cell_metrics, cell_spec, is_here
 from fewshotgan.bench.tables import get_table
 from fewshotgan.files import UserError, atomic_write, cache_dir, check_folder
 from fewshotgan.progress import hidden
@@ -27,7 +27,8 @@ BAR = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} runs [{elapsed}{postfix}
 
 
 def table_jobs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Job]:
-    """Return the jobs of a table: one seed of every cell first, then the next seed; equal ones once.
+    """Return the jobs of a table: one seed of every cell first, then the next seed; equal ones once. A cell whose
+    source does not ship has none.
 
     Raises:
         UserError: if there is no such table.
@@ -35,7 +36,7 @@ def table_jobs(name: str, seeds: tuple[int, ...] = SEEDS) -> list[Job]:
     own, found = get_table(name), dict[tuple[str, int], Job]()
     for seed in seeds:
         for column in own.columns:
-            for row in own.rows.values():
+            for row in (row for row in own.rows.values() if is_here(row, column)):
                 job = Job(cell_spec(row, column, seed), cell_metrics(own, row, column), column.generated)
                 found.setdefault((job.spec.key, job.generated), job)
     return list(found.values())

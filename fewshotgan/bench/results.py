@@ -9,13 +9,15 @@ from torch import Tensor
 from fewshotgan.bench import ledger
 from fewshotgan.bench.measure import metric_version
 from fewshotgan.bench.schema import Entry, OldRun
-from fewshotgan.bench.table import CONTROLS, FEW, SEEDS, Column, Row, cell_spec
+from fewshotgan.bench.table import CONTROLS, FEW, SEEDS, Column, Row, cell_spec, is_here
 
 OLD = "old source, one set of shots, threads unknown"
 
 
 def runs(row: Row, column: Column) -> dict[int, Entry]:
     """Return the recorded runs of a cell by seed, failed ones among them."""
+    if not is_here(row, column):
+        return {}
     entries = ledger.read_runs()
     found = {seed: entries.get(cell_spec(row, column, seed).key) for seed in SEEDS}
     return {seed: entry for seed, entry in found.items() if entry}
@@ -73,7 +75,7 @@ def samples(row: Row, column: Column) -> Tensor | None:
     """Return what was kept of a cell's first seed: images (N, 3, H, H), -1..1, of the latents of seed 1; None if
     nothing was.
     """
-    new = ledger.read_samples(cell_spec(row, column, SEEDS[0]).key)
+    new = ledger.read_samples(cell_spec(row, column, SEEDS[0]).key) if is_here(row, column) else None
     old = old_runs(row, column).get(SEEDS[0])
     return ledger.read_samples(old.samples) if new is None and old and old.samples else new
 

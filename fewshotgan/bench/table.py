@@ -10,9 +10,10 @@ from typing import Any
 
 from fewshotgan.bench.schema import Spec
 from fewshotgan.checkpoint import digest
-from fewshotgan.gans import GAN, SEVERAL, combine, load_gan, version
+from fewshotgan.gans import GAN, SEVERAL, combine, list_gans, load_gan, version
 from fewshotgan.images import Images, count_subsets, load_images
 from fewshotgan.methods import create_method
+from fewshotgan.metrics import get_metric
 from fewshotgan.session import BATCH, ITERATIONS
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -99,8 +100,17 @@ def columns(gan: str, images: str, sizes: tuple[int, ...]) -> tuple[Column, ...]
 def cell_metrics(own: OwnTable, row: Row, column: Column) -> tuple[str, ...]:
     """Return what is measured of a cell: the standard, what the table prints, and diversity around few images."""
     wanted = dict.fromkeys((*STANDARD, *own.metrics, *((INTRA,) if column.n <= FEW else ())))
-    several = SEVERAL in (row.gan or column.gan) and row.method not in CONTROLS
-    return tuple(metric for metric in wanted if several or not metric.startswith(SELECTOR))
+    trains, several = row.method not in CONTROLS, SEVERAL in (row.gan or column.gan)
+    return tuple(
+        metric
+        for metric in wanted
+        if (trains or get_metric(metric).of_controls) and (several or not metric.startswith(SELECTOR))
+    )
+
+
+def is_here(row: Row, column: Column) -> bool:
+    """Return whether the sources of a cell ship; one that is yet to be trained has no runs."""
+    return set((row.gan or column.gan).split(SEVERAL)) <= _shipped()
 
 
 def cell_spec(row: Row, column: Column, seed: int) -> Spec:
@@ -134,8 +144,14 @@ def load_source(gan: str) -> GAN:
 
 def shots_text(own: OwnTable) -> str:
     """Return which images the seeds of a table are trained on, in words."""
-    rooms = {(column.n, count_subsets(column.images, column.n)) for column in own.columns}
-    short = [f"{n:,} images have {room}" for n, room in sorted(rooms) if room < len(SEEDS)]
+    rooms: dict[int, set[int]] = {}
+    for column in own.columns:
+        rooms.setdefault(column.n, set()).add(count_subsets(column.images, column.n))
+    short = [
+        f"{n:,} images have {' or '.join(map(str, sorted(found)))}"
+        for n, found in sorted(rooms.items())
+        if min(found) < len(SEEDS)
+    ]
     text = "each seed has its own disjoint subset of the training images"
     return f"{text}, as far as there are enough: {', '.join(short)}, taken in turn" if short else text
 
@@ -164,6 +180,11 @@ def converted_size(gan: str, images: str) -> tuple[int, int] | None:
 @cache
 def _images_digest(name: str, n: int, subset: int, size: tuple[int, int] | None) -> str:
     return digest_images(load_converted(name, size, n, subset=subset))
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    return frozenset(list_gans())
 
 
 _source = cache(load_source)

@@ -30,7 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tables": ("tables", "tables adaptation-10-shot"),
     "claims": ("claims", "claims --json"),
     "bench": ("bench check",),
-    "proximity": ("proximity avatars/personas --picture distances.png",),
+    "proximity": ("proximity avatars/personas --picture distances.png", "proximity --target my-photos/"),
     "methods": ("methods", "methods freezed"),
     "gans": ("gans", "gans --layouts"),
     "domains": ("domains",),

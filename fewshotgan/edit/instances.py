@@ -10,7 +10,7 @@ domain, and shall not look the same.
 """
 
 from dataclasses import dataclass, replace
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, get_args
 
 import torch
 from torch import Tensor
@@ -19,9 +19,9 @@ from fewshotgan.device import choose_device
 from fewshotgan.edit.search import PIXELS, RATE, USUAL_LENGTH, schedule, shown
 from fewshotgan.files import UserError, check_seed, clip, whole
 from fewshotgan.gans.gan import GAN
-from fewshotgan.gans.prior import Instances
+from fewshotgan.gans.prior import Instances, Sampling
 from fewshotgan.images import Images
-from fewshotgan.instances import NETWORKS, describe, network_name
+from fewshotgan.instances import describe, is_named, network_name
 from fewshotgan.metrics.diversity import lpips_vector
 from fewshotgan.metrics.perceptual import feature_maps
 from fewshotgan.progress import watched
@@ -73,7 +73,7 @@ def invert(
         images: of the GAN's resolution and channels; all at once, so a few.
         iterations: steps of the refinement, 0 for the nearest of a few latents.
         seed: of these latents.
-        features: the encoder's file, if the GAN was trained on features of one.
+        features: the encoder's file, if the GAN was trained on features of one that does not ship.
         device: a GPU where there is one by default.
 
     Raises:
@@ -155,6 +155,24 @@ def translate(
     return Edit(made.clamp(-1, 1).cpu(), images.tensor(), z.cpu(), condition)
 
 
+def resampled(gan: GAN, sampling: Sampling) -> GAN:
+    """Return a copy of a GAN that draws the features of its samples in another way.
+
+    Args:
+        gan: with a data instance prior.
+        sampling: "bank", "neighbours" or "gaussian" (`gans/prior.py`).
+
+    Raises:
+        UserError: for a GAN without such a prior, or another word.
+    """
+    _memory(gan)
+    if sampling not in get_args(Sampling):
+        raise UserError(
+            f"sampling={clip(sampling, 60)!r} is no way to draw features; give {', '.join(get_args(Sampling))}."
+        )
+    return gan.changed(prior={**gan.config["generator"]["prior"], "sampling": sampling})
+
+
 def _memory(gan: object) -> Instances:
     """Return the prior of a GAN that has one."""
     if not isinstance(gan, GAN):
@@ -191,7 +209,7 @@ def _features(gan: GAN, images: Images, network: str | None) -> Tensor:
     """Return the features (N, feature_dim) of images by the network that the GAN was trained with."""
     memory = _memory(gan)
     _fitting(gan, images)
-    if network is None and memory.network not in NETWORKS:
+    if network is None and not is_named(memory.network):
         raise UserError(f"{clip(gan.name, 60)} was trained on features of an encoder; give its file as features.")
     network = network or memory.network
     if network_name(network) != memory.network:

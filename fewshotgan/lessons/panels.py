@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import cast
+from typing import cast, get_args
 
 import ipywidgets as widgets
 import torch
@@ -14,8 +14,11 @@ from fewshotgan.bench.papers import cell_text
 from fewshotgan.bench.results import is_old, samples
 from fewshotgan.bench.runner import SHOWN
 from fewshotgan.bench.table import Column, OwnTable, Row, converted_size, load_converted
+from fewshotgan.edit import resampled
 from fewshotgan.gans import GAN, gp_resnet, load_gan
-from fewshotgan.gans.prior import slerp
+from fewshotgan.gans.prior import Instances, Sampling, slerp
+from fewshotgan.images import Images
+from fewshotgan.instances import describe
 from fewshotgan.lessons.figures import groups_picture
 from fewshotgan.methods.adafm import dialled
 from fewshotgan.methods.adam import AdAM
@@ -119,6 +122,61 @@ class ReconstructionPanel(widgets.VBox):
     def redraw(self, _change: object = None) -> None:
         """Redraw the picture from the sliders."""
         self.picture.value = _png(between_picture(self.training, self.first.value, self.second.value, self.walk.value))
+
+
+def blended_picture(
+    gan: GAN, few: Images, first: int = 0, second: int = 1, blend: float = 0.5, sampling: Sampling = "bank"
+) -> Image.Image:
+    """Return what a GAN draws under a blend of the features of two images, and how its samples look by a way to draw
+    features.
+
+    Args:
+        gan: with a data instance prior of its own training images.
+        few: these images.
+        first: number of one of them.
+        second: of another.
+        blend: of their features, 0 (the first's) to 1.
+        sampling: how the samples' features are drawn.
+    """
+    prior = cast(Instances, gan.generator.prior)
+    a, b = (prior.condense(describe(few.part(i, i + 1), prior.network)) for i in (first, second))
+    z = gan.latents(6, seed=1)[:, : prior.z_dim]
+    with torch.no_grad():
+        between = gan.generator(z, labels=torch.lerp(a, b, blend).expand(len(z), -1)).clamp(-1, 1)
+    pair = few.tensor()[[first, second]]
+    title = f"image {first}, features {blend:.2f} of the way and six latents, image {second}"
+    return stack({
+        title: grid(torch.cat([pair[:1], between, pair[1:]]), 8, 2),
+        f"samples, features by {sampling}": grid(resampled(gan, sampling).sample(8, seed=1), 8, 2),
+    })  # fmt: skip
+
+
+class InstancePanel(widgets.VBox):
+    """Sliders for two training images and the blend of their features, and a menu of ways to draw features.
+
+    Args:
+        gan: as of `blended_picture`.
+        few: likewise.
+    """
+
+    def __init__(self, gan: GAN, few: Images) -> None:
+        self.gan, self.few = gan, few
+        last = len(few) - 1
+        self.first = widgets.IntSlider(value=0, min=0, max=last, description="from image")
+        self.second = widgets.IntSlider(value=1, min=0, max=last, description="to image")
+        self.blend = widgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.05, description="blend")
+        self.sampling = widgets.Dropdown(options=get_args(Sampling), description="sampling")
+        self.picture = widgets.Image(format="png")
+        controls = [self.first, self.second, self.blend, self.sampling]
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def redraw(self, _change: object = None) -> None:
+        """Redraw the picture from the sliders and the menu."""
+        chosen = (control.value for control in (self.first, self.second, self.blend, self.sampling))
+        self.picture.value = _png(blended_picture(self.gan, self.few, *chosen))
 
 
 def recorded_picture(

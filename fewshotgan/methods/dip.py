@@ -36,7 +36,7 @@ from fewshotgan.gans.mapping import MappingNetwork
 from fewshotgan.gans.prior import Instances, Miner
 from fewshotgan.gans.projection import ProjectionDiscriminator
 from fewshotgan.images import Images
-from fewshotgan.instances import Memory, check_network, remember
+from fewshotgan.instances import Memory, check_network, network_name, remember
 from fewshotgan.methods.bsa import BSA, BSATraining, bendable
 from fewshotgan.methods.conditional import ConditionedTraining
 from fewshotgan.methods.finetuning import FineTuning
@@ -57,9 +57,9 @@ class InstancePrior(Method):
 
     features: str = option(
         "efficientnet",
-        "network that describes the real images: efficientnet, vgg (fetched once), the file of an encoder that "
-        "fewshotgan.simclr trained without labels, or as controls random, the first one untrained, and onehot, the "
-        "image's number",
+        "network that describes the real images: efficientnet, vgg or dinov2 (fetched once), simclr (trained without "
+        "labels on grey clothes, ships), the file of another encoder that fewshotgan.simclr trained, or as controls "
+        "random, the first one untrained, and onehot, the image's number",
     )
     components: int = option(64, "principal components of the features that are kept, at most", low=1)
     clusters: int = option(0, "centroids that stand for the images, for large data; 0 for the images themselves", low=0)
@@ -70,7 +70,7 @@ class InstancePrior(Method):
     )
 
     def settle(self, source: GAN) -> Self:
-        """Check the features.
+        """Check the features; which weights "simclr" has, their digits then say.
 
         Raises:
             UserError: for a source that features can't condition, or a network that there is not.
@@ -91,7 +91,8 @@ class InstancePrior(Method):
                 "the GAN that was mined."
             )
         check_network(self.features)
-        return super().settle(source)
+        weighed = replace(self, features=network_name(self.features)) if self.features == "simclr" else self
+        return super(InstancePrior, weighed).settle(source)
 
     def remember(self, task: Task) -> Memory:
         """Describe the task's images, once, as they are without augmentation."""

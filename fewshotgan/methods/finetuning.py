@@ -1,8 +1,8 @@
 """Fine-tuning of a generator and a discriminator against each other, which most methods change in a few places.
 
-Each family keeps its own paper's loss: WGAN-GP's residual networks that of WGAN-GP; SNGAN the hinge loss; all others,
-as "TGAN" in the tables of CDC and AdAM, StyleGAN2's: the non-saturating logistic loss with lazy R1 (arXiv 1801.04406),
-optionally with lazy path-length regularisation (arXiv 1912.04958, section 3.2) and style mixing.
+Each family keeps its own paper's loss: WGAN-GP's residual networks that of WGAN-GP; SNGAN and BigGAN the hinge loss;
+all others, as "TGAN" in the tables of CDC and AdAM, StyleGAN2's: the non-saturating logistic loss with lazy R1 (arXiv
+1801.04406), optionally with lazy path-length regularisation (arXiv 1912.04958, section 3.2) and style mixing.
 """
 
 from collections.abc import Iterator

@@ -146,8 +146,17 @@ def _inception() -> Callable[[Tensor], Tensor]:
     return network
 
 
-def fetch(url: str, digest: str, path: Path) -> Path:
+INSTEAD = "fid and kid need a connection once; offline use fd_efficientnet and kd_efficientnet"
+
+
+def fetch(url: str, digest: str, path: Path, instead: str = INSTEAD) -> Path:
     """Return `path`, downloaded from `url` if it isn't there, its SHA-256 checked each time.
+
+    Args:
+        url: of the file.
+        digest: its SHA-256.
+        path: where it is kept.
+        instead: what needs it, and what to do without a connection.
 
     Raises:
         UserError: if it can't be fetched, or is not the file that was meant.
@@ -159,8 +168,7 @@ def fetch(url: str, digest: str, path: Path) -> Path:
                 content = response.read()
         except (OSError, HTTPException) as error:
             raise UserError(
-                f"{url} could not be fetched ({getattr(error, 'reason', error)}): fid and kid need a connection once; "
-                f"offline use fd_efficientnet and kd_efficientnet, or put the file at {path}."
+                f"{url} could not be fetched ({getattr(error, 'reason', error)}): {instead}, or put the file at {path}."
             ) from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise UserError(

@@ -98,18 +98,18 @@ def step_operations(gan: GAN, batch: int, mining: bool = False) -> float:
     return (6 * d + 7 * d / 16) + (2 * d) + (2 * g if mining else g + 3 * g)
 
 
-def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> tuple[Loop, Stage]:
+def ready(gan: GAN, pixels: torch.Tensor, batch: int, method: str, **options: object) -> tuple[Loop, Stage]:
     """Return the loop of a method at the start of its last stage, in a run of ordinary length."""
-    training = METHODS[method]().build(make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu")))
+    training = METHODS[method](**options).build(make_task(gan, pixels, batch, 0, "diffaugment", torch.device("cpu")))
     loop = Loop(training, {}, 10**9, 10**9, None)
     *_, stage = training.stages(ITERATIONS)
     loop.begin(stage, 0)
     return loop, stage
 
 
-def stepper(gan: GAN, pixels: torch.Tensor, batch: int, method: str) -> Callable[[], None]:
+def stepper(gan: GAN, pixels: torch.Tensor, batch: int, method: str, **options: object) -> Callable[[], None]:
     """Return a function that takes one step of a method's last stage."""
-    loop, stage = ready(gan, pixels, batch, method)
+    loop, stage = ready(gan, pixels, batch, method, **options)
     silent = tqdm(disable=True)
     return lambda: loop.step(stage, silent)
 
@@ -155,6 +155,20 @@ def layer_transfer_steps(pixels: torch.Tensor, batch: int) -> None:
         if method == "adafm":
             ratio += f", {took[method] / took['smallhead']:.2f} x smallhead, limit {MODULATION_LIMIT}"
         print(f"{f'step, GP-GAN 64 pixels, batch {batch}, {method}':<52}{took[method]:>9.3f}{'':>15}  {ratio}")
+
+
+def loss_steps(batches: tuple[int, ...] = (16, 32)) -> None:
+    """Print step times on WGAN-GP's networks by loss: its own, with five steps of D and a penalty at each, beside the
+    logistic one.
+    """
+    gan, pixels = load_gan("fashion-wgan"), load_images("fashion/sandal", n=100).pixels
+    losses = ("wgan_gp", "logistic")
+    for batch in batches:
+        steps = {loss: sixteen(stepper(gan, pixels, batch, "transfergan", loss=loss)) for loss in losses}
+        took = alternating_seconds(steps, 3)
+        for loss in losses:
+            what, ratio = f"step, fashion 32 pixels, batch {batch}, {loss}", took[loss] / took["logistic"]
+            print(f"{what:<52}{took[loss] / 16:>9.3f}{'':>15}  {ratio:.2f} x logistic")
 
 
 def fisher_seconds(gan: GAN, samples: int = 32) -> dict[str, float]:
@@ -234,6 +248,7 @@ def main() -> None:
             f"the generator's, limit {MOVE_LIMIT}"
         )
         layer_transfer_steps(pixels, batch)
+    loss_steps()
     fisher = fisher_seconds(load_gan("avatars-stylegan2"))
     ratio = f"{fisher['loop'] / fisher['batched']:.2f} x as fast as a loop, goal 3; "
     ratio += f"the mean gradient alone {fisher['loop'] / fisher['mean']:.2f} x"

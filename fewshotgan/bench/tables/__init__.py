@@ -2,10 +2,20 @@
 
 from fewshotgan.bench.claims import Claim
 from fewshotgan.bench.table import OwnTable
-from fewshotgan.bench.tables import adafm, adam, fitness, minegan, ten_shot, transfergan
+from fewshotgan.bench.tables import (
+    adafm,
+    adam,
+    dip,
+    fitness,
+    minegan,
+    ten_shot,
+    transfer_classes,
+    transfer_sources,
+    transfergan,
+)
 from fewshotgan.files import UserError
 
-PAPERS = (transfergan, adafm, minegan, adam, ten_shot, fitness)
+PAPERS = (transfergan, transfer_sources, transfer_classes, adafm, minegan, adam, dip, ten_shot, fitness)
 TABLES: dict[str, OwnTable] = {table.name: table for paper in PAPERS for table in paper.TABLES}
 CLAIMS: list[Claim] = [claim for paper in PAPERS for claim in paper.CLAIMS]
 
