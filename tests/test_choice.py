@@ -33,10 +33,10 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr(nearness, "SAMPLES", 8)
     monkeypatch.setattr(nearness, "MOST", 6)
     monkeypatch.setattr(choice, "shipped_gans", lambda: tuple(map(load_gan, ("fashion-wgan-sneaker", "fashion-wgan"))))
-    for cached in (outlook.samples_features, nearness.source_features, foresight._measured):
+    for cached in (nearness.source_features, foresight._measured):
         cached.cache_clear()
     yield
-    for cached in (outlook.samples_features, nearness.source_features, foresight._measured):
+    for cached in (nearness.source_features, foresight._measured):
         cached.cache_clear()
 
 
@@ -69,7 +69,7 @@ def test_a_measure_that_tells_beats_chance_and_one_by_lot_does_not():
         assert second.chance[0] < 0 < second.chance[1] and second.low < second.correlation < second.high
         decided.append(second.p <= 0.05)
     assert sum(decided) <= 6  # two are expected
-    assert "no better than by lot" not in str(first) and "over 32 pairs" in str(first)
+    assert "no better than chance" not in str(first) and "over 32 pairs" in str(first)
 
 
 def test_the_ledgers_pairs_choose_the_measure(small, tmp_path, capsys):

@@ -36,7 +36,7 @@ def ground(tmp_path, monkeypatch):
     monkeypatch.setenv(MARKS, str(tmp_path / "marks"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(os.path.abspath(path) for path in sys.path if path))
     monkeypatch.setitem(TABLES, "tiny", TINY)
-    execute(Job(cell_spec(TINY.rows["as it is"], TINY.columns[0], 0), ("fd_efficientnet",), 16))  # once for all
+    execute(Job(cell_spec(TINY.rows["as it is"], TINY.columns[0], 0), ("fd_efficientnet",), 16))  # caches features
     return tmp_path
 
 

@@ -1,7 +1,8 @@
 """A fuzzer: hostile options and files for every verb of the command, in this process.
 
-Whatever is asked, `main` returns a documented status; a refusal is one sentence of at most 240 letters; nothing
-takes more than ten seconds of the processor. `make test` tries the same cases each time, `make fuzz MINUTES=60` others.
+Whatever is asked, `main` returns a documented status; a refusal is one sentence of at most 240 letters and
+changes no file, and nothing else is written to than what `--out` names; nothing takes more than ten seconds of the
+processor. `make test` tries the same cases each time, `make fuzz MINUTES=60` others.
 """
 
 import argparse
@@ -113,7 +114,7 @@ def ground() -> Path:
     (folder / "text.png").write_text("no picture")
     (folder / "loop").symlink_to(folder / "loop")
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        main(["advise", str(folder / "photos")])  # features of all sources, for which the first run alone takes so long
+        main(["advise", str(folder / "photos")])  # caches the features of all sources, half a minute
     return folder
 
 
@@ -163,7 +164,7 @@ def check(line: list[str]) -> int:
             status = leave.code or 0
         finally:
             os.chdir(where)
-            torch.set_grad_enabled(True)  # where the time was up in the midst of a step
+            torch.set_grad_enabled(True)  # in case the time ran out under no_grad
     said, changed = err.getvalue(), restore()
     assert status in STATUSES and "Traceback" not in said, (line, status, said[-2000:])
     if status in (1, 2, 3):
@@ -171,7 +172,7 @@ def check(line: list[str]) -> int:
         assert last.startswith("fewshotgan: ") and len(last) <= 240, (line, last)
         assert last.rstrip()[-1] in ".?", (line, last)
         assert not changed, (line, last, changed)
-    if changed:  # by what was told to write there, and nothing but that
+    if changed:
         assert [str(path) for path in changed] == [line[line.index("--out") + 1]], (line, changed)
     assert "\x1b[2J" not in said + out.getvalue(), line
     return status

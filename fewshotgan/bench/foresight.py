@@ -1,9 +1,9 @@
 """Which measure, taken beforehand, tells how an adaptation ends? Rank correlations over the pairs of source and target
 that the ledger has (`transfergan-sources`).
 
-Ranks are those of sources within a target, as one chooses a source for given images; whether a target is hard for all
-sources counts for nothing. A source has one fate with all targets, so intervals and chance draw whole sources: the
-interval takes them again and again with replacement, chance deals each source another's measures.
+Sources are ranked within a target, as one chooses a source for given images; whether a target is hard for all sources
+does not matter. The results of one source on several targets are not independent, so whole sources are resampled: the
+interval is a bootstrap over sources, and chance a permutation of their measures.
 """
 
 from collections.abc import Mapping
@@ -33,8 +33,8 @@ class Foresight:
         measure: one of `MEASURES`.
         correlation: of its ranks and those of the final distances, -1..1; 1 if it always tells the order.
         low, high: a 95 % interval.
-        chance: the middle 95 % of what measures of sources drawn by lot reach.
-        p: chance of a correlation so high by lot.
+        chance: the middle 95 % of what permuted measures reach.
+        p: chance of a correlation this high for permuted measures.
         pairs: of source and target.
     """
 
@@ -48,7 +48,7 @@ class Foresight:
 
     def __str__(self) -> str:
         """Return the finding in words."""
-        verdict = "" if self.p <= 0.05 else "; no better than by lot"
+        verdict = "" if self.p <= 0.05 else "; no better than chance"
         return (
             f"rank correlation {self.correlation:.2f} ({self.low:.2f} to {self.high:.2f}) with the final distance over "
             f"{self.pairs} pairs{verdict}"
@@ -96,14 +96,14 @@ def judge(measured: Mapping[str, np.ndarray], ends: np.ndarray, draws: int = DRA
     """
     rng, size = np.random.default_rng(0), len(ends)
     again = rng.integers(size, size=(draws, size))
-    lots = rng.permuted(np.tile(np.arange(size), (draws, 1)), axis=1)
+    permuted = rng.permuted(np.tile(np.arange(size), (draws, 1)), axis=1)
     pairs, found = int((~np.isnan(ends)).sum()), []
     for measure, values in measured.items():
         reached = float(agreement(values, ends))
         low, high = np.percentile(agreement(values[again], ends[again]), MIDDLE).tolist()
-        by_lot = agreement(values[lots], ends)
-        first, last = np.percentile(by_lot, MIDDLE).tolist()
-        p = float((1 + (by_lot >= reached - 1e-12).sum()) / (1 + draws))
+        by_chance = agreement(values[permuted], ends)
+        first, last = np.percentile(by_chance, MIDDLE).tolist()
+        p = float((1 + (by_chance >= reached - 1e-12).sum()) / (1 + draws))
         found.append(Foresight(measure, reached, low, high, (first, last), p, pairs))
     return sorted(found, key=lambda one: -one.correlation)
 

@@ -122,10 +122,11 @@ def image_features(images: Images) -> np.ndarray:
 
 
 @lru_cache(maxsize=32)  # a digest of all weights takes its time
-def source_features(gan: GAN) -> np.ndarray:
-    """Return features of a GAN's samples."""
-    content = f"{SAMPLES} samples of {digest(gan.weights())} {gan.config}".encode()
-    return kept_features(content, "efficientnet", lambda: features(gan.sample(SAMPLES), "efficientnet"))
+def source_features(gan: GAN, n: int | None = None) -> np.ndarray:
+    """Return features (n, d) of a GAN's samples; of 32 where n is not given."""
+    n = SAMPLES if n is None else n
+    content = f"{n} samples of {digest(gan.weights())} {gan.config}".encode()
+    return kept_features(content, "efficientnet", lambda: features(gan.sample(n), "efficientnet"))
 
 
 def is_coloured(images: Images) -> bool:

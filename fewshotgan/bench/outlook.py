@@ -10,18 +10,14 @@ compare between sources of one size, and only roughly between others.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
 import torch
 
 from fewshotgan.bench.nearness import distance, image_features, is_coloured, source_features
-from fewshotgan.checkpoint import digest
 from fewshotgan.files import UserError
 from fewshotgan.gans import GAN
 from fewshotgan.images import Images, resized
-from fewshotgan.metrics import features, frechet_distance, precision_recall, real_features
-from fewshotgan.metrics.cache import kept_features
+from fewshotgan.metrics import frechet_distance, precision_recall, real_features
 
 SAMPLES = 300  # of a source
 MOST = 1000  # images that are measured
@@ -66,7 +62,7 @@ def outlook(gan: GAN, images: Images) -> Outlook:
     if len(images) < LEAST:
         raise UserError(f"{images.name} has {len(images)} images; to choose a source by, give at least {LEAST}.")
     given = resized(images.part(0, MOST), gan.resolution, gan.channels)
-    real, made = real_features(given, "efficientnet"), samples_features(gan)
+    real, made = real_features(given, "efficientnet"), source_features(gan, SAMPLES)
     values: dict[str, float | None] = {
         "fd_target": frechet_distance(real, made),
         "fd_source": gan.card.get("quality", {}).get("fd_efficientnet"),
@@ -75,13 +71,6 @@ def outlook(gan: GAN, images: Images) -> Outlook:
         "proximity": distance(image_features(images), source_features(gan)),
     }
     return Outlook(gan.name, gan.channels == 1 and is_coloured(images), values)
-
-
-@lru_cache(maxsize=32)
-def samples_features(gan: GAN) -> np.ndarray:
-    """Return features (300, d) of a source's samples."""
-    content = f"{SAMPLES} samples of {digest(gan.weights())} {gan.config}".encode()
-    return kept_features(content, "efficientnet", lambda: features(gan.sample(SAMPLES), "efficientnet"))
 
 
 @torch.no_grad()

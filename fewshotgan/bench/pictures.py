@@ -55,7 +55,7 @@ def curve_picture(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], 
 
 def foresight_picture(found: Sequence[Foresight]) -> Image.Image:
     """Return, as a picture, how well each measure told beforehand which source ends nearest: its rank correlation with
-    an interval, beside what is reached by lot; "not run" where there is nothing.
+    an interval, beside what chance reaches; "not run" where there is nothing.
     """
     from matplotlib import pyplot
 
@@ -67,7 +67,7 @@ def foresight_picture(found: Sequence[Foresight]) -> Image.Image:
         axes.set_xlabel("rank correlation with the final distance, within a target")
         axes.axvline(0, color="grey", linewidth=1)
         for row, one in enumerate(found):
-            label = "by lot, middle 95 %" if row == 0 else None
+            label = "chance, middle 95 %" if row == 0 else None
             axes.fill_betweenx([row - 0.35, row + 0.35], *one.chance, color="0.85", linewidth=0, label=label)
             axes.plot([one.low, one.high], [row, row], color="C0", linewidth=2)
             axes.plot(one.correlation, row, "o", color="C0", label="measured, 95 % interval" if row == 0 else None)

@@ -51,7 +51,28 @@ def panel_picture(
     })  # fmt: skip
 
 
-class AdaptationPanel(widgets.VBox):
+class _Panel(widgets.VBox):
+    """Controls above a picture, which is drawn anew whenever one of them changes."""
+
+    def __init__(self, *controls: widgets.Widget) -> None:
+        self.picture = widgets.Image(format="png")
+        for control in controls:
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls, self.picture])
+        self.redraw()
+
+    def draw(self) -> Image.Image:
+        """Return what the controls ask for."""
+        raise NotImplementedError
+
+    def redraw(self, _change: object = None) -> None:
+        """Draw the picture anew."""
+        buffer = io.BytesIO()
+        self.draw().save(buffer, "PNG")
+        self.picture.value = buffer.getvalue()
+
+
+class AdaptationPanel(_Panel):
     """Sliders for the snapshot, the seed, truncation and interpolation between latents."""
 
     def __init__(self, run: Run) -> None:
@@ -61,18 +82,11 @@ class AdaptationPanel(widgets.VBox):
         self.seed = widgets.IntSlider(value=0, min=0, max=50, description="seed")
         self.truncation = widgets.FloatSlider(value=1.0, min=0.2, max=1.0, step=0.1, description="truncation")
         self.walk = widgets.FloatSlider(value=0.0, min=0.0, max=1.0, step=0.05, description="walk")
-        self.picture = widgets.Image(format="png")
-        controls = [self.moment, self.seed, self.truncation, self.walk]
-        for control in controls:
-            control.observe(self.redraw, names="value")
-        super().__init__([*controls, self.picture])
-        self.redraw()
+        super().__init__(self.moment, self.seed, self.truncation, self.walk)
 
-    def redraw(self, _change: object = None) -> None:
-        """Redraw the picture from the sliders."""
-        self.picture.value = _png(
-            panel_picture(self.run, self.moment.value, self.seed.value, self.truncation.value, self.walk.value)
-        )
+    def draw(self) -> Image.Image:
+        """Draw the picture from the sliders."""
+        return panel_picture(self.run, self.moment.value, self.seed.value, self.truncation.value, self.walk.value)
 
     def describe(self) -> str:
         """Return the panel's state in words."""
@@ -103,7 +117,7 @@ def between_picture(
     )
 
 
-class ReconstructionPanel(widgets.VBox):
+class ReconstructionPanel(_Panel):
     """Sliders for two training images of BSA and the interpolation between their latents."""
 
     def __init__(self, training: BSATraining) -> None:
@@ -112,16 +126,11 @@ class ReconstructionPanel(widgets.VBox):
         self.first = widgets.IntSlider(value=0, min=0, max=last, description="from image")
         self.second = widgets.IntSlider(value=1, min=0, max=last, description="to image")
         self.walk = widgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.05, description="walk")
-        self.picture = widgets.Image(format="png")
-        controls = [self.first, self.second, self.walk]
-        for control in controls:
-            control.observe(self.redraw, names="value")
-        super().__init__([*controls, self.picture])
-        self.redraw()
+        super().__init__(self.first, self.second, self.walk)
 
-    def redraw(self, _change: object = None) -> None:
-        """Redraw the picture from the sliders."""
-        self.picture.value = _png(between_picture(self.training, self.first.value, self.second.value, self.walk.value))
+    def draw(self) -> Image.Image:
+        """Draw the picture from the sliders."""
+        return between_picture(self.training, self.first.value, self.second.value, self.walk.value)
 
 
 def blended_picture(
@@ -151,7 +160,7 @@ def blended_picture(
     })  # fmt: skip
 
 
-class InstancePanel(widgets.VBox):
+class InstancePanel(_Panel):
     """Sliders for two training images and the blend of their features, and a menu of ways to draw features.
 
     Args:
@@ -166,17 +175,12 @@ class InstancePanel(widgets.VBox):
         self.second = widgets.IntSlider(value=1, min=0, max=last, description="to image")
         self.blend = widgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.05, description="blend")
         self.sampling = widgets.Dropdown(options=get_args(Sampling), description="sampling")
-        self.picture = widgets.Image(format="png")
-        controls = [self.first, self.second, self.blend, self.sampling]
-        for control in controls:
-            control.observe(self.redraw, names="value")
-        super().__init__([*controls, self.picture])
-        self.redraw()
+        super().__init__(self.first, self.second, self.blend, self.sampling)
 
-    def redraw(self, _change: object = None) -> None:
-        """Redraw the picture from the sliders and the menu."""
+    def draw(self) -> Image.Image:
+        """Draw the picture from the sliders and the menu."""
         chosen = (control.value for control in (self.first, self.second, self.blend, self.sampling))
-        self.picture.value = _png(blended_picture(self.gan, self.few, *chosen))
+        return blended_picture(self.gan, self.few, *chosen)
 
 
 def recorded_picture(
@@ -198,7 +202,7 @@ def recorded_picture(
     )
 
 
-class RecordedPanel(widgets.VBox):
+class RecordedPanel(_Panel):
     """Menus for method, target, number of shots and AdAM's quantile; shows samples kept by the ledger.
 
     Args:
@@ -215,12 +219,7 @@ class RecordedPanel(widgets.VBox):
         self.shots = widgets.Dropdown(options=shots, value=own.columns[0].n, description="shots")
         self.quantile = widgets.Dropdown(options=quantiles, value=50, description="quantile")
         self.gan = own.columns[0].gan
-        self.picture = widgets.Image(format="png")
-        controls = [self.method, self.target, self.shots, self.quantile]
-        for control in controls:
-            control.observe(self.redraw, names="value")
-        super().__init__([*controls, self.picture])
-        self.redraw()
+        super().__init__(self.method, self.target, self.shots, self.quantile)
 
     def chosen(self) -> tuple[Row, Column]:
         """Return the selected cell; the quantile only applies to AdAM."""
@@ -229,9 +228,9 @@ class RecordedPanel(widgets.VBox):
             row = replace(row, options=(*row.options, ("quantile", self.quantile.value)))
         return row, Column("", self.gan, self.target.value, self.shots.value)
 
-    def redraw(self, _change: object = None) -> None:
-        """Redraw the selected cell."""
-        self.picture.value = _png(recorded_picture(*self.chosen()))
+    def draw(self) -> Image.Image:
+        """Draw the selected cell."""
+        return recorded_picture(*self.chosen())
 
 
 def general_part_picture(own: OwnTable, m: int, n: int) -> Image.Image:
@@ -266,7 +265,7 @@ def grouped(gan: GAN, m: int, n: int) -> dict[str, list[tuple[str, str, bool]]]:
     return {"z to G": g[::-1], "image to D": d}
 
 
-class GeneralPartPanel(widgets.VBox):
+class GeneralPartPanel(_Panel):
     """Sliders for how many groups of G and D are copied and frozen; shows what the ledger holds of that general part.
 
     Args:
@@ -280,15 +279,11 @@ class GeneralPartPanel(widgets.VBox):
         most = [max(int(label[at]) for label in own.rows if len(label) == 4) for at in (1, 3)]
         self.m = widgets.IntSlider(value=m, min=0, max=most[0], description="of G")
         self.n = widgets.IntSlider(value=n, min=0, max=most[1], description="of D")
-        self.picture = widgets.Image(format="png")
-        for control in (self.m, self.n):
-            control.observe(self.redraw, names="value")
-        super().__init__([self.m, self.n, self.picture])
-        self.redraw()
+        super().__init__(self.m, self.n)
 
-    def redraw(self, _change: object = None) -> None:
-        """Redraw the selected general part."""
-        self.picture.value = _png(general_part_picture(self.own, self.m.value, self.n.value))
+    def draw(self) -> Image.Image:
+        """Draw the selected general part."""
+        return general_part_picture(self.own, self.m.value, self.n.value)
 
     def describe(self) -> str:
         """Return the panel's state in words."""
@@ -319,7 +314,7 @@ def style_picture(
     return columns({**rows, f"mixed from style {mix_from} on, dial {dial:.2f}": mixed})
 
 
-class StylePanel(widgets.VBox):
+class StylePanel(_Panel):
     """Sliders for content, style, where they are mixed, and the dial from the source's filters to the adapted ones."""
 
     def __init__(self, adapted: GAN, source: GAN) -> None:
@@ -328,25 +323,14 @@ class StylePanel(widgets.VBox):
         self.style = widgets.IntSlider(value=2, min=0, max=50, description="style")
         self.mix_from = widgets.IntSlider(value=0, min=0, max=adapted.generator.num_ws - 1, description="mix from")
         self.dial = widgets.FloatSlider(value=1.0, min=0.0, max=1.5, step=0.05, description="dial")
-        self.picture = widgets.Image(format="png")
-        controls = [self.content, self.style, self.mix_from, self.dial]
-        for control in controls:
-            control.observe(self.redraw, names="value")
-        super().__init__([*controls, self.picture])
-        self.redraw()
+        super().__init__(self.content, self.style, self.mix_from, self.dial)
 
-    def redraw(self, _change: object = None) -> None:
-        """Redraw the picture from the sliders."""
+    def draw(self) -> Image.Image:
+        """Draw the picture from the sliders."""
         values = (control.value for control in (self.content, self.style, self.mix_from, self.dial))
-        self.picture.value = _png(style_picture(self.adapted, self.source, *values))
+        return style_picture(self.adapted, self.source, *values)
 
     def describe(self) -> str:
         """Return the panel's state in words."""
         styles = f"content {self.content.value}, style {self.style.value} from {self.mix_from.value} on"
         return f"{styles}, dial {self.dial.value:.2f}"
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()

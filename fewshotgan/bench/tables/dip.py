@@ -1,8 +1,8 @@
 """Data Instance Prior on top of four methods: 25, 100 and 1,000 images of two classes that the source has not seen.
 
-The prior is the shipped encoder that learned without labels ("simclr"): it has seen neither target, and the ruler,
-EfficientNet-Lite0, is another network. Where the ruler is the prior as well, the row says so: there "self-supervised
-comes close" is the stricter for it. Random features are of the supervised network without its training.
+The prior is the shipped encoder that learned without labels ("simclr"): it has seen neither target, and the
+metrics use another network, EfficientNet-Lite0. The row whose prior is that network says so; it has the advantage in
+"self-supervised comes close". Random features are of the supervised network without its training.
 
 Iterations and sampling are to be chosen on dresses, which the encoder has not seen, but the source has: it leaves no
 other class. Neither table of that choice has been recorded yet; until then all rows have 500 iterations, and sample the
@@ -33,7 +33,7 @@ PRIORS = {
     WITH.format("BSA"): Row("dip-bsa", (LOOSE, PRIOR)),
 }
 USUAL = WITH.format("TransferGAN")
-SUPERVISED = f"{USUAL}, supervised features (the ruler's)"
+SUPERVISED = f"{USUAL}, supervised features (the metrics')"
 RANDOM, NUMBERS = f"control: {USUAL}, random features", f"control: {USUAL}, one-hot numbers"
 FEATURES = {
     label: Row("dip", (RATE, ("features", name)))

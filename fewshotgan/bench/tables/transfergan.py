@@ -2,8 +2,8 @@
 target images, on WGAN-GP's networks, as in the paper, and on StyleGAN2s.
 
 All sizes of a target had 500 iterations in `TABLE2`. In `SIZES` each has its own number, chosen on a development domain
-(`TUNING`): of `GRID` that at which the distances of both methods, pretrained and from scratch, are least in their
-product; of those within five percent of it the smallest. More than 1,000 images have the iterations of 1,000.
+(`TUNING`): of those in `GRID` whose product of both methods' distances, pretrained and from scratch, is within five
+percent of the least, the smallest. More than 1,000 images have the iterations of 1,000.
 """
 
 from math import log
